@@ -1,0 +1,89 @@
+"""ANS coding with frozen integer tables: the one place that knows constriction.
+
+The code is the integer rANS of bitstream_spec.md, section 3 (64-bit state, 32-bit words, 24-bit
+precision).  A stream is a stack, so the encoder collects everything in the order in which the
+decoder will take it and pushes it backwards at the end.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property, lru_cache
+from typing import Any
+
+import constriction
+import numpy as np
+
+from saidcodec.errors import CorruptError
+
+AnsCoder = constriction.stream.stack.AnsCoder
+Categorical = constriction.stream.model.Categorical
+
+PRECISION = 24
+TOTAL = 1 << PRECISION
+
+
+class Table:
+    """One probability table: integer frequencies of the symbols 0 .. n-1, summing to 2**24."""
+
+    def __init__(self, frequency: np.ndarray):
+        self.frequency = frequency
+
+    def __len__(self) -> int:
+        return len(self.frequency)
+
+    @cached_property
+    def bits(self) -> np.ndarray:
+        """Code length of each symbol in bits, float64 [n]; for accounts, never for coding."""
+        return PRECISION - np.log2(self.frequency)
+
+    @cached_property
+    def model(self) -> Any:
+        # constriction gives every symbol of a "fast" categorical one unit on top of its share,
+        # so freq - 1 comes out as exactly freq / 2**24 (the floats hold integers below 2**24).
+        return Categorical((self.frequency - 1).astype(np.float64), perfect=False)
+
+
+@lru_cache(maxsize=None)
+def uniform(n: int) -> Table:
+    """The table of ``n`` symbols as equal as integers allow (spec section 3)."""
+    edges = (np.arange(n + 1, dtype=np.int64) << PRECISION) // n
+    return Table(np.diff(edges))
+
+
+class Encoder:
+    """Collects symbols in decoding order; ``finish`` returns the stream's bytes."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[np.ndarray, Table]] = []
+
+    def add(self, symbols: np.ndarray, table: Table) -> None:
+        """Append integer symbols (any shape, taken in C order), each below ``len(table)``."""
+        self._parts.append((np.ascontiguousarray(symbols, np.int32).reshape(-1), table))
+
+    def finish(self) -> bytes:
+        coder = AnsCoder()
+        push = coder.encode_reverse
+        for symbols, table in reversed(self._parts):
+            if len(symbols):
+                push(symbols, table.model)
+        # The last word holds the head of the state; its leading zero bytes say nothing.
+        return coder.get_compressed().astype("<u4").tobytes().rstrip(b"\0")
+
+
+class Decoder:
+    """Takes symbols back out of the bytes of one stream."""
+
+    def __init__(self, data: bytes):
+        if data.endswith(b"\0"):
+            raise CorruptError("A coded stream ends in a zero byte, which no encoder writes.")
+        padded = data + bytes(-len(data) % 4)
+        self._coder = AnsCoder(np.frombuffer(padded, "<u4").astype(np.uint32))
+
+    def take(self, table: Table, n: int) -> np.ndarray:
+        """The next ``n`` symbols, int32 [n]."""
+        return self._coder.decode(table.model, n)
+
+    def finish(self) -> None:
+        """Check that every bit has been used; CorruptError otherwise."""
+        if not self._coder.is_empty():
+            raise CorruptError("A coded stream holds more than its symbols.")

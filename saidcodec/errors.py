@@ -1,0 +1,37 @@
+"""Every error that the codec raises on purpose; each carries one clear sentence for the user."""
+
+
+class SaidError(Exception):
+    """Base of all of saidcodec's errors."""
+
+
+class FormatError(SaidError):
+    """The data is not a .said file."""
+
+
+class VersionError(SaidError):
+    """The file is of a version that this program does not read."""
+
+
+class TruncatedError(SaidError):
+    """The file ends too early."""
+
+
+class CorruptError(SaidError):
+    """The file is damaged: a checksum fails or a value is impossible."""
+
+
+class LimitError(SaidError):
+    """The file or image claims more than the limits allow."""
+
+
+class ModelError(SaidError):
+    """A model is not installed, or its file is unusable."""
+
+
+class ImageError(SaidError):
+    """The input image cannot be read or is of an unsupported kind."""
+
+
+class FileError(SaidError):
+    """A file cannot be read or written."""

@@ -1,0 +1,77 @@
+"""The frozen bank of probability tables, and which table codes which sample (spec section 7).
+
+A table gives the distance of a sample from a centre, -510 .. 510, so one bank serves 8-bit and
+9-bit components.  The mean comes in sixteenths of a sample value, but a wide mixture needs no
+such precision: a scale has ``fractions(scale)`` distinct positions between two integers, and of
+those only one half is stored, the other half being its mirror image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from saidcodec.entropy import Table
+from saidcodec.residual.mixture import SCALES, SMALLEST_SCALE_LOG2, SCALES_PER_OCTAVE, TAILS
+
+REACH = 510
+SYMBOLS = 2 * REACH + 1
+MEAN_STEPS = 16  # steps of the mean in one sample value
+BANK = Path(__file__).with_name("tables.npz")
+
+
+def fractions(scale: int) -> int:
+    """Distinct positions of the mean between two integers at a scale index."""
+    octave = int(np.floor(scale / SCALES_PER_OCTAVE + SMALLEST_SCALE_LOG2))
+    if octave < -2:
+        return 8
+    return int(np.clip(2 ** (3 - octave), 1, MEAN_STEPS))
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Tables and the look-ups from (fraction of the mean, scale, tail) to them.
+
+    The look-ups are flat, indexed by ``fraction + 16 * (tail + 4 * scale)``: ``table`` is the bank
+    row, ``carry`` what to add to the integer part of the mean to get the centre, ``sign`` whether
+    the table is read mirrored (-1) or not (+1).
+    """
+
+    tables: tuple[Table, ...]
+    gaussian: tuple[Table, ...]
+    table: np.ndarray  # int32 [16 * TAILS * SCALES]
+    carry: np.ndarray  # int16, the same shape
+    sign: np.ndarray  # int16, the same shape
+
+    def first(self, scale: int, tail: int) -> Table:
+        """The table centred on an integer (fraction 0)."""
+        return self.tables[self.table[MEAN_STEPS * (tail + TAILS * scale)]]
+
+
+def positions() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The three look-ups of ``Bank``."""
+    table, carry, sign = [], [], []
+    start = 0
+    for scale in range(SCALES):
+        steps = fractions(scale)
+        coarse = MEAN_STEPS // steps
+        for _ in range(TAILS):
+            for fraction in range(MEAN_STEPS):
+                place = (fraction + coarse // 2) // coarse  # 0 .. steps, halves upwards
+                mirrored = 2 * place > steps
+                table.append(start + (steps - place if mirrored else place))
+                carry.append(int(mirrored))
+                sign.append(-1 if mirrored else 1)
+            start += steps // 2 + 1
+    return np.array(table, np.int32), np.array(carry, np.int16), np.array(sign, np.int16)
+
+
+@lru_cache(maxsize=1)
+def bank() -> Bank:
+    """The bank, read from the package on first use."""
+    with np.load(BANK) as data:
+        rows, gaussian = data["mixture"], data["gaussian"]
+    return Bank(tuple(map(Table, rows)), tuple(map(Table, gaussian)), *positions())

@@ -1,0 +1,401 @@
+"""Training the residual network: windows sampled from tiles, loss in bits, integers in the end.
+
+The network is the one that ``saidcodec.residual`` runs (bitstream_spec.md, section 6), written
+in real numbers.  Inputs count sample values in sixteenths, hidden activations lie in [0, 4) and
+come to rest on multiples of 1/64, weights on 7-bit integers times a power of two per output.  In
+the quantisation-aware phase the forward pass uses those rounded values and the gradient passes
+straight through the rounding.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from saidcodec.residual import mixture
+from saidcodec.residual.context import WINDOW
+
+COMPONENTS = 3
+INPUT_UNIT = 16.0  # sample values in one real unit of a context input
+HIDDEN_UNIT = 64.0  # integer activation steps in one real unit
+HIDDEN_MAX = 255.0 / HIDDEN_UNIT
+WEIGHT_MAX = 63
+MIDDLE = (128, 0, 0)  # reference of a tile's first sample, per component
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of a residual network; the model file records them."""
+
+    hidden: tuple[int, ...] = (160, 128, 128, 128)
+    head: int = 64
+    styles: int = 8
+    # (dx, dy) offsets at which the network sees the reconstruction
+    around: tuple[tuple[int, int], ...] = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
+
+    @property
+    def inputs(self) -> int:
+        """Window, reconstruction, its flag, position, styles."""
+        return COMPONENTS * (len(WINDOW) + len(self.around)) + 1 + 2 + self.styles
+
+
+def rounded(x: Tensor) -> Tensor:
+    """Round half to even; the gradient passes straight through."""
+    return x + (torch.round(x) - x).detach()
+
+
+class Activation(torch.autograd.Function):
+    """Clamp to [0, HIDDEN_MAX] and, if asked, round to the integer grid; straight-through inside."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, quantised: bool) -> Tensor:  # type: ignore[override]
+        ctx.save_for_backward(x)
+        y = x.clamp(0.0, HIDDEN_MAX)
+        return y.mul_(HIDDEN_UNIT).round_().div_(HIDDEN_UNIT) if quantised else y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        (x,) = ctx.saved_tensors
+        return torch.ops.aten.hardtanh_backward(grad, x, 0.0, HIDDEN_MAX), None
+
+
+class IntegerLinear(nn.Linear):
+    """A linear layer that can behave as its integer export does."""
+
+    qat = False
+
+    def exponents(self) -> Tensor:
+        """Per output: the largest e with max|w| * 2**e <= 63, at least 2.  Shape [out]."""
+        peak = self.weight.detach().abs().amax(1).clamp_min(2.0**-14)
+        return torch.floor(torch.log2(WEIGHT_MAX / peak)).clamp(2, 14)
+
+    def forward(self, x: Tensor, extra: Tensor | None = None) -> Tensor:
+        """The layer applied to ``x`` and ``extra`` side by side (one product costs less than a copy)."""
+        weight = self.weight
+        if self.qat:
+            step = torch.exp2(self.exponents())[:, None]
+            weight = rounded(weight * step).clamp(-WEIGHT_MAX, WEIGHT_MAX) / step
+        weight = weight.to(x.dtype)
+        n = x.shape[1]
+        y = functional.linear(x, weight[:, :n], self.bias.to(x.dtype))
+        return y if extra is None else y + functional.linear(extra, weight[:, n:])
+
+
+class ResidualNetwork(nn.Module):
+    """Context [N, inputs] and the pixel's own components → (mean offset, scale, tail) each."""
+
+    def __init__(self, shape: Shape):
+        super().__init__()
+        self.shape = shape
+        sizes = (shape.inputs, *shape.hidden)
+        self.trunk = nn.ModuleList(IntegerLinear(a, b) for a, b in zip(sizes, sizes[1:]))
+        width = shape.hidden[-1]
+        self.head_y = IntegerLinear(width, 3)
+        self.hidden_co = IntegerLinear(width + 3, shape.head)
+        self.head_co = IntegerLinear(shape.head, 3)
+        self.hidden_cg = IntegerLinear(width + 6, shape.head)
+        self.head_cg = IntegerLinear(shape.head, 3)
+        self.qat = False
+        for layer in self.modules():
+            if isinstance(layer, IntegerLinear):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.bias)
+        for head in (self.head_y, self.head_co, self.head_cg):
+            head.weight.data.mul_(0.1)
+        with torch.no_grad():
+            for hidden in self.trunk:
+                hidden.bias.uniform_(0.0, 0.3)
+            self.trunk[0].weight.mul_(2.0)
+            self.trunk[0].weight[:, -shape.styles :].mul_(0.3)
+
+    def quantise(self, on: bool) -> None:
+        self.qat = on
+        for layer in self.modules():
+            if isinstance(layer, IntegerLinear):
+                layer.qat = on
+
+    def activation(self, x: Tensor) -> Tensor:
+        return Activation.apply(x, self.qat)
+
+    def features(self, context: Tensor) -> Tensor:
+        for layer in self.trunk:
+            context = self.activation(layer(context))
+        return context
+
+    def parameters_of(self, raw: Tensor, reference: Tensor, low: float) -> tuple[Tensor, ...]:
+        """Raw outputs [N, 3] → mean in sample values, scale index, tail index, each [N]."""
+        raw = raw.float()
+        mean = (reference + 8.0 * raw[:, 0]).clamp(low, 255.0)
+        scale = (8.0 * raw[:, 1] + 18.0).clamp(0.0, mixture.SCALES - 1.0)
+        tail = (2.0 * raw[:, 2] + 1.5).clamp(0.0, mixture.TAILS - 1.0)
+        if self.qat:
+            mean, scale, tail = rounded(mean * 16.0) / 16.0, rounded(scale), rounded(tail)
+        return mean, scale, tail
+
+    def forward(self, context: Tensor, sample: Tensor, reference: Tensor) -> Tensor:
+        """Bits of each component, [N, 3].  ``sample`` and ``reference``: [N, 3], sample values."""
+        hidden = self.features(context)
+        seen: list[Tensor] = []
+        bits = []
+        layers = ((None, self.head_y), (self.hidden_co, self.head_co), (self.hidden_cg, self.head_cg))
+        for c, (inner, head) in enumerate(layers):
+            out = hidden
+            if inner is not None:
+                out = self.activation(inner(hidden, torch.cat(seen, 1)))
+            mean, scale, tail = self.parameters_of(head(out), reference[:, c], -255.0 if c else 0.0)
+            bits.append(mixture_bits(sample[:, c] - mean, scale, tail))
+            if c < COMPONENTS - 1:
+                seen.append(surprise(sample[:, c], mean.detach(), reference[:, c]).to(hidden.dtype))
+        return torch.stack(bits, 1)
+
+
+def surprise(sample: Tensor, mean: Tensor, reference: Tensor) -> Tensor:
+    """What a decoded component tells the next head, [N, 3] in hidden units."""
+    error = sample - torch.round(mean)
+    columns = [4.0 * error, error, sample - reference]
+    return torch.stack(columns, 1).clamp(-128.0, 127.0) / HIDDEN_UNIT
+
+
+def mixture_bits(error: Tensor, scale_index: Tensor, tail: Tensor) -> Tensor:
+    """Code length in bits of samples ``error`` away from their means; all shapes [N]."""
+    pairs = mixture.components(scale_index, tail)
+    weight = torch.stack([w if isinstance(w, Tensor) else torch.full_like(error, w) for w, _ in pairs])
+    width = torch.stack([s if isinstance(s, Tensor) else torch.full_like(error, s) for _, s in pairs])
+    inverse = math.sqrt(0.5) / width
+    distance = error.abs()
+    upper = torch.erf((distance + 0.5) * inverse)
+    lower = torch.erf((distance - 0.5) * inverse)
+    probability = (0.5 * weight * (upper - lower)).sum(0) + 2.0**-24
+    return -torch.log2(probability)
+
+
+@dataclass
+class Tiles:
+    """A pool of tiles to sample windows from; arrays [N, T, T, 3] int16 in Y, Co, Cg."""
+
+    planes: np.ndarray
+    reconstruction: np.ndarray  # same shape; ignored where has_reconstruction is 0
+    has_reconstruction: np.ndarray  # [N]
+    grey: np.ndarray  # [N], 1 where only Y is coded
+
+
+@dataclass
+class Batch:
+    context: Tensor  # [N, inputs] real units, styles left at zero
+    sample: Tensor  # [N, 3]
+    reference: Tensor  # [N, 3]
+    weight: Tensor  # [N, 3], 0 where a component is not coded
+    group: int  # consecutive rows that share a tile
+
+
+def packed(planes: np.ndarray) -> Tensor:
+    """[..., 3] int16 → flat int64 with the components in its bytes, so that a gather moves one word."""
+    words = np.zeros((*planes.shape[:-1], 4), np.int16)
+    words[..., :3] = planes
+    return torch.from_numpy(words).view(torch.int64).reshape(-1)
+
+
+def unpacked(words: Tensor) -> Tensor:
+    """int64 [...] → float [..., 3]."""
+    return words[..., None].view(torch.int16)[..., :3].float()
+
+
+class WindowSampler:
+    """Draws contexts at random places of a pool of tiles."""
+
+    def __init__(self, shape: Shape, tiles: Tiles):
+        self.shape = shape
+        self.window = torch.tensor(WINDOW)
+        self.around = torch.tensor(shape.around)
+        self.replace(tiles)
+
+    def replace(self, tiles: Tiles) -> None:
+        self.side = tiles.planes.shape[1]
+        self.planes = packed(tiles.planes)
+        self.reconstruction = packed(tiles.reconstruction)
+        self.has_reconstruction = torch.from_numpy(tiles.has_reconstruction).float()
+        self.grey = torch.from_numpy(tiles.grey).float()
+
+    def draw(self, tile: Tensor, y: Tensor, x: Tensor, group: int) -> Batch:
+        """Contexts of the samples (x, y) of the named tiles; index arrays [N]."""
+        side = self.side
+        base = tile * (side * side)
+        here = base + y * side + x
+
+        def at(offsets: Tensor) -> tuple[Tensor, Tensor]:
+            xx, yy = x[:, None] + offsets[:, 0], y[:, None] + offsets[:, 1]
+            inside = (xx >= 0) & (xx < side) & (yy >= 0) & (yy < side)
+            index = base[:, None] + yy.clamp(0, side - 1) * side + xx.clamp(0, side - 1)
+            return index, inside
+
+        sample = unpacked(self.planes[here])
+        left = torch.where(x > 0, here - 1, torch.where(y > 0, here - side, here))
+        reference = unpacked(self.planes[left])
+        first = (x == 0) & (y == 0)
+        reference[first] = torch.tensor(MIDDLE, dtype=torch.float32)
+
+        index, inside = at(self.window)
+        window = (unpacked(self.planes[index]) - reference[:, None]) * inside[..., None]
+        index, inside = at(self.around)
+        on = self.has_reconstruction[tile]
+        around = unpacked(self.reconstruction[index]) - reference[:, None]
+        around = around * (inside * on[:, None])[..., None]
+        n = len(x)
+        extra = torch.stack([127 * on, (x * 128) // side, (y * 128) // side], 1)
+        context = torch.cat(
+            [window.reshape(n, -1), around.reshape(n, -1), extra, torch.zeros(n, self.shape.styles)], 1
+        )
+        context = context.clamp_(-128.0, 127.0) / INPUT_UNIT
+        weight = torch.ones(n, COMPONENTS)
+        weight[:, 1:] = 1.0 - self.grey[tile][:, None]
+        return Batch(context, sample, reference, weight, group)
+
+    def random(self, generator: torch.Generator, tiles: int, group: int) -> Batch:
+        chosen = torch.randint(len(self.grey), (tiles,), generator=generator).repeat_interleave(group)
+        place = torch.randint(self.side * self.side, (tiles * group,), generator=generator)
+        return self.draw(chosen, place // self.side, place % self.side, group)
+
+
+def with_style(context: Tensor, style: Tensor, styles: int) -> Tensor:
+    context = context.clone()
+    context[:, -styles:] = functional.one_hot(style, styles).to(context.dtype) * (127.0 / INPUT_UNIT)
+    return context
+
+
+def best_style(network: ResidualNetwork, batch: Batch, probe: int, dtype: torch.dtype) -> Tensor:
+    """The style with the fewest bits over each group's first ``probe`` rows; [N]."""
+    styles = network.shape.styles
+    n = len(batch.sample)
+    if styles == 1:
+        return torch.zeros(n, dtype=torch.long)
+    rows = torch.arange(n).reshape(-1, batch.group)[:, :probe].reshape(-1)
+    every = rows.repeat(styles)
+    tried = torch.arange(styles).repeat_interleave(len(rows))
+    with torch.no_grad():
+        context = with_style(batch.context[every], tried, styles).to(dtype)
+        bits = network(context, batch.sample[every], batch.reference[every])
+        totals = (bits * batch.weight[every]).sum(1).reshape(styles, -1, probe).sum(2)
+    return totals.argmin(0).repeat_interleave(batch.group)
+
+
+def batch_bits(network: ResidualNetwork, batch: Batch, probe: int, dtype: torch.dtype) -> Tensor:
+    """Mean bits per coded component, each group under its best style."""
+    styles = network.shape.styles
+    style = best_style(network, batch, probe, dtype)
+    bits = network(with_style(batch.context, style, styles).to(dtype), batch.sample, batch.reference)
+    return (bits * batch.weight).sum() / batch.weight.sum()
+
+
+@dataclass
+class Settings:
+    steps: int
+    seconds: float = math.inf  # stop the schedule after this much time, whatever the step
+    tiles: int = 64  # tiles in one batch
+    group: int = 256  # windows from each of them
+    rate: float = 2e-3
+    qat_from: float = 0.6  # share of the schedule before the quantisation-aware phase
+    seed: int = 0
+    log_every: int = 500
+    shape: Shape = field(default_factory=Shape)
+
+
+def train(
+    settings: Settings,
+    pool: Callable[[np.random.Generator], Iterator[Tiles]],
+    development: Tiles,
+    checkpoint: Path,
+    log: Callable[[str], None] = print,
+) -> ResidualNetwork:
+    """Train, writing ``checkpoint`` at every log line; an existing checkpoint is continued.
+
+    ``pool`` yields a fresh pool of tiles whenever asked.  The schedule runs by progress, the
+    larger of the share of steps and the share of seconds used, so that a run ends in time with its
+    learning rate at zero.
+    """
+    torch.manual_seed(settings.seed)
+    network = ResidualNetwork(settings.shape)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.rate, betas=(0.9, 0.99), weight_decay=1e-4)
+    step, spent = 0, 0.0
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=False)
+        network.load_state_dict(state["network"])
+        optimiser.load_state_dict(state["optimiser"])
+        step, spent = state["step"], state["seconds"]
+    generator = torch.Generator().manual_seed(settings.seed + step)
+    pools = pool(np.random.default_rng((settings.seed, step)))
+    sampler = WindowSampler(settings.shape, next(pools))
+    judge = WindowSampler(settings.shape, development)
+    total = torch.zeros(())
+    start = time.monotonic() - spent
+    while True:
+        progress = max(step / settings.steps, (time.monotonic() - start) / settings.seconds)
+        if progress >= 1.0:
+            break
+        rate = settings.rate * min(1.0, (step + 1) / 300) * 0.5 * (1 + math.cos(math.pi * progress))
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        network.quantise(progress >= settings.qat_from)
+        batch = sampler.random(generator, settings.tiles, settings.group)
+        loss = batch_bits(network, batch, 16, torch.bfloat16)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        total += loss.detach()
+        step += 1
+        if step % 50 == 0:
+            sampler.replace(next(pools))
+        if step % settings.log_every == 0:
+            spent = time.monotonic() - start
+            dev = evaluate(network, judge)
+            samples = step * settings.tiles * settings.group
+            log(
+                f"step {step} samples {samples / 1e6:.1f}M seconds {spent:.0f} lr {rate:.2e} "
+                f"train {float(total) / settings.log_every:.4f} dev {dev:.4f}"
+            )
+            total.zero_()
+            save(checkpoint, network, optimiser, step, spent, settings)
+    network.quantise(True)
+    save(checkpoint, network, optimiser, step, time.monotonic() - start, settings)
+    log(f"finished at step {step}: dev {evaluate(network, judge):.4f}")
+    return network
+
+
+def save(path: Path, network: ResidualNetwork, optimiser: torch.optim.Optimizer, step: int, seconds: float, settings: Settings) -> None:
+    state = {
+        "network": network.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "step": step,
+        "seconds": seconds,
+        "settings": asdict(settings),
+    }
+    part = path.with_suffix(".part")
+    torch.save(state, part)
+    part.replace(path)
+
+
+def evaluate(network: ResidualNetwork, sampler: WindowSampler, per_tile: int = 512) -> float:
+    """Bits per component on the same windows every time, in single precision."""
+    generator = torch.Generator().manual_seed(1)
+    place = torch.randint(sampler.side**2, (len(sampler.grey), per_tile), generator=generator)
+    bits = weight = 0.0
+    with torch.no_grad():
+        for tile in range(0, len(sampler.grey), 32):
+            chosen = torch.arange(tile, min(tile + 32, len(sampler.grey)))
+            where = place[chosen].reshape(-1)
+            batch = sampler.draw(
+                chosen.repeat_interleave(per_tile), where // sampler.side, where % sampler.side, per_tile
+            )
+            n = float(batch.weight.sum())
+            bits += float(batch_bits(network, batch, 128, torch.float32)) * n
+            weight += n
+    return bits / weight
