@@ -9,7 +9,8 @@ quantised to.  The decoder never evaluates them (bitstream_spec.md, section 7).
 
 SCALES = 44  # scale indices 0 .. 43, four to an octave
 SCALES_PER_OCTAVE = 4
-SMALLEST_SCALE_LOG2 = -3.5  # scale index 0 is a core of 2**-3.5 sample values
+SMALLEST_SCALE_LOG2 = -3.5  # log2 of the core's width, in sample values, were index 0 on the ladder
+CERTAINTY_LOG2 = 2.0  # index 0 lies this much lower still, for regions without any noise
 TAILS = 4
 
 CORE_SPREADS = (1.0, 3.0, 9.0)  # component widths in units of the core's width
@@ -18,7 +19,8 @@ BROAD_SCALES = (2.0, 8.0, 32.0, 96.0)  # components for outliers, in sample valu
 
 def scale_of(index):
     """Width of the core, in sample values, at a (real-valued) scale index."""
-    return 2.0 ** (index / SCALES_PER_OCTAVE + SMALLEST_SCALE_LOG2)
+    certain = (1.0 - index) * (index < 1.0)
+    return 2.0 ** (index / SCALES_PER_OCTAVE + SMALLEST_SCALE_LOG2 - CERTAINTY_LOG2 * certain)
 
 
 def heavy_weight(tail):
