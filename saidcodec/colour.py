@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+LOW = (0, -255, -255)  # smallest value of Y (also grey and alpha), Co, Cg
+HIGH = 255  # largest value of any of them
+
 
 def forward(rgb: np.ndarray) -> np.ndarray:
     """RGB [..., 3] uint8 → Y in 0..255, Co and Cg in -255..255; [..., 3] int16."""

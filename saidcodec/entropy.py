@@ -7,6 +7,7 @@ decoder will take it and pushes it backwards at the end.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -54,24 +55,32 @@ class Encoder:
     """Collects symbols in decoding order; ``finish`` returns the stream's bytes."""
 
     def __init__(self) -> None:
-        self._parts: list[tuple[np.ndarray, Table]] = []
+        self._parts: list[tuple[np.ndarray, Sequence[Table], Sequence[int]]] = []
 
     def add(self, symbols: np.ndarray, table: Table) -> None:
         """Append integer symbols (any shape, taken in C order), each below ``len(table)``."""
-        self._parts.append((np.ascontiguousarray(symbols, np.int32).reshape(-1), table))
+        flat = np.ascontiguousarray(symbols, np.int32).reshape(-1)
+        self._parts.append((flat, [table], [len(flat)]))
+
+    def add_groups(self, symbols: np.ndarray, tables: Sequence[Table], counts: Sequence[int]) -> None:
+        """Append int32 symbols [sum of counts] in runs, each run under its own table."""
+        self._parts.append((symbols, tables, counts))
 
     def finish(self) -> bytes:
         coder = AnsCoder()
         push = coder.encode_reverse
-        for symbols, table in reversed(self._parts):
-            if len(symbols):
-                push(symbols, table.model)
+        for symbols, tables, counts in reversed(self._parts):
+            end = len(symbols)
+            for table, count in zip(reversed(tables), reversed(counts)):
+                if count:
+                    push(symbols[end - count : end], table.model)
+                end -= count
         # The last word holds the head of the state; its leading zero bytes say nothing.
         return coder.get_compressed().astype("<u4").tobytes().rstrip(b"\0")
 
 
 class Decoder:
-    """Takes symbols back out of the bytes of one stream."""
+    """Takes symbols back out of the bytes of one stream; CorruptError if no encoder wrote them."""
 
     def __init__(self, data: bytes):
         if data.endswith(b"\0"):
@@ -82,6 +91,11 @@ class Decoder:
     def take(self, table: Table, n: int) -> np.ndarray:
         """The next ``n`` symbols, int32 [n]."""
         return self._coder.decode(table.model, n)
+
+    def take_groups(self, tables: Sequence[Table], counts: Sequence[int]) -> np.ndarray:
+        """The next runs of symbols, each run under its own table; int32 [sum of counts]."""
+        decode = self._coder.decode
+        return np.concatenate([decode(table.model, n) for table, n in zip(tables, counts)])
 
     def finish(self) -> None:
         """Check that every bit has been used; CorruptError otherwise."""

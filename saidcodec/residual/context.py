@@ -4,6 +4,10 @@ The window holds earlier samples only.  Every offset satisfies ``dx < -2 * dy``,
 samples with the same ``x + 2 * y`` are independent of one another: that is the wavefront.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 # (dx, dy) relative to the sample; the left neighbour (-1, 0) is the reference, not an input.
 WINDOW = (
     (-2, 0), (-3, 0),
@@ -13,3 +17,19 @@ WINDOW = (
 )  # fmt: skip
 
 SKEW = 2  # a sample (x, y) is decoded at step x + SKEW * y
+
+
+def neighbour(x: Any, y: Any, dx: Any, dy: Any, width: int) -> tuple[Any, Any]:
+    """Where the window of (x, y) reads its offset (dx, dy) in a tile ``width`` wide: (column, row).
+
+    Outside the tile it reads the nearest sample inside that an earlier step has decoded.  Column -1
+    means that there is none: the reference stands in.  Works on arrays of NumPy and of torch.
+    """
+    row = (y + dy).clip(min=0)
+    latest = x + SKEW * (y - row) - 1
+    return (x + dx).clip(min=0, max=width - 1).clip(max=latest), row
+
+
+def around(x: Any, y: Any, dx: Any, dy: Any, width: int, height: int) -> tuple[Any, Any]:
+    """Where the offset (dx, dy) reads the reconstruction: the nearest sample inside the tile."""
+    return (x + dx).clip(min=0, max=width - 1), (y + dy).clip(min=0, max=height - 1)

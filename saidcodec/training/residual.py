@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from saidcodec.residual import mixture
+from saidcodec.residual import context, mixture
 from saidcodec.residual.context import WINDOW
 
 COMPONENTS = 3
@@ -231,33 +231,29 @@ class WindowSampler:
         base = tile * (side * side)
         here = base + y * side + x
 
-        def at(offsets: Tensor) -> tuple[Tensor, Tensor]:
-            xx, yy = x[:, None] + offsets[:, 0], y[:, None] + offsets[:, 1]
-            inside = (xx >= 0) & (xx < side) & (yy >= 0) & (yy < side)
-            index = base[:, None] + yy.clamp(0, side - 1) * side + xx.clamp(0, side - 1)
-            return index, inside
-
         sample = unpacked(self.planes[here])
         left = torch.where(x > 0, here - 1, torch.where(y > 0, here - side, here))
         reference = unpacked(self.planes[left])
         first = (x == 0) & (y == 0)
         reference[first] = torch.tensor(MIDDLE, dtype=torch.float32)
 
-        index, inside = at(self.window)
-        window = (unpacked(self.planes[index]) - reference[:, None]) * inside[..., None]
-        index, inside = at(self.around)
+        across, down = x[:, None], y[:, None]
+        column, row = context.neighbour(across, down, *self.window.T, side)
+        index = torch.where(column < 0, left[:, None], base[:, None] + row * side + column)
+        window = unpacked(self.planes[index]) - reference[:, None]
+        window[first] = 0.0
+        column, row = context.around(across, down, *self.around.T, side, side)
+        seen = unpacked(self.reconstruction[base[:, None] + row * side + column])
         on = self.has_reconstruction[tile]
-        around = unpacked(self.reconstruction[index]) - reference[:, None]
-        around = around * (inside * on[:, None])[..., None]
+        around = (seen - reference[:, None]) * on[:, None, None]
         n = len(x)
         extra = torch.stack([127 * on, (x * 128) // side, (y * 128) // side], 1)
-        context = torch.cat(
-            [window.reshape(n, -1), around.reshape(n, -1), extra, torch.zeros(n, self.shape.styles)], 1
-        )
-        context = context.clamp_(-128.0, 127.0) / INPUT_UNIT
+        styles = torch.zeros(n, self.shape.styles)
+        inputs = torch.cat([window.reshape(n, -1), around.reshape(n, -1), extra, styles], 1)
+        inputs = inputs.clamp_(-128.0, 127.0) / INPUT_UNIT
         weight = torch.ones(n, COMPONENTS)
         weight[:, 1:] = 1.0 - self.grey[tile][:, None]
-        return Batch(context, sample, reference, weight, group)
+        return Batch(inputs, sample, reference, weight, group)
 
     def random(self, generator: torch.Generator, tiles: int, group: int) -> Batch:
         chosen = torch.randint(len(self.grey), (tiles,), generator=generator).repeat_interleave(group)
@@ -399,3 +395,44 @@ def evaluate(network: ResidualNetwork, sampler: WindowSampler, per_tile: int = 5
             bits += float(batch_bits(network, batch, 128, torch.float32)) * n
             weight += n
     return bits / weight
+
+
+def export(network: ResidualNetwork) -> dict[str, np.ndarray]:
+    """The integer tensors of a model file's residual part (spec section 6)."""
+    tensors: dict[str, np.ndarray] = {"residual.around": np.array(network.shape.around, np.int8)}
+
+    def put(name: str, layer: IntegerLinear, context: int = 0, surprises: int = 0, head: bool = False) -> None:
+        """``context`` and ``surprises``: how many inputs, first and last, carry an offset of 128."""
+        exponent = layer.exponents().double()
+        step = torch.exp2(exponent)
+        weight = torch.round(layer.weight.detach().double() * step[:, None]).clamp(-WEIGHT_MAX, WEIGHT_MAX)
+        unit = INPUT_UNIT if context else HIDDEN_UNIT
+        shift = exponent + math.log2(unit) - math.log2(HIDDEN_UNIT)
+        bias = layer.bias.detach().double() * unit * step
+        if head:  # mean in sixteenths, scale index, tail index: see parameters_of
+            gain = torch.tensor([8.0 * 16.0, 8.0, 2.0], dtype=torch.double)
+            shift = exponent + math.log2(unit) - torch.log2(gain)
+            bias = bias + torch.tensor([0.0, 18.0, 1.5], dtype=torch.double) * torch.exp2(shift)
+        offset = weight[:, :context].sum(1) + weight[:, weight.shape[1] - surprises :].sum(1)
+        tensors[f"residual.{name}.weight"] = weight.T.numpy().astype(np.int8).copy()
+        tensors[f"residual.{name}.bias"] = (torch.round(bias) - 128 * offset).numpy().astype(np.int32)
+        tensors[f"residual.{name}.shift"] = shift.numpy().astype(np.int32)
+
+    for i, layer in enumerate(network.trunk):
+        put(f"trunk{i}", layer, context=network.shape.inputs if i == 0 else 0)
+    put("head_y", network.head_y, head=True)
+    put("hidden_co", network.hidden_co, surprises=3)
+    put("head_co", network.head_co, head=True)
+    put("hidden_cg", network.hidden_cg, surprises=6)
+    put("head_cg", network.head_cg, head=True)
+    return tensors
+
+
+def load_checkpoint(path: Path) -> ResidualNetwork:
+    """The network of a checkpoint that ``train`` wrote, ready to export."""
+    state = torch.load(path, weights_only=False)
+    settings = dict(state["settings"]["shape"])
+    network = ResidualNetwork(Shape(**settings))
+    network.load_state_dict(state["network"])
+    network.quantise(True)
+    return network

@@ -1,0 +1,57 @@
+"""The paper's residual code: per tile and component one Gaussian (paper section 3.1, spec section 8).
+
+The residual of x̂(T) is coded with mean zero and the tile's empirical width, which is written as a scale
+index in front of the samples.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from saidcodec.colour import HIGH, LOW
+from saidcodec.entropy import Decoder, Encoder, uniform
+from saidcodec.errors import CorruptError
+from saidcodec.residual.mixture import SCALES
+from saidcodec.residual.tables import REACH, bank
+
+
+def widths_bits(residual: np.ndarray) -> np.ndarray:
+    """Code length of one component's residual, int [...], at every scale index; float64 [SCALES]."""
+    counts = np.bincount(residual.reshape(-1) + REACH, minlength=2 * REACH + 1)
+    used = np.flatnonzero(counts)
+    return np.array([counts[used] @ table.bits[used] for table in bank().gaussian])
+
+
+def residual_bits(planes: np.ndarray, prediction: np.ndarray) -> float:
+    """Bits that ``write`` spends on a tile [h, w, components], scale indices included."""
+    components = planes.shape[2]
+    spent = sum(float(widths_bits(planes[..., c] - prediction[..., c]).min()) for c in range(components))
+    return spent + components * float(np.log2(SCALES))
+
+
+def write(planes: np.ndarray, prediction: np.ndarray, errors: tuple[int, ...], encoder: Encoder) -> np.ndarray:
+    """Code a tile int16 [h, w, components] within ``errors``; returns what the decoder will see."""
+    seen = np.empty_like(planes)
+    for c in range(planes.shape[2]):
+        step = 2 * errors[c] + 1
+        residual = (planes[..., c].astype(np.int32) - prediction[..., c] + errors[c]) // step
+        scale = int(widths_bits(residual).argmin())
+        encoder.add(np.array([scale]), uniform(SCALES))
+        encoder.add(residual + REACH, bank().gaussian[scale])
+        seen[..., c] = np.clip(prediction[..., c] + step * residual, LOW[c], HIGH)
+    return seen
+
+
+def read(prediction: np.ndarray, errors: tuple[int, ...], decoder: Decoder) -> np.ndarray:
+    """The tile int16 [h, w, components] that ``write`` coded; CorruptError on an impossible sample."""
+    planes = np.empty(prediction.shape, np.int16)
+    for c in range(planes.shape[2]):
+        scale = int(decoder.take(uniform(SCALES), 1)[0])
+        symbols = decoder.take(bank().gaussian[scale], planes[..., c].size)
+        residual = (symbols - REACH).reshape(planes.shape[:2])
+        values = prediction[..., c] + (2 * errors[c] + 1) * residual
+        inside = np.clip(values, LOW[c], HIGH)
+        if not errors[c] and (values != inside).any():
+            raise CorruptError("The residual section decodes to an impossible sample.")
+        planes[..., c] = inside
+    return planes

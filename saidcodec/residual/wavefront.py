@@ -1,0 +1,221 @@
+"""Walking the samples of many tiles at once (bitstream_spec.md, section 6).
+
+All samples with the same step, ``x + 2 * y``, are independent given earlier steps, in every tile of a
+band.  Planes are kept skewed, one row a step and within it (y, tile), so that a neighbour of a
+whole step is one contiguous run.  A sample's three components ride in one 64-bit word, four lanes of
+16 bits, and are subtracted from their references all at once: the lanes are offset so that none
+ever borrows from the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+import numpy as np
+
+from saidcodec.colour import HIGH, LOW
+from saidcodec.residual.context import SKEW, WINDOW, around, neighbour
+from saidcodec.residual.network import COMPONENTS, LANES, SURPRISES, ResidualNetwork, choices
+from saidcodec.residual.mixture import TAILS
+from saidcodec.residual.tables import MEAN_STEPS, bank
+
+MIDDLE = (128, 0, 0)  # reference of a tile's first sample
+
+REFERENCE_BIAS = 0x0400  # keeps a reference's lane positive
+DIFFERENCE_BIAS = 0x4080  # low byte: the difference plus 128
+SAMPLE_BIAS = REFERENCE_BIAS + DIFFERENCE_BIAS
+
+PAD_STEPS = (8, 4)  # steps kept before the first and after the last, for neighbours outside
+PAD_ROWS = (3, 1)
+
+
+def word(lanes: Iterable[int]) -> np.int64:
+    """Four 16-bit lanes as one word."""
+    return np.array([*lanes], "<i2").view("<i8")[0]
+
+
+MIDDLE_WORD = word([v + REFERENCE_BIAS for v in (*MIDDLE, 0)])
+TO_REFERENCE = word([DIFFERENCE_BIAS] * LANES)
+
+
+class Coder(Protocol):
+    """Turns the network's choice for a step into samples: by reading, writing or measuring them."""
+
+    def code(
+        self, component: int, step: int, rows: slice, table: np.ndarray, centre: np.ndarray, sign: np.ndarray
+    ) -> np.ndarray:
+        """Samples int [n] of one component of ``step``; n covers (y in ``rows``, tile) in C order."""
+        ...
+
+
+class Wavefront:
+    """The skewed planes of a band of tiles of one nominal size.
+
+    ``widths`` and ``heights`` [tiles] are the true sizes, at most the nominal ``width`` and ``height``; what
+    lies beyond takes the value of its reference and is not coded.  ``components`` is 3 or 1.
+    """
+
+    def __init__(self, width: int, height: int, widths: np.ndarray, heights: np.ndarray, components: int):
+        self.width, self.height, self.components = width, height, components
+        self.widths, self.heights = widths, heights
+        self.tiles = len(widths)
+        self.steps = width + SKEW * (height - 1)
+        self.full = bool((widths == width).all() and (heights == height).all())
+        shape = (self.steps + sum(PAD_STEPS), height + sum(PAD_ROWS), self.tiles)
+        empty = word([SAMPLE_BIAS] * LANES)
+        # plane 0: samples, plane 1: the reconstruction x̂(T)
+        self.planes = np.full((2, *shape), empty, np.int64)
+        self.row_words = shape[1] * self.tiles
+        self.plane_words = shape[0] * self.row_words
+
+    def _skewed(self, plane: int) -> np.ndarray:
+        """A view of a plane as int16 [steps, y, tile, lane] without its padding."""
+        first, last = PAD_STEPS[0], PAD_STEPS[0] + self.steps
+        inner = self.planes[plane, first:last, PAD_ROWS[0] : PAD_ROWS[0] + self.height]
+        return inner.view(np.int16).reshape(self.steps, self.height, self.tiles, LANES)
+
+    def put(self, plane: int, tile: int, values: np.ndarray) -> None:
+        """Write a tile's samples [h, w, components]; what lies beyond its size repeats its edge."""
+        missing = ((0, self.height - values.shape[0]), (0, self.width - values.shape[1]), (0, 0))
+        values = np.pad(values.astype(np.int16), missing, "edge") + SAMPLE_BIAS
+        skewed = self._skewed(plane)
+        for y in range(self.height):
+            skewed[SKEW * y : SKEW * y + self.width, y, tile, : values.shape[2]] = values[y]
+
+    def get(self, tile: int) -> np.ndarray:
+        """A tile's samples, int16 [h, w, components]."""
+        height, width = int(self.heights[tile]), int(self.widths[tile])
+        skewed = self._skewed(0)
+        values = np.empty((height, width, self.components), np.int16)
+        for y in range(height):
+            values[y] = skewed[SKEW * y : SKEW * y + width, y, tile, : self.components]
+        return values - SAMPLE_BIAS
+
+    def values(self, step: int, rows: slice, component: int) -> np.ndarray:
+        """Samples of a step as they stand, int16 [n]."""
+        return self._skewed(0)[step, rows, :, component].reshape(-1) - SAMPLE_BIAS
+
+    def active(self, step: int, rows: slice) -> np.ndarray | None:
+        """Which samples of a step lie inside their tile, bool [n]; None where all do."""
+        if self.full:
+            return None
+        y = np.arange(rows.start, rows.stop)[:, None]
+        return ((step - SKEW * y < self.widths) & (y < self.heights)).reshape(-1)
+
+    def walk(
+        self,
+        network: ResidualNetwork,
+        coder: Coder,
+        styles: np.ndarray,
+        has_reconstruction: np.ndarray,
+        steps: Iterable[int] | None = None,
+    ) -> None:
+        """Code every sample, or those of the given steps if all samples are known beforehand.
+
+        ``styles`` int [tiles], ``has_reconstruction`` bool [tiles].
+        """
+        look_up = bank()
+        tiles, skewed = self.tiles, self._skewed(0)
+        offsets = [*WINDOW, *network.around]
+        relative = np.array(
+            [((dx + SKEW * dy) * (self.row_words // tiles) + dy) * tiles for dx, dy in offsets], np.int64
+        )
+        relative[len(WINDOW) :] += self.plane_words
+        if not has_reconstruction.any():
+            relative = relative[: len(WINDOW)]
+        lowest = int(relative.min())
+        longest = tiles * min(self.height, (self.width + 1) // SKEW)
+        gather = np.arange(longest)[:, None] + (relative - lowest)
+        flat = self.planes.reshape(-1)
+        blind = np.flatnonzero(~has_reconstruction) if has_reconstruction.any() else np.zeros(0, np.int64)
+
+        fixed = LANES * len(offsets)
+        context = np.full((longest, network.inputs), 128, np.uint8)
+        marks = np.full((self.height, tiles, network.inputs - fixed), 128, np.uint8)
+        marks[:, :, 0] += (127 * has_reconstruction).astype(np.uint8)
+        marks[:, :, 2] += (np.arange(self.height) * 128 // self.height).astype(np.uint8)[:, None]
+        marks[:, np.arange(tiles), 3 + styles] = 255
+        across = (128 + np.arange(self.width) * 128 // self.width).astype(np.uint8)
+        row = np.full((longest, network.hidden + 2 * SURPRISES), 128, np.uint8)
+
+        for step in range(self.steps) if steps is None else steps:
+            first = max(0, (step - self.width) // SKEW + 1)
+            rows = slice(first, min(self.height - 1, step // SKEW) + 1)
+            count = rows.stop - rows.start
+            n = count * tiles
+            here = ((step + PAD_STEPS[0]) * (self.row_words // tiles) + rows.start + PAD_ROWS[0]) * tiles
+
+            reference = flat[here - self.row_words : here - self.row_words + n] - TO_REFERENCE
+            x = step - SKEW * np.arange(rows.start, rows.stop)
+            if x[-1] == 0:  # no left neighbour: the one above, or the middle of the range
+                above = here + n - tiles - SKEW * self.row_words - tiles
+                reference[-tiles:] = flat[above : above + tiles] - TO_REFERENCE if step else MIDDLE_WORD
+
+            seen = flat[here + lowest :].take(gather[:n], mode="clip")
+            self._mend(seen, reference, x, rows, offsets[: len(relative)], blind)
+            seen -= reference[:, None]
+            lanes = seen.view(np.int16)
+            np.clip(lanes, DIFFERENCE_BIAS - 128, DIFFERENCE_BIAS + 127, out=lanes)
+            context[:n, : lanes.shape[1]] = lanes.astype(np.uint8)
+            mark = context[:n, fixed:].reshape(count, tiles, -1)
+            mark[...] = marks[rows]
+            mark[:, :, 1] = across[x][:, None]
+
+            hidden, raw = network.trunk(context[:n])
+            row[:n, : network.hidden] = hidden
+            references = reference.view(np.int16).reshape(n, LANES)
+            for c in range(self.components):
+                if c:
+                    raw = network.head(c, row[:n])
+                offset, scale, tail = choices(raw)
+                base = references[:, c].astype(np.int32) - REFERENCE_BIAS
+                mean = np.clip(MEAN_STEPS * base + offset, MEAN_STEPS * LOW[c], MEAN_STEPS * HIGH)
+                place = (mean & (MEAN_STEPS - 1)) + MEAN_STEPS * (tail + TAILS * scale)
+                centre = (mean >> 4) + look_up.carry[place]
+                sample = coder.code(c, step, rows, look_up.table[place], centre, look_up.sign[place])
+                active = self.active(step, rows)
+                if active is not None:
+                    sample = np.where(active, sample, base)
+                skewed[step, rows, :, c] = (sample + SAMPLE_BIAS).reshape(count, tiles)
+                if c + 1 < self.components:
+                    at = network.hidden + SURPRISES * c
+                    row[:n, at : at + SURPRISES] = surprise(sample, mean, base)
+
+    def _mend(
+        self,
+        seen: np.ndarray,
+        reference: np.ndarray,
+        x: np.ndarray,
+        rows: slice,
+        offsets: list[tuple[int, int]],
+        blind: np.ndarray,
+    ) -> None:
+        """Replace what was gathered from outside the tile, and the reconstruction where there is none."""
+        grid = seen.reshape(len(x), self.tiles, -1)
+        own = reference.reshape(len(x), self.tiles)
+        y = np.arange(rows.start, rows.stop)
+        edge = np.flatnonzero((x < 3) | (x >= self.width - 3) | (y < 3) | (y == self.height - 1))
+        if len(edge):
+            dx, dy = np.array(offsets).T
+            xx, yy, known = x[edge, None], y[edge, None], len(WINDOW)
+            column, row = neighbour(xx, yy, dx[:known], dy[:known], self.width)
+            place = self._skewed(0)[column + SKEW * row, row].view(np.int64)[..., 0].transpose(0, 2, 1)
+            missing = (column < 0)[:, None, :]
+            grid[edge, :, :known] = np.where(missing, own[edge, :, None], place)
+            if len(dx) > known:
+                column, row = around(xx, yy, dx[known:], dy[known:], self.width, self.height)
+                place = self._skewed(1)[column + SKEW * row, row].view(np.int64)[..., 0].transpose(0, 2, 1)
+                grid[edge, :, known:] = place
+        if len(blind):
+            grid[:, blind, len(WINDOW) :] = own[:, blind, None]
+
+
+def surprise(sample: np.ndarray, mean: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """What a decoded component tells the heads after it, uint8 [n, 3] (spec section 6).
+
+    ``mean`` in sixteenths, rounded half to even.
+    """
+    error = sample - ((mean + 7 + ((mean >> 4) & 1)) >> 4)
+    columns = np.stack([4 * error, error, sample - reference], 1)
+    return (np.clip(columns, -128, 127) + 128).astype(np.uint8)

@@ -1,0 +1,59 @@
+"""How an image is cut into tiles and bands (bitstream_spec.md, section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+# A tile's border costs bits and a wavefront over few tiles costs time, so tiles grow with the image.
+SMALL_IMAGE = 160  # up to this many pixels a side, the image is one tile
+MIDDLE_IMAGE = 1 << 20  # pixels; beyond it tiles are of the largest side
+SIDES = (128, 256)
+BAND_PIXELS = 1 << 20  # pixels that share one residual stream, about
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """``side`` bounds the tiles' sides; ``band`` tiles in a row of numbers share one residual stream."""
+
+    width: int
+    height: int
+    side: int
+    band: int
+
+    @property
+    def tile_width(self) -> int:
+        return even_share(self.width, self.side)
+
+    @property
+    def tile_height(self) -> int:
+        return even_share(self.height, self.side)
+
+    def tiles(self) -> list[tuple[slice, slice]]:
+        """(rows, columns) of every tile, row by row."""
+        return [
+            (slice(y, min(y + self.tile_height, self.height)), slice(x, min(x + self.tile_width, self.width)))
+            for y in range(0, self.height, self.tile_height)
+            for x in range(0, self.width, self.tile_width)
+        ]
+
+    def bands(self) -> Iterator[slice]:
+        """Runs of tile numbers that share a stream."""
+        count = len(self.tiles())
+        for start in range(0, count, self.band):
+            yield slice(start, min(start + self.band, count))
+
+
+def even_share(length: int, side: int) -> int:
+    """The tile side that splits ``length`` most evenly into the fewest parts of at most ``side``."""
+    parts = -(-length // side)
+    return -(-length // parts)
+
+
+def choose(width: int, height: int) -> tuple[int, int]:
+    """(side, band) that the encoder takes for an image; powers of two as the header needs them."""
+    if max(width, height) <= SMALL_IMAGE:
+        side = 1 << max(4, (max(width, height) - 1).bit_length())
+        return side, 1
+    side = SIDES[width * height > MIDDLE_IMAGE]
+    return side, max(1, BAND_PIXELS // (side * side))
