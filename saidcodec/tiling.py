@@ -50,8 +50,8 @@ def even_share(length: int, side: int) -> int:
     return -(-length // parts)
 
 
-def choose(width: int, height: int) -> tuple[int, int]:
-    """(side, band) that the encoder takes for an image; powers of two as the header needs them."""
+def choose_tiling(width: int, height: int) -> tuple[int, int]:
+    """(side, band) that the encoder takes for an image; powers of two, as the header needs them."""
     if max(width, height) <= SMALL_IMAGE:
         side = 1 << max(4, (max(width, height) - 1).bit_length())
         return side, 1

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from saidcodec.colour import HIGH, LOW
 from saidcodec.entropy import Decoder, Encoder
 from saidcodec.errors import CorruptError
 from saidcodec.residual.tables import REACH, SYMBOLS, bank
-from saidcodec.residual.wavefront import Wavefront
+from saidcodec.residual.wavefront import Place, Wavefront
 
 
 def grouped(table: np.ndarray) -> tuple[np.ndarray, list[int], list[int]]:
@@ -30,21 +32,19 @@ class Writer:
         self.wavefront, self.encoder, self.errors = wavefront, encoder, errors
         self.tables = bank().tables
 
-    def code(
-        self, component: int, step: int, rows: slice, table: np.ndarray, centre: np.ndarray, sign: np.ndarray
-    ) -> np.ndarray:
-        truth = self.wavefront.values(step, rows, component).astype(np.int32)
-        error = self.errors[component]
+    def code(self, place: Place, table: np.ndarray, centre: np.ndarray, sign: np.ndarray) -> np.ndarray:
+        truth = self.wavefront.values(place)
+        error = self.errors[place.component]
         distance = (truth - centre + error) // (2 * error + 1)
         symbol = sign * distance + REACH
-        active = self.wavefront.active(step, rows)
+        active = place.active
         if active is not None:
             symbol, table = symbol[active], table[active]
         order, used, counts = grouped(table)
         self.encoder.add_groups(symbol[order], [self.tables[index] for index in used], counts)
         if not error:
             return truth
-        return np.clip(centre + (2 * error + 1) * distance, LOW[component], HIGH)
+        return np.clip(centre + (2 * error + 1) * distance, LOW[place.component], HIGH)
 
 
 class Reader:
@@ -54,10 +54,8 @@ class Reader:
         self.wavefront, self.decoder, self.errors = wavefront, decoder, errors
         self.tables = bank().tables
 
-    def code(
-        self, component: int, step: int, rows: slice, table: np.ndarray, centre: np.ndarray, sign: np.ndarray
-    ) -> np.ndarray:
-        active = self.wavefront.active(step, rows)
+    def code(self, place: Place, table: np.ndarray, centre: np.ndarray, sign: np.ndarray) -> np.ndarray:
+        active = place.active
         order, used, counts = grouped(table if active is None else table[active])
         if not used:
             return centre
@@ -66,11 +64,11 @@ class Reader:
         symbol[order] = taken
         if active is not None:
             symbol = spread(symbol, active)
-        error = self.errors[component]
+        error = self.errors[place.component]
         sample = centre + sign * (symbol - REACH) * (2 * error + 1)
         if error:
-            return np.clip(sample, LOW[component], HIGH)
-        outside = (sample < LOW[component]) | (sample > HIGH)
+            return np.clip(sample, LOW[place.component], HIGH)
+        outside = (sample < LOW[place.component]) | (sample > HIGH)
         if (outside if active is None else outside & active).any():
             raise CorruptError("The residual section decodes to an impossible sample.")
         return sample
@@ -91,23 +89,17 @@ class Meter:
         self.bits = np.zeros(wavefront.tiles)
         self.lengths = code_lengths()
 
-    def code(
-        self, component: int, step: int, rows: slice, table: np.ndarray, centre: np.ndarray, sign: np.ndarray
-    ) -> np.ndarray:
-        truth = self.wavefront.values(step, rows, component).astype(np.int32)
+    def code(self, place: Place, table: np.ndarray, centre: np.ndarray, sign: np.ndarray) -> np.ndarray:
+        truth = self.wavefront.values(place)
         bits = self.lengths.take(table * SYMBOLS + sign * (truth - centre) + REACH)
-        active = self.wavefront.active(step, rows)
+        active = place.active
         if active is not None:
             bits = bits * active
         self.bits += bits.reshape(-1, self.wavefront.tiles).sum(0)
         return truth
 
 
-_lengths: list[np.ndarray] = []
-
-
+@lru_cache(maxsize=1)
 def code_lengths() -> np.ndarray:
     """Bits of every symbol of every table of the bank, flat float32."""
-    if not _lengths:
-        _lengths.append(np.concatenate([table.bits for table in bank().tables]).astype(np.float32))
-    return _lengths[0]
+    return np.concatenate([table.bits for table in bank().tables]).astype(np.float32)

@@ -9,7 +9,6 @@ import numpy as np
 from saidcodec.errors import ModelError
 from saidcodec.integer import Chain, Layer, NumpyChain, OnnxChain
 from saidcodec.residual.context import WINDOW
-from saidcodec.residual.mixture import SCALES, TAILS
 
 COMPONENTS = 3
 LANES = 4  # a sample's components travel in 64-bit words; the fourth lane is idle
@@ -81,10 +80,3 @@ def with_idle_lanes(weight: np.ndarray, offsets: int) -> np.ndarray:
     lanes = np.zeros((offsets, LANES, weight.shape[1]), np.int8)
     lanes[:, :COMPONENTS] = weight[:split].reshape(offsets, COMPONENTS, -1)
     return np.concatenate([lanes.reshape(LANES * offsets, -1), weight[split:]])
-
-
-def choices(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Raw outputs [n, 3] → (mean offset in sixteenths, scale index, tail index), int32 [n] each."""
-    whole = np.rint(raw).astype(np.int32)
-    scale = np.clip(whole[:, 1], 0, SCALES - 1)
-    return whole[:, 0], scale, np.clip(whole[:, 2], 0, TAILS - 1)

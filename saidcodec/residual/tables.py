@@ -43,8 +43,8 @@ class Bank:
     tables: tuple[Table, ...]
     gaussian: tuple[Table, ...]
     table: np.ndarray  # int32 [16 * TAILS * SCALES]
-    carry: np.ndarray  # int16, the same shape
-    sign: np.ndarray  # int16, the same shape
+    carry: np.ndarray  # int32, the same shape
+    sign: np.ndarray  # int32, the same shape
 
     def first(self, scale: int, tail: int) -> Table:
         """The table centred on an integer (fraction 0)."""
@@ -66,7 +66,7 @@ def positions() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
                 carry.append(int(mirrored))
                 sign.append(-1 if mirrored else 1)
             start += steps // 2 + 1
-    return np.array(table, np.int32), np.array(carry, np.int16), np.array(sign, np.int16)
+    return np.array(table, np.int32), np.array(carry, np.int32), np.array(sign, np.int32)
 
 
 @lru_cache(maxsize=1)

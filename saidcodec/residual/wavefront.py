@@ -10,14 +10,15 @@ ever borrows from the next.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from saidcodec.colour import HIGH, LOW
 from saidcodec.residual.context import SKEW, WINDOW, around, neighbour
-from saidcodec.residual.network import COMPONENTS, LANES, SURPRISES, ResidualNetwork, choices
-from saidcodec.residual.mixture import TAILS
+from saidcodec.residual.network import LANES, SURPRISES, ResidualNetwork
+from saidcodec.residual.mixture import SCALES, TAILS
 from saidcodec.residual.tables import MEAN_STEPS, bank
 
 MIDDLE = (128, 0, 0)  # reference of a tile's first sample
@@ -25,6 +26,7 @@ MIDDLE = (128, 0, 0)  # reference of a tile's first sample
 REFERENCE_BIAS = 0x0400  # keeps a reference's lane positive
 DIFFERENCE_BIAS = 0x4080  # low byte: the difference plus 128
 SAMPLE_BIAS = REFERENCE_BIAS + DIFFERENCE_BIAS
+LOWEST_LANE, HIGHEST_LANE = np.int16(DIFFERENCE_BIAS - 128), np.int16(DIFFERENCE_BIAS + 127)
 
 PAD_STEPS = (8, 4)  # steps kept before the first and after the last, for neighbours outside
 PAD_ROWS = (3, 1)
@@ -39,13 +41,21 @@ MIDDLE_WORD = word([v + REFERENCE_BIAS for v in (*MIDDLE, 0)])
 TO_REFERENCE = word([DIFFERENCE_BIAS] * LANES)
 
 
+@dataclass
+class Place:
+    """A component of a step: ``rows`` of y, and which of its samples lie in their tile (None: all)."""
+
+    step: int
+    rows: slice
+    component: int
+    active: np.ndarray | None
+
+
 class Coder(Protocol):
     """Turns the network's choice for a step into samples: by reading, writing or measuring them."""
 
-    def code(
-        self, component: int, step: int, rows: slice, table: np.ndarray, centre: np.ndarray, sign: np.ndarray
-    ) -> np.ndarray:
-        """Samples int [n] of one component of ``step``; n covers (y in ``rows``, tile) in C order."""
+    def code(self, place: Place, table: np.ndarray, centre: np.ndarray, sign: np.ndarray) -> np.ndarray:
+        """Samples int [n] of one component of a step; n covers (y in the rows, tile) in C order."""
         ...
 
 
@@ -92,11 +102,12 @@ class Wavefront:
             values[y] = skewed[SKEW * y : SKEW * y + width, y, tile, : self.components]
         return values - SAMPLE_BIAS
 
-    def values(self, step: int, rows: slice, component: int) -> np.ndarray:
-        """Samples of a step as they stand, int16 [n]."""
-        return self._skewed(0)[step, rows, :, component].reshape(-1) - SAMPLE_BIAS
+    def values(self, place: Place) -> np.ndarray:
+        """Samples of a step as they stand, int32 [n]."""
+        values = self._skewed(0)[place.step, place.rows, :, place.component]
+        return values.reshape(-1).astype(np.int32) - SAMPLE_BIAS
 
-    def active(self, step: int, rows: slice) -> np.ndarray | None:
+    def _active(self, step: int, rows: slice) -> np.ndarray | None:
         """Which samples of a step lie inside their tile, bool [n]; None where all do."""
         if self.full:
             return None
@@ -156,7 +167,8 @@ class Wavefront:
             self._mend(seen, reference, x, rows, offsets[: len(relative)], blind)
             seen -= reference[:, None]
             lanes = seen.view(np.int16)
-            np.clip(lanes, DIFFERENCE_BIAS - 128, DIFFERENCE_BIAS + 127, out=lanes)
+            np.maximum(lanes, LOWEST_LANE, out=lanes)
+            np.minimum(lanes, HIGHEST_LANE, out=lanes)
             context[:n, : lanes.shape[1]] = lanes.astype(np.uint8)
             mark = context[:n, fixed:].reshape(count, tiles, -1)
             mark[...] = marks[rows]
@@ -164,23 +176,22 @@ class Wavefront:
 
             hidden, raw = network.trunk(context[:n])
             row[:n, : network.hidden] = hidden
-            references = reference.view(np.int16).reshape(n, LANES)
+            references = (reference.view(np.int16).reshape(n, LANES) - REFERENCE_BIAS).astype(np.int32)
+            place = Place(step, rows, 0, self._active(step, rows))
             for c in range(self.components):
                 if c:
+                    place.component = c
                     raw = network.head(c, row[:n])
-                offset, scale, tail = choices(raw)
-                base = references[:, c].astype(np.int32) - REFERENCE_BIAS
-                mean = np.clip(MEAN_STEPS * base + offset, MEAN_STEPS * LOW[c], MEAN_STEPS * HIGH)
-                place = (mean & (MEAN_STEPS - 1)) + MEAN_STEPS * (tail + TAILS * scale)
-                centre = (mean >> 4) + look_up.carry[place]
-                sample = coder.code(c, step, rows, look_up.table[place], centre, look_up.sign[place])
-                active = self.active(step, rows)
-                if active is not None:
-                    sample = np.where(active, sample, base)
+                mean, shape = choices(raw, references[:, c], c)
+                position = shape + (mean & (MEAN_STEPS - 1))
+                centre = (mean >> 4) + look_up.carry.take(position)
+                sample = coder.code(place, look_up.table.take(position), centre, look_up.sign.take(position))
+                if place.active is not None:
+                    sample = np.where(place.active, sample, references[:, c])
                 skewed[step, rows, :, c] = (sample + SAMPLE_BIAS).reshape(count, tiles)
                 if c + 1 < self.components:
                     at = network.hidden + SURPRISES * c
-                    row[:n, at : at + SURPRISES] = surprise(sample, mean, base)
+                    surprise(sample, mean, references[:, c], row[:n, at : at + SURPRISES])
 
     def _mend(
         self,
@@ -211,11 +222,27 @@ class Wavefront:
             grid[:, blind, len(WINDOW) :] = own[:, blind, None]
 
 
-def surprise(sample: np.ndarray, mean: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """What a decoded component tells the heads after it, uint8 [n, 3] (spec section 6).
+def choices(raw: np.ndarray, reference: np.ndarray, component: int) -> tuple[np.ndarray, np.ndarray]:
+    """A head's raw outputs [n, 3] → (mean in sixteenths, 16 * (tail + 4 * scale)), int32 [n] (spec 6.6)."""
+    whole = np.rint(raw).astype(np.int32)
+    mean = MEAN_STEPS * reference
+    mean += whole[:, 0]
+    np.maximum(mean, MEAN_STEPS * LOW[component], out=mean)
+    np.minimum(mean, MEAN_STEPS * HIGH, out=mean)
+    index = np.minimum(np.maximum(whole[:, 1:], 0), (SCALES - 1, TAILS - 1))
+    return mean, index @ (MEAN_STEPS * TAILS, MEAN_STEPS)
 
-    ``mean`` in sixteenths, rounded half to even.
-    """
-    error = sample - ((mean + 7 + ((mean >> 4) & 1)) >> 4)
-    columns = np.stack([4 * error, error, sample - reference], 1)
-    return (np.clip(columns, -128, 127) + 128).astype(np.uint8)
+
+def surprise(sample: np.ndarray, mean: np.ndarray, reference: np.ndarray, out: np.ndarray) -> None:
+    """What a decoded component tells the heads after it, into uint8 [n, 3] (spec section 6.5)."""
+    error = mean >> 4
+    error &= 1
+    error += mean
+    error += 7
+    error >>= 4  # the mean in sample values, rounded half to even
+    np.subtract(sample, error, out=error)
+    for column, value in enumerate((4 * error, error, sample - reference)):
+        np.maximum(value, -128, out=value)
+        np.minimum(value, 127, out=value)
+        value += 128
+        out[:, column] = value

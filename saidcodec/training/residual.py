@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,12 +22,18 @@ from torch.nn import functional
 
 from saidcodec.residual import context, mixture
 from saidcodec.residual.context import WINDOW
+from saidcodec.training.quantise import (
+    HIDDEN_UNIT,
+    WEIGHT_MAX,
+    IntegerLinear,
+    activation,
+    exponents,
+    rounded,
+    set_quantised,
+)
 
 COMPONENTS = 3
 INPUT_UNIT = 16.0  # sample values in one real unit of a context input
-HIDDEN_UNIT = 64.0  # integer activation steps in one real unit
-HIDDEN_MAX = 255.0 / HIDDEN_UNIT
-WEIGHT_MAX = 63
 MIDDLE = (128, 0, 0)  # reference of a tile's first sample, per component
 
 
@@ -46,48 +51,6 @@ class Shape:
     def inputs(self) -> int:
         """Window, reconstruction, its flag, position, styles."""
         return COMPONENTS * (len(WINDOW) + len(self.around)) + 1 + 2 + self.styles
-
-
-def rounded(x: Tensor) -> Tensor:
-    """Round half to even; the gradient passes straight through."""
-    return x + (torch.round(x) - x).detach()
-
-
-class Activation(torch.autograd.Function):
-    """Clamp to [0, HIDDEN_MAX] and, if asked, round to the integer grid; straight-through inside."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, quantised: bool) -> Tensor:  # type: ignore[override]
-        ctx.save_for_backward(x)
-        y = x.clamp(0.0, HIDDEN_MAX)
-        return y.mul_(HIDDEN_UNIT).round_().div_(HIDDEN_UNIT) if quantised else y
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        (x,) = ctx.saved_tensors
-        return torch.ops.aten.hardtanh_backward(grad, x, 0.0, HIDDEN_MAX), None
-
-
-class IntegerLinear(nn.Linear):
-    """A linear layer that can behave as its integer export does."""
-
-    qat = False
-
-    def exponents(self) -> Tensor:
-        """Per output: the largest e with max|w| * 2**e <= 63, at least 2.  Shape [out]."""
-        peak = self.weight.detach().abs().amax(1).clamp_min(2.0**-14)
-        return torch.floor(torch.log2(WEIGHT_MAX / peak)).clamp(2, 14)
-
-    def forward(self, x: Tensor, extra: Tensor | None = None) -> Tensor:
-        """The layer applied to ``x`` and ``extra`` side by side (one product costs less than a copy)."""
-        weight = self.weight
-        if self.qat:
-            step = torch.exp2(self.exponents())[:, None]
-            weight = rounded(weight * step).clamp(-WEIGHT_MAX, WEIGHT_MAX) / step
-        weight = weight.to(x.dtype)
-        n = x.shape[1]
-        y = functional.linear(x, weight[:, :n], self.bias.to(x.dtype))
-        return y if extra is None else y + functional.linear(extra, weight[:, n:])
 
 
 class ResidualNetwork(nn.Module):
@@ -119,16 +82,11 @@ class ResidualNetwork(nn.Module):
 
     def quantise(self, on: bool) -> None:
         self.qat = on
-        for layer in self.modules():
-            if isinstance(layer, IntegerLinear):
-                layer.qat = on
-
-    def activation(self, x: Tensor) -> Tensor:
-        return Activation.apply(x, self.qat)
+        set_quantised(self, on)
 
     def features(self, context: Tensor) -> Tensor:
         for layer in self.trunk:
-            context = self.activation(layer(context))
+            context = activation(layer(context), self.qat)
         return context
 
     def parameters_of(self, raw: Tensor, reference: Tensor, low: float) -> tuple[Tensor, ...]:
@@ -150,7 +108,7 @@ class ResidualNetwork(nn.Module):
         for c, (inner, head) in enumerate(layers):
             out = hidden
             if inner is not None:
-                out = self.activation(inner(hidden, torch.cat(seen, 1)))
+                out = activation(inner(hidden, torch.cat(seen, 1)), self.qat)
             mean, scale, tail = self.parameters_of(head(out), reference[:, c], -255.0 if c else 0.0)
             bits.append(mixture_bits(sample[:, c] - mean, scale, tail))
             if c < COMPONENTS - 1:
@@ -403,7 +361,7 @@ def export(network: ResidualNetwork) -> dict[str, np.ndarray]:
 
     def put(name: str, layer: IntegerLinear, context: int = 0, surprises: int = 0, head: bool = False) -> None:
         """``context`` and ``surprises``: how many inputs, first and last, carry an offset of 128."""
-        exponent = layer.exponents().double()
+        exponent = exponents(layer.weight).double()
         step = torch.exp2(exponent)
         weight = torch.round(layer.weight.detach().double() * step[:, None]).clamp(-WEIGHT_MAX, WEIGHT_MAX)
         unit = INPUT_UNIT if context else HIDDEN_UNIT

@@ -1,0 +1,224 @@
+"""encode() and decode(): from pixels to a .said file and back (bitstream_spec.md, section 1)."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from saidcodec import choice, container, images, models
+from saidcodec.container import Container, Header, Metadata
+from saidcodec.errors import CorruptError, LimitError, ModelError
+from saidcodec.layout import CONTEXT, GAUSSIAN, NO_RESIDUAL, PLAIN, SAID, STORED, Layout, in_order
+from saidcodec.models import Model
+from saidcodec.residual import band
+from saidcodec.said import Description
+from saidcodec.tiling import choose_tiling
+
+CODERS = {"none": NO_RESIDUAL, "gaussian": GAUSSIAN, "context": CONTEXT}
+FAST_PIXELS = 1 << 14  # from here on ONNX Runtime earns its start-up in decoding
+AUTO_PIXELS = 1 << 14  # up to here every shipped model is tried
+DEFAULT_MODEL = "photo"
+
+AnyModel = Model | str | Path
+
+
+def encode(
+    image: Any,
+    *,
+    model: AnyModel = "auto",
+    residual: str = "context",
+    max_error: int = 0,
+    glimpses: int | None = None,
+    metadata: Metadata | None = None,
+    threads: int | None = None,
+) -> bytes:
+    """The bytes of a .said file that decodes to exactly ``image``, or to within ``max_error`` of it.
+
+    ``image``: a Pillow image or a uint8 array H×W (grey), H×W×2 (grey and alpha), ×3 (RGB) or ×4 (RGBA).
+    ``model``: a name, a path or a Model; "auto" keeps the smallest file of the shipped models that apply.
+    ``residual``: "context" (the residual network), "gaussian" (the paper's) or "none" (x̂(T) alone: lossy).
+    ``glimpses``: force their number per tile instead of choosing it by bits.
+    Raises ImageError, LimitError or ModelError.
+    """
+    if residual not in CODERS:
+        raise ValueError(f"residual must be one of {', '.join(CODERS)}")
+    if not 0 <= max_error <= 255:
+        raise ValueError("max_error must lie between 0 and 255")
+    pixels, mode, found = images.from_any(image)
+    height, width = pixels.shape[:2]
+    if max(width, height) > container.MOST_SIDE or width * height > container.MOST_PIXELS:
+        raise LimitError(f"The image has {width}×{height} pixels, more than the limit of {container.MOST_PIXELS}.")
+    replicated = mode in ("RGB", "RGBA") and bool(
+        (pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 1] == pixels[..., 2]).all()
+    )
+    files = []
+    for one in candidates(model, width * height):
+        header = Header(
+            width, height, mode, replicated, CODERS[residual], max_error, one.id, *choose_tiling(width, height)
+        )
+        layout = Layout(header, one, fast=True)
+        files.append(write(layout, pixels, found if metadata is None else metadata, glimpses, threads or cores()))
+    return min(files, key=len)
+
+
+def decode(data: bytes, *, model: AnyModel | None = None, threads: int | None = None) -> np.ndarray:
+    """The image of a .said file, uint8 H×W or H×W×C.
+
+    ``model`` names the model where it is not installed.  Raises a kind of SaidError on any damage.
+    """
+    return decode_image(data, model=model, threads=threads)[0]
+
+
+def decode_image(
+    data: bytes, *, model: AnyModel | None = None, threads: int | None = None
+) -> tuple[np.ndarray, str, Metadata]:
+    """The image of a .said file, its mode (Pillow's name) and its metadata."""
+    file = container.unpack(data)
+    fast = file.header.width * file.header.height >= FAST_PIXELS
+    layout = Layout(file.header, model_of(file.header, model), fast)
+    pixels = read(layout, file, threads or cores())
+    if zlib.crc32(pixels) != file.checksum:
+        raise CorruptError("The file is damaged: the checksum of its pixels does not match.")
+    return pixels, file.header.mode, file.metadata
+
+
+def write(
+    layout: Layout, pixels: np.ndarray, metadata: Metadata, glimpses: int | None, threads: int
+) -> bytes:
+    """Encode with one model: tiles by bands, then the sections around them."""
+    coded = layout.coded(pixels)
+    exact = layout.header.coder != NO_RESIDUAL and not layout.header.max_error
+    seen = coded if exact else np.empty_like(coded)
+    kinds: list[int] = []
+    descriptions: list[Description | None] = []
+    streams: list[bytes] = []
+
+    def work(tiles: slice) -> tuple[list[int], list[Description | None], bytes]:
+        return write_band(layout, coded, seen, tiles, glimpses)
+
+    for band_kinds, band_descriptions, stream in in_order(work, layout.tiling.bands(), threads):
+        kinds += band_kinds
+        descriptions += band_descriptions
+        streams.append(stream)
+    checksum = zlib.crc32(np.ascontiguousarray(layout.image(seen)))
+    return container.pack(layout.header, metadata, layout.write_said(kinds, descriptions), streams, checksum)
+
+
+def write_band(
+    layout: Layout, coded: np.ndarray, seen: np.ndarray, tiles: slice, glimpses: int | None
+) -> tuple[list[int], list[Description | None], bytes]:
+    """Kinds, descriptions and residual stream of one band; what is not exact is written to ``seen``."""
+    places = layout.tiles[tiles]
+    samples = [coded[place] for place in places]
+    planes = [layout.planes(tile) for tile in samples]
+    alpha = [tile[..., -1:].astype(np.int16) for tile in samples] if layout.has_alpha else []
+    descriptions = choice.choose(layout, [layout.rgb(tile) for tile in samples], planes, glimpses)
+    kinds = [PLAIN if description is None else SAID for description in descriptions]
+    predictions = layout.predict(descriptions, tiles)
+    if layout.header.coder == NO_RESIDUAL:
+        for place, tile in zip(places, without_residual(layout, predictions, tiles)):
+            seen[place] = tile
+        return kinds, descriptions, b""
+    plan = layout.band(tiles, [False] * len(kinds), predictions)
+    stream, colour_seen, alpha_seen = band.write(plan, layout.method, [], planes, alpha)
+    if len(stream) > sum(tile.size for tile in samples):
+        kinds, descriptions = [STORED] * len(kinds), [None] * len(kinds)
+        plan = layout.band(tiles, [True] * len(kinds), descriptions)
+        stream, *_ = band.write(plan, layout.method, samples, [], [])
+        colour_seen, alpha_seen = planes, alpha
+    if seen is not coded:
+        for i, place in enumerate(places):
+            seen[place] = joined(layout, colour_seen[i], alpha_seen[i] if alpha else None)
+    return kinds, descriptions, stream
+
+
+def without_residual(
+    layout: Layout, predictions: Sequence[np.ndarray | None], tiles: slice
+) -> list[np.ndarray]:
+    """What a decoder shows of tiles that have no residual: x̂(T), opaque; uint8 [h, w, channels]."""
+    shown = []
+    for prediction, (rows, columns) in zip(predictions, layout.tiles[tiles]):
+        shape = (rows.stop - rows.start, columns.stop - columns.start, 1)
+        alpha = np.full(shape, 255, np.int16) if layout.has_alpha else None
+        planes = band.middle((*shape[:2], layout.components)) if prediction is None else prediction
+        shown.append(joined(layout, planes[..., : layout.components], alpha))
+    return shown
+
+
+def joined(layout: Layout, planes: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
+    """Planes and alpha → coded channels, uint8 [h, w, channels].  CorruptError on impossible colours."""
+    samples = layout.samples(planes)
+    clipped = np.clip(samples, 0, 255)
+    if not layout.header.max_error and layout.header.coder != NO_RESIDUAL and (samples != clipped).any():
+        raise CorruptError("The residual section decodes to an impossible colour.")
+    whole = clipped if alpha is None else np.concatenate([clipped, alpha], -1)
+    return whole.astype(np.uint8)
+
+
+def read(layout: Layout, file: Container, threads: int) -> np.ndarray:
+    """The image's pixels, uint8, by bands."""
+    kinds, descriptions = layout.read_said(file.said)
+    out = np.empty((layout.header.height, layout.header.width, layout.channels), np.uint8)
+    bands = list(layout.tiling.bands())
+    streams = file.bands or (b"",) * len(bands)
+
+    def work(item: tuple[slice, bytes]) -> None:
+        tiles, stream = item
+        predictions = layout.predict(descriptions[tiles], tiles)
+        if layout.header.coder == NO_RESIDUAL:
+            decoded = without_residual(layout, predictions, tiles)
+        else:
+            decoded = read_band(layout, kinds[tiles], predictions, tiles, stream)
+        for place, tile in zip(layout.tiles[tiles], decoded):
+            out[place] = tile
+
+    for _ in in_order(work, zip(bands, streams), threads):
+        pass
+    return np.ascontiguousarray(layout.image(out))
+
+
+def read_band(
+    layout: Layout, kinds: np.ndarray, predictions: Sequence[np.ndarray | None], tiles: slice, stream: bytes
+) -> list[np.ndarray]:
+    """The band's tiles, uint8 [h, w, channels] each."""
+    plan = layout.band(tiles, list(kinds == STORED), predictions)
+    stored, planes, alpha = (iter(part) for part in band.read(plan, layout.method, stream, layout.channels))
+    return [
+        next(stored) if kind == STORED else joined(layout, next(planes), next(alpha, None)) for kind in kinds
+    ]
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def resolve(model: AnyModel) -> Model:
+    return model if isinstance(model, Model) else models.find(model)
+
+
+def candidates(model: AnyModel, pixels: int) -> list[Model]:
+    """The models to encode with."""
+    if model != "auto":
+        return [resolve(model)]
+    if pixels > AUTO_PIXELS:
+        return [models.find(DEFAULT_MODEL)]
+    found = [models.load(path) for path in models.installed()]
+    if not found:
+        raise ModelError("No model is installed.")
+    return found
+
+
+def model_of(header: Header, named: AnyModel | None) -> Model:
+    """The model that a file was written with.  Raises ModelError where it is not at hand."""
+    if named is None:
+        return models.find_id(header.model)
+    found = resolve(named)
+    if found.id != header.model:
+        raise ModelError(f"The file needs the model {header.model}, but {found.name} is {found.id}.")
+    return found

@@ -1,0 +1,236 @@
+"""Bytes ⇄ header and sections (bitstream_spec.md, section 2).
+
+    signature 4 | version 1 | layout 1 | width-1 v | height-1 v | model 4 | [max error v] | tiling 1
+    [metadata: length v, body] | SAID section: length v, body | head checksum 2
+    [residual section: length v, body] | pixel checksum 4
+
+v is a little-endian base-128 number of at most four bytes.  Layout, from the lowest bit: channels 2,
+replicated grey 1, metadata 1, residual coder 2, near-lossless 1, zero 1.
+"""
+
+from __future__ import annotations
+
+import binascii
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from saidcodec.errors import CorruptError, FormatError, LimitError, TruncatedError, VersionError
+
+SIGNATURE = b"\xd3A\r\n"
+VERSION = (0, 1)
+MODES = ("L", "LA", "RGB", "RGBA")
+MOST_SIDE = 1 << 24  # pixels
+MOST_PIXELS = 1 << 28  # decode() refuses more before it allocates anything
+MOST_METADATA = 1 << 26  # bytes, unpacked
+SMALLEST_TILE = 16
+VARINT_BYTES = 4
+KINDS = {1: "icc", 2: "exif", 3: "xmp"}
+CRITICAL = 0x80
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What travels beside the pixels, as the bytes that other formats hold."""
+
+    icc: bytes = b""
+    exif: bytes = b""
+    xmp: bytes = b""
+
+
+@dataclass(frozen=True)
+class Header:
+    """``mode`` is Pillow's name; ``coder`` 0 none, 1 Gaussian, 2 context; ``side`` and ``band`` powers of two."""
+
+    width: int
+    height: int
+    mode: str
+    replicated: bool
+    coder: int
+    max_error: int
+    model: str
+    side: int
+    band: int
+
+
+@dataclass(frozen=True)
+class Container:
+    """A whole file, or as much of it as is there: ``bands`` is None where the residual is missing."""
+
+    header: Header
+    metadata: Metadata
+    said: bytes
+    bands: tuple[bytes, ...] | None
+    checksum: int
+    sizes: dict[str, int] = field(default_factory=dict)  # bytes of "said", "residual", "metadata"
+
+
+def varint(value: int) -> bytes:
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def pack(header: Header, metadata: Metadata, said: bytes, bands: Sequence[bytes], checksum: int) -> bytes:
+    """The file's bytes; ``bands`` empty if the coder is none."""
+    packed = pack_metadata(metadata)
+    layout = (
+        MODES.index(header.mode)
+        | header.replicated << 2
+        | bool(packed) << 3
+        | header.coder << 4
+        | bool(header.max_error) << 6
+    )
+    tiling = (header.side // SMALLEST_TILE).bit_length() - 1 | (header.band.bit_length() - 1) << 4
+    head = SIGNATURE + bytes([VERSION[0] << 4 | VERSION[1], layout])
+    head += varint(header.width - 1) + varint(header.height - 1) + bytes.fromhex(header.model)
+    head += varint(header.max_error) if header.max_error else b""
+    head += bytes([tiling]) + packed + varint(len(said)) + said
+    head += binascii.crc_hqx(head, 0xFFFF).to_bytes(2, "little")
+    if header.coder:
+        body = b"".join(varint(len(band)) for band in bands[:-1]) + b"".join(bands)
+        head += varint(len(body)) + body
+    return head + checksum.to_bytes(4, "little")
+
+
+def pack_metadata(metadata: Metadata) -> bytes:
+    items = b""
+    for kind, name in KINDS.items():
+        if value := getattr(metadata, name):
+            items += bytes([kind]) + varint(len(value)) + value
+    if not items:
+        return b""
+    body = zlib.compress(items, 9)
+    return varint(len(body)) + body
+
+
+class Cursor:
+    """Reads a file's bytes from the front; TruncatedError where they end too early."""
+
+    def __init__(self, data: bytes):
+        self.data = data
+        self.at = 0
+
+    def take(self, n: int) -> bytes:
+        if self.at + n > len(self.data):
+            raise TruncatedError(
+                f"The file is truncated: it ends after {len(self.data)} bytes, before byte {self.at + n}."
+            )
+        self.at += n
+        return self.data[self.at - n : self.at]
+
+    def varint(self) -> int:
+        value = 0
+        for i in range(VARINT_BYTES):
+            byte = self.take(1)[0]
+            value |= (byte & 0x7F) << 7 * i
+            if byte < 0x80:
+                if i and not byte:
+                    raise CorruptError("A number in the file is written in more bytes than it needs.")
+                return value
+        raise LimitError("A number in the file is longer than four bytes.")
+
+
+def unpack(data: bytes, *, residual: bool = True) -> Container:
+    """Parse a file; with ``residual`` False what follows the head checksum may be missing.
+
+    Raises FormatError, VersionError, TruncatedError, CorruptError or LimitError; allocates nothing
+    beyond slices of ``data`` and the bounded metadata.
+    """
+    cursor = Cursor(data)
+    header, has_metadata = read_header(cursor)
+    start = cursor.at
+    metadata = read_metadata(cursor) if has_metadata else Metadata()
+    sizes = {"metadata": cursor.at - start}
+    said = cursor.take(cursor.varint())
+    sizes["said"] = len(said)
+    if binascii.crc_hqx(data[: cursor.at], 0xFFFF) != int.from_bytes(cursor.take(2), "little"):
+        raise CorruptError("The file is damaged: the checksum of its head does not match.")
+    bands: tuple[bytes, ...] | None = None
+    checksum = 0
+    try:
+        body = cursor.take(cursor.varint()) if header.coder else b""
+        checksum = int.from_bytes(cursor.take(4), "little")
+        if cursor.at != len(data):
+            raise CorruptError(f"The file has {len(data) - cursor.at} bytes too many at its end.")
+        bands = split_bands(body, count_bands(header)) if header.coder else ()
+        sizes["residual"] = len(body)
+    except TruncatedError:
+        if residual:
+            raise
+        sizes["residual"] = len(data) - cursor.at
+    return Container(header, metadata, said, bands, checksum, sizes)
+
+
+def read_header(cursor: Cursor) -> tuple[Header, bool]:
+    if not cursor.data:
+        raise FormatError("The file is empty.")
+    if not cursor.data.startswith(SIGNATURE[: len(cursor.data)]):
+        raise FormatError("This is not a .said file.")
+    cursor.take(len(SIGNATURE))
+    version = divmod(cursor.take(1)[0], 16)
+    if version != VERSION:
+        raise VersionError(
+            f"The file is of version {version[0]}.{version[1]}; this program reads {VERSION[0]}.{VERSION[1]}."
+        )
+    layout = cursor.take(1)[0]
+    mode, coder = MODES[layout & 3], layout >> 4 & 3
+    replicated = bool(layout & 4)
+    if layout & 0x80 or coder == 3 or (replicated and mode in ("L", "LA")):
+        raise CorruptError("The file's header asks for something that does not exist.")
+    width, height = cursor.varint() + 1, cursor.varint() + 1
+    if max(width, height) > MOST_SIDE or width * height > MOST_PIXELS:
+        raise LimitError(f"The file claims {width}×{height} pixels, more than the limit of {MOST_PIXELS}.")
+    model = cursor.take(4).hex()
+    max_error = cursor.varint() if layout & 0x40 else 0
+    if layout & 0x40 and not 1 <= max_error <= 255:
+        raise CorruptError("The file's header gives an impossible error bound.")
+    tiling = cursor.take(1)[0]
+    header = Header(
+        width, height, mode, replicated, coder, max_error, model, SMALLEST_TILE << (tiling & 15), 1 << (tiling >> 4)
+    )
+    return header, bool(layout & 8)
+
+
+def read_metadata(cursor: Cursor) -> Metadata:
+    packed = cursor.take(cursor.varint())
+    unpacker = zlib.decompressobj()
+    try:
+        items = Cursor(unpacker.decompress(packed, MOST_METADATA))
+    except zlib.error:
+        raise CorruptError("The file's metadata is damaged.") from None
+    if unpacker.unconsumed_tail:
+        raise LimitError(f"The file's metadata unpacks to more than {MOST_METADATA} bytes.")
+    if not unpacker.eof or unpacker.unused_data:
+        raise CorruptError("The file's metadata is damaged.")
+    found: dict[str, bytes] = {}
+    while items.at < len(items.data):
+        kind = items.take(1)[0]
+        value = items.take(items.varint())
+        if kind & CRITICAL:
+            raise VersionError("The file holds a critical section that this program does not know.")
+        if kind in KINDS:
+            if KINDS[kind] in found:
+                raise CorruptError("The file holds the same kind of metadata twice.")
+            found[KINDS[kind]] = value
+    return Metadata(**found)
+
+
+def count_bands(header: Header) -> int:
+    across, down = -(-header.width // header.side), -(-header.height // header.side)
+    width, height = -(-header.width // across), -(-header.height // down)
+    return -(-(-(-header.width // width) * -(-header.height // height)) // header.band)
+
+
+def split_bands(body: bytes, count: int) -> tuple[bytes, ...]:
+    if count - 1 > len(body):
+        raise CorruptError("The residual section is shorter than its own table of lengths.")
+    cursor = Cursor(body)
+    try:
+        lengths = [cursor.varint() for _ in range(count - 1)]
+        bands = [cursor.take(length) for length in lengths]
+    except TruncatedError:
+        raise CorruptError("The residual section's lengths do not add up.") from None
+    return (*bands, body[cursor.at :])

@@ -1,0 +1,124 @@
+"""Model files: find, load, hash and save (bitstream_spec.md, section 10).
+
+A model is one ``.safetensors`` file.  Its id is the hash of the tensors that decoding uses; those that
+only the encoder uses are named ``encoder.*`` and may change without changing the id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+from safetensors import SafetensorError
+
+from saidcodec.errors import ModelError
+
+ID_BYTES = 4
+ENCODER = "encoder."
+FOLDER_VARIABLE = "SAIDCODEC_MODELS"
+HEADER_LIMIT = 1 << 20  # bytes of a model file's header that are read to list it
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """All tensors of one model; ``id`` is 8 hexadecimal digits."""
+
+    name: str
+    id: str
+    tensors: Mapping[str, np.ndarray] = field(repr=False)
+    metadata: Mapping[str, str] = field(repr=False)
+
+
+def identify(tensors: Mapping[str, np.ndarray]) -> str:
+    """The id of a set of tensors (spec section 10)."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        if not name.startswith(ENCODER):
+            tensor = tensors[name]
+            shape = ",".join(map(str, tensor.shape))
+            digest.update(f"{name}\0{tensor.dtype.name}\0{shape}\0".encode())
+            digest.update(tensor.astype(tensor.dtype.newbyteorder("<")).tobytes())
+    return digest.hexdigest()[: 2 * ID_BYTES]
+
+
+def save(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> str:
+    """Write a model file; returns its id.  ``metadata`` must hold "name"."""
+    ordered = {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}
+    identity = identify(ordered)
+    safetensors.numpy.save_file(ordered, path, {**metadata, "id": identity})
+    return identity
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The metadata of a model file, without its tensors.  Raises ModelError."""
+    try:
+        with open(path, "rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > HEADER_LIMIT:
+                raise ValueError
+            metadata = json.loads(file.read(length)).get("__metadata__", {})
+    except OSError as error:
+        raise ModelError(f"The model {path} cannot be read: {error.strerror}.") from None
+    except (struct.error, ValueError, AttributeError):
+        raise ModelError(f"{path} is not a model file.") from None
+    return dict(metadata)
+
+
+@lru_cache(maxsize=8)
+def load(path: Path) -> Model:
+    """Load and verify a model file.  Raises ModelError."""
+    metadata = read_metadata(path)
+    try:
+        tensors = safetensors.numpy.load_file(path)
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise ModelError(f"The model {path} cannot be loaded: {error}.") from None
+    identity = identify(tensors)
+    if identity != metadata.get("id"):
+        raise ModelError(f"The model {path} is damaged: its tensors do not match its id.")
+    return Model(metadata.get("name", path.stem), identity, tensors, metadata)
+
+
+def folders() -> list[Path]:
+    """Where models are looked for: the package's own folder, then $SAIDCODEC_MODELS."""
+    package = Path(__file__).parent
+    own = package / "models"
+    found = [own if own.is_dir() else package.parent / "models"]
+    if extra := os.environ.get(FOLDER_VARIABLE):
+        found.append(Path(extra))
+    return found
+
+
+def installed() -> list[Path]:
+    """Model files in those folders, by folder and name."""
+    return [path for folder in folders() for path in sorted(folder.glob("*.safetensors"))]
+
+
+def find(wanted: str | Path) -> Model:
+    """The model of a name or a path.  Raises ModelError."""
+    for path in installed():
+        if path.stem == str(wanted):
+            return load(path)
+    path = Path(wanted)
+    if path.is_file():
+        return load(path)
+    names = ", ".join(sorted({p.stem for p in installed()})) or "none"
+    raise ModelError(f"There is no model {wanted}; installed: {names}.")
+
+
+def find_id(identity: str) -> Model:
+    """The installed model with an id.  Raises ModelError."""
+    for path in installed():
+        if read_metadata(path).get("id") == identity:
+            return load(path)
+    raise ModelError(
+        f"The file needs the model {identity}, which is not installed: name its file with --model PATH "
+        f"or put it into the folder that {FOLDER_VARIABLE} names."
+    )

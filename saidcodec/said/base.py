@@ -1,0 +1,73 @@
+"""The base: 8×8 cells of a tile, quantised, and x̂(0) from them (bitstream_spec.md, section 9.2)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from saidcodec import colour
+from saidcodec.said.resampling import SIDE, upsample
+
+STEPS = 9  # the base is quantised in steps of 2**0 .. 2**8
+MIDDLE = (128, 0, 0)
+
+
+def cells(tile: np.ndarray) -> np.ndarray:
+    """Mean colour of the 8×8 cells of uint8 RGB [h, w, 3]; float64 [8, 8, 3].  Encoder side."""
+    height, width = tile.shape[:2]
+    rows, columns = share(height), share(width)
+    return np.einsum("ay,yxc,bx->abc", rows, tile.astype(np.float64), columns, optimize=True)
+
+
+def share(n: int) -> np.ndarray:
+    """How much each of ``n`` pixels counts in each of 8 equal cells; float64 [8, n], rows sum to 1."""
+    edges = np.arange(n + 1)
+    low, high = np.arange(SIDE)[:, None] * n / SIDE, (np.arange(SIDE)[:, None] + 1) * n / SIDE
+    overlap = np.minimum(edges[1:], high) - np.maximum(edges[:-1], low)
+    return np.clip(overlap, 0, None) / (n / SIDE)
+
+
+def quantise(cell: np.ndarray, step: int, grey: bool) -> np.ndarray:
+    """Cell means RGB → Y, Co, Cg in steps of 2**step, int32 [8, 8, 3]."""
+    planes = colour.forward(np.rint(cell).astype(np.uint8)).astype(np.int32)
+    if grey:
+        planes[..., 1:] = 0
+    return (planes + (1 << step >> 1)) >> step
+
+
+def decode(base: np.ndarray, step: int) -> np.ndarray:
+    """Quantised base → uint8 RGB [8, 8, 3]."""
+    planes = np.clip(base << step, colour.LOW, colour.HIGH)
+    return np.clip(colour.inverse(planes), 0, 255).astype(np.uint8)
+
+
+def start(base: np.ndarray, step: int, width: int, height: int) -> np.ndarray:
+    """x̂(0), int32 RGB [height, width, 3]."""
+    return upsample(decode(base, step), width, height)
+
+
+def differences(base: np.ndarray, step: int) -> np.ndarray:
+    """Base [..., 8, 8, 3] → what is coded: distances from the prediction (W + N) >> 1."""
+    values = base.astype(np.int32)
+    left, above = np.roll(values, 1, -2), np.roll(values, 1, -3)
+    predicted = (left + above) >> 1
+    predicted[..., 0, 1:, :] = left[..., 0, 1:, :]
+    predicted[..., 1:, 0, :] = above[..., 1:, 0, :]
+    predicted[..., 0, 0, :] = np.array(MIDDLE) >> step
+    return values - predicted
+
+
+def integrate(distances: np.ndarray, step: int) -> np.ndarray:
+    """The inverse of ``differences`` for one tile [8, 8, components]."""
+    values = np.zeros(distances.shape, np.int32)
+    for y in range(SIDE):
+        for x in range(SIDE):
+            if y and x:
+                predicted = (values[y, x - 1] + values[y - 1, x]) >> 1
+            elif x:
+                predicted = values[y, x - 1]
+            elif y:
+                predicted = values[y - 1, x]
+            else:
+                predicted = np.array(MIDDLE[: distances.shape[2]]) >> step
+            values[y, x] = predicted + distances[y, x]
+    return values

@@ -1,0 +1,36 @@
+"""What the SAID layer says about one tile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+CANVAS = 64
+MOST_GLIMPSES = 32
+LATENTS = 10
+
+
+@dataclass(frozen=True)
+class Description:
+    """A base and glimpses, all quantised (bitstream_spec.md, section 9).
+
+    ``step``: the base is quantised in steps of 2**step.  ``base`` int [8, 8, 3]: Y, Co, Cg in those
+    steps.  ``boxes`` int [n, 4]: (x0, y0, x1, y1) in canvas units.  ``latents`` int [n, 10], in steps.
+    """
+
+    step: int
+    base: np.ndarray
+    boxes: np.ndarray
+    latents: np.ndarray
+
+    def first(self, n: int) -> Description:
+        """The same without the glimpses after the first ``n``."""
+        return replace(self, boxes=self.boxes[:n], latents=self.latents[:n])
+
+
+def box_pixels(box: np.ndarray, width: int, height: int) -> tuple[slice, slice]:
+    """A box in canvas units → (rows, columns) of a tile; at least one pixel of each (spec 9.4)."""
+    x0, y0, x1, y1 = (int(v) for v in box)
+    rows = slice(y0 * height // CANVAS, -(-y1 * height // CANVAS))
+    return rows, slice(x0 * width // CANVAS, -(-x1 * width // CANVAS))

@@ -1,0 +1,58 @@
+"""The encoder's own networks in NumPy: where to look, and what a patch means.  Not part of the format."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from saidcodec.models import Model
+from saidcodec.said.description import CANVAS
+
+GLIMPSE = "encoder.glimpse."
+VAE = "encoder.vae."
+
+
+def propose(error: np.ndarray, scope: np.ndarray, model: Model) -> np.ndarray:
+    """Error [n, 64, 64, 3] in -1..1 and scope [n, 64, 64] → boxes float [n, 4] in canvas units."""
+    x = np.concatenate([error, scope[..., None]], -1).astype(np.float32)
+    x = relu(convolve(x, model, GLIMPSE + "conv0", stride=4))
+    x = relu(convolve(x, model, GLIMPSE + "conv1", stride=2))
+    x = dense(relu(dense(flat(x), model, GLIMPSE + "dense0")), model, GLIMPSE + "dense1")
+    centre = (np.tanh(x[:, :2]) + 1.0) * CANVAS / 2
+    half = (0.04 + 0.96 / (1.0 + np.exp(-x[:, 2:]))) * CANVAS / 2
+    return np.clip(np.concatenate([centre - half, centre + half], 1), 0.0, CANVAS)
+
+
+def encode_patches(patches: np.ndarray, model: Model) -> np.ndarray:
+    """Patches float [n, 8, 8, 3] in 0..1 → mean latents float32 [n, 10]."""
+    x = patches.astype(np.float32)
+    for i, stride in enumerate((1, 2, 1, 1)):
+        x = relu(convolve(x, model, f"{VAE}conv{i}", stride))
+    x = relu(dense(flat(x), model, VAE + "dense0"))
+    return dense(x, model, VAE + "dense1")[:, : len(model.tensors["said.latent.multiplier"])]
+
+
+def relu(x: np.ndarray) -> np.ndarray:
+    return np.maximum(x, 0.0, out=x)
+
+
+def flat(x: np.ndarray) -> np.ndarray:
+    """[n, h, w, c] → [n, c * h * w], channels first as in training."""
+    return x.transpose(0, 3, 1, 2).reshape(len(x), -1)
+
+
+def dense(x: np.ndarray, model: Model, name: str) -> np.ndarray:
+    """Weights are stored [out, in]."""
+    return np.asarray(x @ model.tensors[name + ".weight"].T + model.tensors[name + ".bias"])
+
+
+def convolve(x: np.ndarray, model: Model, name: str, stride: int) -> np.ndarray:
+    """Zero-padded convolution of [n, h, w, c]; weights are stored [out, in, k, k]."""
+    weight = model.tensors[name + ".weight"]
+    size = weight.shape[-1]
+    pad = size // 2
+    padded = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), (1, 2))[:, ::stride, ::stride]
+    n, height, width = windows.shape[:3]
+    columns = windows.reshape(n * height * width, -1)  # (in, ky, kx) order, as the weights'
+    y = columns @ weight.reshape(len(weight), -1).T + model.tensors[name + ".bias"]
+    return np.asarray(y.reshape(n, height, width, -1))

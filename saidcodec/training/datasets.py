@@ -1,0 +1,206 @@
+"""Images of 64×64 pixels to train and measure the SAID layer on (recipes: README, "Training").
+
+Every source gives a ``Dataset``: uint8 images [N, 64, 64, 3], the true boxes where they are known,
+float32 [N, K, 4] as (x0, y0, x1, y1) in canvas units, padded with -1, and the true counts [N].
+The same seed gives the same images.
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+CANVAS = 64
+MNIST_CANVAS = 84
+DIGIT = 20
+MAX_DIGITS = 5
+MAX_SPRITES = 4
+SPRITE_HALF = (6.0, 11.0)
+SPRITE_BORDER = 10.0
+SPRITE_COLOURS = (40, 255)
+SAMPLES = 4  # antialiasing: samples per pixel along one axis
+SHEET = 16  # images along one side of a sheet
+MNIST_NAMES = {"train": "train-images", "test": "t10k-images"}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    images: np.ndarray  # uint8 [N, 64, 64, 3]
+    boxes: np.ndarray | None = None  # float32 [N, K, 4], canvas units, padded with -1
+    counts: np.ndarray | None = None  # int64 [N]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """An MNIST idx file, plain or gzipped.  Raises ValueError where it is no such file."""
+    data = path.read_bytes()
+    if data[:2] == b"\x1f\x8b":
+        data = gzip.decompress(data)
+    if len(data) < 4 or data[:3] != b"\0\0\x08":
+        raise ValueError(f"{path} is not an idx file of bytes.")
+    shape = np.frombuffer(data, ">u4", data[3], 4)
+    return np.frombuffer(data, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
+
+
+def mnist_digits(path: Path, split: str) -> np.ndarray:
+    """The digits of ``split`` ("train" or "test"), uint8 [N, 28, 28].
+
+    ``path`` is an .npz with x_train and x_test, an idx file, or a folder with the standard files.
+    """
+    if path.is_dir():
+        found = sorted(path.glob(MNIST_NAMES[split] + "*")) or sorted(path.glob("*.npz"))
+        if not found:
+            raise ValueError(f"{path} holds neither {MNIST_NAMES[split]}* nor an .npz.")
+        path = found[0]
+    if path.suffix == ".npz":
+        with np.load(path) as arrays:
+            return arrays[f"x_{split}"]
+    return read_idx(path)
+
+
+def place_digits(n: int, rng: np.random.Generator) -> np.ndarray:
+    """Top left corners of ``n`` digits, int [n, 2], no two nearer than a digit along both axes."""
+    while True:
+        corners: list[np.ndarray] = []
+        for _ in range(n):
+            for _ in range(100):
+                corner = rng.integers(0, MNIST_CANVAS - DIGIT + 1, 2)
+                if all(np.abs(corner - other).max() >= DIGIT for other in corners):
+                    corners.append(corner)
+                    break
+        if len(corners) == n:
+            return np.stack(corners)
+
+
+def multi_mnist(digits: np.ndarray, n: int, seed: int, fewest: int = 1, most: int = MAX_DIGITS) -> Dataset:
+    """``n`` images of ``fewest`` to ``most`` digits (uniform) from uint8 [D, 28, 28]."""
+    rng = np.random.default_rng(seed)
+    small: dict[int, np.ndarray] = {}
+    images = np.zeros((n, CANVAS, CANVAS, 3), np.uint8)
+    boxes = np.full((n, most, 4), -1, np.float32)
+    counts = rng.integers(fewest, most + 1, n)
+    for i in range(n):
+        canvas = np.zeros((MNIST_CANVAS, MNIST_CANVAS), np.uint8)
+        corners = place_digits(counts[i], rng)
+        for (x, y), digit in zip(corners, rng.integers(0, len(digits), counts[i])):
+            if digit not in small:
+                full = Image.fromarray(digits[digit])
+                small[digit] = np.asarray(full.resize((DIGIT, DIGIT), Image.Resampling.BILINEAR))
+            view = canvas[y : y + DIGIT, x : x + DIGIT]
+            np.maximum(view, small[digit], out=view)
+        grey = Image.fromarray(canvas).resize((CANVAS, CANVAS), Image.Resampling.BILINEAR)
+        images[i] = np.asarray(grey)[..., None]
+        boxes[i, : counts[i]] = np.concatenate([corners, corners + DIGIT], 1) * (CANVAS / MNIST_CANVAS)
+    return Dataset(images, boxes, counts)
+
+
+def heart(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Whether points lie in a heart that just fills [-1, 1] along v; tip at positive v."""
+    x, y = 1.16 * u, 0.105 - 1.105 * v
+    return (x * x + y * y - 0.72) ** 3 - 1.4 * x * x * y**3 <= 0
+
+
+def sprite(shape: int, half: float, angle: float, centre: np.ndarray) -> np.ndarray:
+    """Coverage of one sprite in 0..1, float32 [64, 64]; shape 0 square, 1 ellipse, 2 heart."""
+    place = (np.arange(CANVAS * SAMPLES) + 0.5) / SAMPLES
+    dx, dy = place[None, :] - centre[0], place[:, None] - centre[1]
+    u = (math.cos(angle) * dx + math.sin(angle) * dy) / half
+    v = (math.cos(angle) * dy - math.sin(angle) * dx) / half
+    if shape == 0:
+        inside = np.maximum(np.abs(u), np.abs(v)) <= 1.0
+    elif shape == 1:
+        inside = u * u + (2.0 * v) ** 2 <= 1.0
+    else:
+        inside = heart(u, v)
+    return inside.reshape(CANVAS, SAMPLES, CANVAS, SAMPLES).mean((1, 3), dtype=np.float32)
+
+
+def tight_box(coverage: np.ndarray) -> tuple[int, int, int, int]:
+    """The smallest box around every pixel that is covered at all."""
+    rows, columns = np.nonzero(coverage.any(1))[0], np.nonzero(coverage.any(0))[0]
+    return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+
+
+def multi_dsprites(n: int, seed: int) -> Dataset:
+    """``n`` images of 1 to 4 coloured sprites on black, later ones over earlier ones."""
+    rng = np.random.default_rng(seed)
+    images = np.zeros((n, CANVAS, CANVAS, 3), np.uint8)
+    boxes = np.full((n, MAX_SPRITES, 4), -1, np.float32)
+    counts = rng.integers(1, MAX_SPRITES + 1, n)
+    for i in range(n):
+        canvas = np.zeros((CANVAS, CANVAS, 3), np.float32)
+        for k in range(counts[i]):
+            centre = rng.uniform(SPRITE_BORDER, CANVAS - SPRITE_BORDER, 2)
+            half, angle = rng.uniform(*SPRITE_HALF), rng.uniform(0, 2 * math.pi)
+            coverage = sprite(int(rng.integers(3)), half, angle, centre)
+            colour = rng.integers(SPRITE_COLOURS[0], SPRITE_COLOURS[1] + 1, 3)
+            canvas += coverage[..., None] * (colour - canvas)
+            boxes[i, k] = tight_box(coverage)
+        images[i] = np.rint(canvas)
+    return Dataset(images, boxes, counts)
+
+
+def sheets(folder: Path, split: str) -> Dataset:
+    """Images from lossless sheets ``SPLIT-*``, 16×16 images each, with boxes from ``SPLIT.npz`` if there."""
+    parts = []
+    for path in sorted(p for p in folder.glob(f"{split}-*") if p.suffix != ".npz"):
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert("RGB"))
+        rows, columns = pixels.shape[0] // CANVAS, pixels.shape[1] // CANVAS
+        grid = pixels.reshape(rows, CANVAS, columns, CANVAS, 3).transpose(0, 2, 1, 3, 4)
+        parts.append(grid.reshape(-1, CANVAS, CANVAS, 3))
+    if not parts:
+        raise ValueError(f"{folder} holds no sheets named {split}-*.")
+    images = np.concatenate(parts)
+    known = folder / f"{split}.npz"
+    if not known.exists():
+        return Dataset(images)
+    with np.load(known) as arrays:
+        boxes, counts = arrays["boxes"].astype(np.float32), arrays["n_objects"].astype(np.int64)
+    return Dataset(images[: len(boxes)], boxes, counts)
+
+
+def open_folder(folder: Path) -> list[Image.Image]:
+    """Every image that Pillow knows directly in ``folder``, as RGB, in the order of their names."""
+    images = []
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in Image.registered_extensions():
+            with Image.open(path) as image:
+                images.append(image.convert("RGB"))
+    if not images:
+        raise ValueError(f"{folder} holds no images.")
+    return images
+
+
+def scenes(folder: Path) -> Dataset:
+    """Every image of a folder, cut to its central square and reduced to the canvas."""
+    parts = []
+    for image in open_folder(folder):
+        side = min(image.size)
+        x, y = (image.width - side) // 2, (image.height - side) // 2
+        square = image.crop((x, y, x + side, y + side))
+        parts.append(np.asarray(square.resize((CANVAS, CANVAS), Image.Resampling.BOX)))
+    return Dataset(np.stack(parts))
+
+
+def photographs(folder: Path, n: int, seed: int) -> Dataset:
+    """``n`` random square crops, sides from the canvas to the whole image, reduced to the canvas."""
+    rng = np.random.default_rng(seed)
+    sources = open_folder(folder)
+    images = np.zeros((n, CANVAS, CANVAS, 3), np.uint8)
+    for i in range(n):
+        source = sources[rng.integers(len(sources))]
+        largest = min(source.size)
+        side = int(round(math.exp(rng.uniform(math.log(min(CANVAS, largest)), math.log(largest)))))
+        x, y = rng.integers(source.width - side + 1), rng.integers(source.height - side + 1)
+        crop = source.crop((x, y, x + side, y + side))
+        pixels = np.asarray(crop.resize((CANVAS, CANVAS), Image.Resampling.BOX))
+        images[i] = pixels[:, :: rng.choice([-1, 1])]
+    return Dataset(images)

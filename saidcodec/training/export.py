@@ -1,0 +1,144 @@
+"""From checkpoints to model files: integers for the decoder, floats for the encoder, tables for both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from saidcodec.entropy import TOTAL
+from saidcodec.residual.mixture import SCALES
+from saidcodec.said import code
+from saidcodec.said.description import CANVAS, MOST_GLIMPSES, Description
+from saidcodec.training.quantise import HIDDEN_UNIT, WEIGHT_MAX, IntegerConv, exponents
+from saidcodec.training.said import LATENT_UNIT, LATENTS, Said, Settings
+
+POSTERIOR_UNITS = 1024
+BASE_STEPS = 9
+
+
+def frequency(counts: np.ndarray) -> np.ndarray:
+    """Counts [..., n], at least one of them positive → integer tables that sum to 2**24, all >= 1."""
+    share = np.asarray(counts, float)
+    share = share / share.sum(-1, keepdims=True)
+    found = 1 + np.floor(share * (TOTAL - share.shape[-1])).astype(np.int64)
+    missing = TOTAL - found.sum(-1, keepdims=True)
+    np.put_along_axis(
+        found, share.argmax(-1)[..., None], np.take_along_axis(found, share.argmax(-1)[..., None], -1) + missing, -1
+    )
+    return found.astype(np.int32)
+
+
+def normal_tables(multiplier: np.ndarray) -> np.ndarray:
+    """N(0, 1) in steps of multiplier / 32, symbols -64 .. 64; int32 [10, 129]."""
+    edges = np.arange(-code.LATENT_REACH, code.LATENT_REACH + 2) - 0.5
+    rows = []
+    for step in multiplier / LATENT_UNIT:
+        below = np.array([0.5 * math.erfc(-edge * step / math.sqrt(2)) for edge in edges])
+        above = np.array([0.5 * math.erfc(edge * step / math.sqrt(2)) for edge in edges])
+        rows.append(np.where(edges[:-1] > 0, above[:-1] - above[1:], below[1:] - below[:-1]))
+    return frequency(np.array(rows))
+
+
+def decoder_tensors(model: Said) -> dict[str, np.ndarray]:
+    """The decoder half of the VAE as integer layers (spec section 9.5)."""
+    tensors = {}
+    for i, layer in enumerate(model.decoder.layers()):
+        exponent = exponents(layer.weight).double()
+        step = torch.exp2(exponent)
+        scaled = layer.weight.detach().double() * step.reshape(-1, *[1] * (layer.weight.dim() - 1))
+        weight = torch.round(scaled).clamp(-WEIGHT_MAX, WEIGHT_MAX)
+        unit = LATENT_UNIT if i == 0 else HIDDEN_UNIT
+        bias = torch.round(layer.bias.detach().double() * unit * step)
+        if i == 0:  # the inputs carry an offset of 128
+            bias = bias - 128 * weight.sum(1)
+        if isinstance(layer, IntegerConv):
+            weight = weight.permute(2, 3, 1, 0).reshape(-1, len(step))
+        else:
+            weight = weight.T
+        shift = exponent + math.log2(unit) - math.log2(HIDDEN_UNIT)
+        tensors[f"said.decoder.{i}.weight"] = weight.numpy().astype(np.int8).copy()
+        tensors[f"said.decoder.{i}.bias"] = bias.numpy().astype(np.int32)
+        tensors[f"said.decoder.{i}.shift"] = shift.numpy().astype(np.int32)
+    return tensors
+
+
+def encoder_tensors(model: Said) -> dict[str, np.ndarray]:
+    """Glimpse network and VAE encoder as they are."""
+    parts = {"glimpse": model.glimpse, "vae": model.encoder}
+    return {
+        f"encoder.{name}.{key}": value.numpy().astype(np.float32)
+        for name, part in parts.items()
+        for key, value in part.state_dict().items()
+    }
+
+
+def flat_tables() -> dict[str, np.ndarray]:
+    """Coding tables before any statistics: mildly informed guesses."""
+    sizes = np.arange(1, CANVAS + 1)
+    size = np.exp(-0.5 * (np.log(sizes / 15.0) / 0.5) ** 2) + 1e-3
+    return {
+        "said.box.frequency": frequency(np.stack([size, size, np.ones(CANVAS), np.ones(CANVAS)])),
+        "said.count.frequency": frequency(0.8 ** np.arange(MOST_GLIMPSES + 1)),
+        "said.base.step.frequency": frequency(np.ones(BASE_STEPS)),
+        "said.base.scale.frequency": frequency(np.ones(SCALES)),
+        "tile.kind.frequency": frequency(np.array([45, 54, 1])),
+    }
+
+
+def learnt_tables(descriptions: Sequence[Description | None], grey: bool) -> dict[str, np.ndarray]:
+    """Coding tables from what an encoder with ``flat_tables`` chose on training images."""
+    said = [description for description in descriptions if description is not None]
+    kinds = np.array([len(descriptions) - len(said), len(said), 0.01 * len(descriptions)]) + 1
+    boxes = np.concatenate([code.box_symbols(d.boxes.reshape(-1, 4)) for d in said]) if said else np.zeros((0, 4), int)
+    box = np.stack([np.bincount(column, minlength=CANVAS) for column in boxes.T]) + 0.5
+    counts = np.bincount([len(d.boxes) for d in said], minlength=MOST_GLIMPSES + 1) + 0.5
+    steps = np.bincount([d.step for d in said], minlength=BASE_STEPS) + 0.5
+    scales = np.full(SCALES, 0.5)
+    bank = code.distance_tables()
+    for d in said:
+        distances = code.base.differences(d.base, d.step)[..., : 1 if grey else 3]
+        np.add.at(scales, code.distance_bits(distances, bank).argmin(0), 1)
+    return {
+        "said.box.frequency": frequency(box),
+        "said.count.frequency": frequency(counts),
+        "said.base.step.frequency": frequency(steps),
+        "said.base.scale.frequency": frequency(scales),
+        "tile.kind.frequency": frequency(kinds),
+    }
+
+
+def said_tensors(model: Said) -> dict[str, np.ndarray]:
+    """Everything of a model file but the residual network, with tables before any statistics."""
+    multiplier = model.multiplier.numpy().astype(np.int32)
+    posterior = np.rint(model.posterior.numpy() * POSTERIOR_UNITS).clip(1, POSTERIOR_UNITS)
+    return {
+        **decoder_tensors(model),
+        **encoder_tensors(model),
+        **flat_tables(),
+        "said.latent.multiplier": multiplier,
+        "said.latent.posterior": posterior.astype(np.int32),
+        "said.latent.frequency": normal_tables(multiplier),
+    }
+
+
+def load_said(path: Path) -> tuple[Said, Settings]:
+    """The model of a checkpoint, quantised, and the settings it was trained with."""
+    state = torch.load(path, weights_only=False)
+    model = Said()
+    model.load_state_dict(state["model"])
+    model.quantise(True)
+    if state["model"]["multiplier"].any():
+        model.multiplier.copy_(state["model"]["multiplier"])
+    return model, Settings(**state["settings"])
+
+
+def style_table(counts: np.ndarray) -> Mapping[str, np.ndarray]:
+    """The table of styles from how often each was chosen [styles]."""
+    return {"tile.style.frequency": frequency(counts + 1.0)}
+
+
+assert LATENTS == 10

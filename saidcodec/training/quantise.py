@@ -1,0 +1,83 @@
+"""Layers that train in real numbers and come to rest on integers (bitstream_spec.md, section 5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+HIDDEN_UNIT = 64.0  # integer activation steps in one real unit
+HIDDEN_MAX = 255.0 / HIDDEN_UNIT
+WEIGHT_MAX = 63
+
+
+def rounded(x: Tensor) -> Tensor:
+    """Round half to even; the gradient passes straight through."""
+    return x + (torch.round(x) - x).detach()
+
+
+class Activation(torch.autograd.Function):
+    """Clamp to [0, HIDDEN_MAX] and, if asked, round to the integer grid; straight-through inside."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, quantised: bool) -> Tensor:  # type: ignore[override]
+        ctx.save_for_backward(x)
+        y = x.clamp(0.0, HIDDEN_MAX)
+        return y.mul_(HIDDEN_UNIT).round_().div_(HIDDEN_UNIT) if quantised else y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        (x,) = ctx.saved_tensors
+        return torch.ops.aten.hardtanh_backward(grad, x, 0.0, HIDDEN_MAX), None
+
+
+def activation(x: Tensor, quantised: bool) -> Tensor:
+    result: Tensor = Activation.apply(x, quantised)
+    return result
+
+
+def exponents(weight: Tensor) -> Tensor:
+    """Per output: the largest e in 2 .. 14 with max|w| * 2**e <= 63.  weight [out, ...] → [out]."""
+    peak = weight.detach().abs().flatten(1).amax(1).clamp_min(2.0**-14)
+    return torch.floor(torch.log2(WEIGHT_MAX / peak)).clamp(2, 14)
+
+
+def on_grid(weight: Tensor) -> Tensor:
+    """Weights as the integer layer has them; the gradient passes straight through."""
+    step = torch.exp2(exponents(weight)).reshape(-1, *[1] * (weight.dim() - 1))
+    return rounded(weight * step).clamp(-WEIGHT_MAX, WEIGHT_MAX) / step
+
+
+class IntegerLinear(nn.Linear):
+    """A linear layer that can behave as its integer export does."""
+
+    qat = False
+
+    def forward(self, x: Tensor, extra: Tensor | None = None) -> Tensor:
+        """The layer applied to ``x`` and ``extra`` side by side (one product costs less than a copy)."""
+        weight = (on_grid(self.weight) if self.qat else self.weight).to(x.dtype)
+        n = x.shape[1]
+        y = functional.linear(x, weight[:, :n], self.bias.to(x.dtype))
+        return y if extra is None else y + functional.linear(extra, weight[:, n:])
+
+
+class IntegerConv(nn.Conv2d):
+    """A zero-padded 3×3 convolution that can behave as its integer export does."""
+
+    qat = False
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__(inputs, outputs, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = on_grid(self.weight) if self.qat else self.weight
+        return functional.conv2d(x, weight, self.bias, padding=1)
+
+
+def set_quantised(module: nn.Module, on: bool) -> None:
+    """Switch every integer layer of ``module``."""
+    for layer in module.modules():
+        if isinstance(layer, (IntegerLinear, IntegerConv)):
+            layer.qat = on

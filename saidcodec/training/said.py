@@ -1,0 +1,382 @@
+"""SAID in torch: the paper's networks, its glimpse loop and its losses (paper section 3).
+
+One iteration looks at the error Δ(t) and the scope, proposes a box, crops it to 8×8, sends the crop
+through the VAE and pastes what comes out.  Losses apply after every iteration; no gradient passes to
+earlier ones.  ``Settings.search`` adds to the paper's proposal a few more boxes an iteration, keeps the
+one that saves the most bits, and teaches the glimpse network to propose it: the paper's principle,
+description length without labels, reached in fewer steps than by the gradient of a crop alone.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from saidcodec.training.quantise import HIDDEN_UNIT, IntegerConv, IntegerLinear, activation, rounded, set_quantised
+
+CANVAS, SIDE, LATENTS = 64, 8, 10
+LATENT_UNIT = 32.0  # integer steps of the decoder's input in one latent unit
+LATENT_MAX = 127.0 / LATENT_UNIT
+STEP_IN_DEVIATIONS = 4.0  # a step of sqrt(2πe) posterior deviations makes real bits equal the KL
+SMALLEST_BOX = 4.0
+LOG2E = 1.0 / math.log(2.0)
+
+
+@dataclass(frozen=True)
+class Settings:
+    steps: int
+    seconds: float = math.inf  # stop the schedule after this much time, whatever the step
+    batch: int = 48
+    iterations: int = 5  # K, glimpses an image
+    rate: float = 1e-3
+    alpha: bool = True
+    scope: bool = True
+    vae_start: bool = False  # start from the VAE's own 8×8 reconstruction (paper's "VAE8")
+    search: bool = True
+    deviation: float = 0.08  # of the patch's error in the VAE's loss, pixels in 0..1
+    grey: bool = False  # channels are equal, so one of them is counted
+    qat_from: float = 0.55
+    seed: int = 0
+
+
+class Glimpse(nn.Module):
+    """Error and scope [n, 4, 64, 64] → centre and half-width (µx, µy, σx, σy) in -1..1, [n, 4]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv0 = nn.Conv2d(4, 16, 5, stride=4, padding=2)
+        self.conv1 = nn.Conv2d(16, 32, 5, stride=2, padding=2)
+        self.dense0 = nn.Linear(32 * 8 * 8, 128)
+        self.dense1 = nn.Linear(128, 4)
+        nn.init.zeros_(self.dense1.weight)
+        with torch.no_grad():
+            self.dense1.bias.copy_(torch.tensor([0.0, 0.0, -0.8, -0.8]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.relu(self.conv1(functional.relu(self.conv0(x))))
+        x = self.dense1(functional.relu(self.dense0(x.flatten(1))))
+        return torch.cat([torch.tanh(x[:, :2]), 0.04 + 0.96 * torch.sigmoid(x[:, 2:])], 1)
+
+
+class Encoder(nn.Module):
+    """Patch [n, 3, 8, 8] → mean and log variance [n, 10] each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv0 = nn.Conv2d(3, 16, 3, padding=1)
+        self.conv1 = nn.Conv2d(16, 32, 3, stride=2, padding=1)
+        self.conv2 = nn.Conv2d(32, 32, 3, padding=1)
+        self.conv3 = nn.Conv2d(32, 32, 3, padding=1)
+        self.dense0 = nn.Linear(32 * 4 * 4, 128)
+        self.dense1 = nn.Linear(128, 2 * LATENTS)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        for conv in (self.conv0, self.conv1, self.conv2, self.conv3):
+            x = functional.relu(conv(x))
+        mean, log_variance = self.dense1(functional.relu(self.dense0(x.flatten(1)))).chunk(2, 1)
+        return mean, log_variance.clamp(-9.0, 2.0)
+
+
+class Decoder(nn.Module):
+    """Latents [n, 10] → patch and alpha [n, 4, 8, 8] in 0..1; its integer form is the format's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense0 = IntegerLinear(LATENTS, 128)
+        self.dense1 = IntegerLinear(128, 4 * 4 * 32)
+        self.conv0 = IntegerConv(32, 32)
+        self.conv1 = IntegerConv(32, 16)
+        self.conv2 = IntegerConv(16, 16)
+        self.conv3 = IntegerConv(16, 4)
+        with torch.no_grad():
+            self.conv3.bias.copy_(torch.tensor([1.0, 1.0, 1.0, 3.0]))
+
+    def layers(self) -> list[IntegerLinear | IntegerConv]:
+        return [self.dense0, self.dense1, self.conv0, self.conv1, self.conv2, self.conv3]
+
+    def forward(self, z: Tensor) -> Tensor:
+        quantised = self.dense0.qat
+        x = activation(self.dense0(z), quantised)
+        x = activation(self.dense1(x), quantised)
+        x = x.reshape(-1, 4, 4, 32).permute(0, 3, 1, 2)
+        x = activation(self.conv0(x), quantised)
+        x = functional.interpolate(x, scale_factor=2, mode="nearest")
+        for conv in (self.conv1, self.conv2, self.conv3):
+            x = activation(conv(x), quantised)
+        return x * (HIDDEN_UNIT / 255.0)
+
+
+class Said(nn.Module):
+    """The three networks, and the step of each latent dimension once latents are quantised."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.glimpse = Glimpse()
+        self.encoder = Encoder()
+        self.decoder = Decoder()
+        self.register_buffer("multiplier", torch.zeros(LATENTS))  # in 1/32; 0 while not quantised
+        self.register_buffer("posterior", torch.ones(LATENTS))  # mean posterior deviation
+
+    multiplier: Tensor
+    posterior: Tensor
+
+    def sample(self, mean: Tensor, log_variance: Tensor) -> Tensor:
+        """A latent to decode: a posterior sample, or the quantised mean."""
+        if self.decoder.dense0.qat:
+            step = self.multiplier / LATENT_UNIT
+            return (rounded(mean / step) * step).clamp(-4.0, LATENT_MAX)
+        return mean + torch.randn_like(mean) * torch.exp(0.5 * log_variance)
+
+    def quantise(self, on: bool) -> None:
+        set_quantised(self, on)
+        if on:
+            step = torch.round(STEP_IN_DEVIATIONS * self.posterior * LATENT_UNIT)
+            self.multiplier.copy_(step.clamp(1.0, 128.0))
+
+
+def boxes_of(proposal: Tensor) -> Tensor:
+    """(µ, σ) in -1..1 → (x0, y0, x1, y1) in canvas units, at least 4 wide, [n, 4]."""
+    centre, half = (proposal[:, :2] + 1.0) * CANVAS / 2, proposal[:, 2:] * CANVAS / 2
+    low = (centre - half).clamp(0.0, CANVAS - SMALLEST_BOX)
+    high = torch.minimum(torch.maximum(centre + half, low + SMALLEST_BOX), torch.tensor(float(CANVAS)))
+    return torch.cat([low, high], 1)
+
+
+def sample_matrix(low: Tensor, high: Tensor) -> Tensor:
+    """Weights [n, 16, 64] of bilinear samples at 16 half-pixel centres of a box's side."""
+    centres = (torch.arange(2 * SIDE) + 0.5) / (2 * SIDE)
+    place = (low[:, None] + centres * (high - low)[:, None] - 0.5).clamp(0.0, CANVAS - 1.0)
+    return (1.0 - (place[..., None] - torch.arange(float(CANVAS))).abs()).clamp_min(0.0)
+
+
+def paste_matrix(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+    """Bilinear weights [n, 64, 8] of a patch in the canvas, and the box's extent [n, 64]."""
+    pixels = torch.arange(float(CANVAS)) + 0.5
+    place = ((pixels - low[:, None]) / (high - low)[:, None] * SIDE - 0.5).clamp(0.0, SIDE - 1.0)
+    hat = (1.0 - (place[..., None] - torch.arange(float(SIDE))).abs()).clamp_min(0.0)
+    inside = ((pixels > low[:, None]) & (pixels < high[:, None])).float()
+    return hat, inside
+
+
+def sample(images: Tensor, boxes: Tensor) -> Tensor:
+    """[n, c, 64, 64] and boxes [n, 4] → the boxes' insides at [n, c, 16, 16]; differentiable in the box."""
+    across, down = sample_matrix(boxes[:, 0], boxes[:, 2]), sample_matrix(boxes[:, 1], boxes[:, 3])
+    return down[:, None] @ images @ across[:, None].transpose(2, 3)
+
+
+def crop(images: Tensor, boxes: Tensor) -> Tensor:
+    """Patches [n, 3, 8, 8] of the boxes; an image of one channel is grey."""
+    patches = functional.avg_pool2d(sample(images, boxes), 2)
+    return patches.expand(-1, 3, -1, -1)
+
+
+def paste(canvas: Tensor, boxes: Tensor, patches: Tensor, alpha: bool) -> Tensor:
+    """x̂(t+1) = (1 - m) x̂(t) + m ε̂; canvas [n, c, 64, 64], patches [n, 4, 8, 8]."""
+    across, columns = paste_matrix(boxes[:, 0], boxes[:, 2])
+    down, rows = paste_matrix(boxes[:, 1], boxes[:, 3])
+    paint = down[:, None] @ patches @ across[:, None].transpose(2, 3)
+    mask = (rows[:, :, None] * columns[:, None, :])[:, None]
+    if alpha:
+        mask = mask * paint[:, 3:]
+    return canvas + mask * (paint[:, : canvas.shape[1]] - canvas)
+
+
+def start(images: Tensor) -> Tensor:
+    """x̂(0): 8×8 cell means, bilinearly up-sampled; [n, 3, 64, 64]."""
+    cells = functional.avg_pool2d(images, CANVAS // SIDE)
+    return functional.interpolate(cells, size=(CANVAS, CANVAS), mode="bilinear", align_corners=False)
+
+
+def kl(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(q(z) ‖ N(0, I)) in bits, [n, 10]."""
+    return 0.5 * LOG2E * (mean**2 + log_variance.exp() - 1.0 - log_variance)
+
+
+def residual_bits(error: Tensor, samples: float) -> Tensor:
+    """N log2 σ of [n, 3, 64, 64], the paper's code length up to a constant; [n]."""
+    return 0.5 * samples * torch.log2(error.square().flatten(1).mean(1) + 1e-5)
+
+
+def candidates(boxes: Tensor, error: Tensor, scope: Tensor) -> Tensor:
+    """Integer boxes to try besides the proposal: moved, rescaled, and around large errors; [n, k, 4]."""
+    n = len(boxes)
+    moved = boxes[:, None] + torch.randn(n, 4, 4) * 3.0
+    energy = error.square().sum(1, keepdim=True) * (0.3 + 0.7 * scope)
+    found = []
+    sums = functional.pad(energy.cumsum(2).cumsum(3), (1, 0, 1, 0))
+    for side in (9, 13, 17, 23):
+        local = sums[..., side:, side:] - sums[..., :-side, side:] - sums[..., side:, :-side] + sums[..., :-side, :-side]
+        index = local.flatten(1).argmax(1)
+        width = local.shape[3]
+        x, y = (index % width).float(), (index // width).float()
+        box = torch.stack([x, y, x + side, y + side], 1)
+        found.append(box + torch.randint(-1, 2, (n, 4)))
+    options = torch.cat([boxes[:, None], moved, torch.stack(found, 1)], 1)
+    low = torch.round(options[..., :2]).clamp(0.0, CANVAS - SMALLEST_BOX)
+    high = torch.minimum(torch.maximum(torch.round(options[..., 2:]), low + SMALLEST_BOX), torch.tensor(float(CANVAS)))
+    return torch.cat([low, high], 2)
+
+
+def best_box(model: Said, images: Tensor, canvas: Tensor, options: Tensor, settings: Settings, samples: float) -> tuple[Tensor, Tensor]:
+    """The option with the shortest description, [n, 4], and the bits it saves, [n]."""
+    n, k, _ = options.shape
+    with torch.no_grad():
+        flat = options.reshape(-1, 4)
+        inside = sample(images.repeat_interleave(k, 0), flat)
+        under = sample(canvas.repeat_interleave(k, 0), flat)
+        patch = functional.avg_pool2d(inside, 2).expand(-1, 3, -1, -1)
+        mean, log_variance = model.encoder(patch)
+        paint = model.decoder(model.sample(mean, log_variance))
+        paint = functional.interpolate(paint, scale_factor=2.0, mode="bilinear", align_corners=False)
+        mask = paint[:, 3:] if settings.alpha else torch.ones_like(paint[:, 3:])
+        painted = under + mask * (paint[:, : under.shape[1]] - under)
+        area = ((flat[:, 2] - flat[:, 0]) * (flat[:, 3] - flat[:, 1])).reshape(n, k)
+        less = (inside - under).square() - (inside - painted).square()
+        less = less.mean((2, 3)).sum(1).reshape(n, k) * area
+        before = (images - canvas).square().flatten(1).sum(1, keepdim=True)
+        floor = 1e-5 * images[0].numel()
+        ratio = (before + floor) / ((before - less).clamp_min(0.0) + floor)
+        saved = 0.5 * samples * torch.log2(ratio) - kl(mean, log_variance).sum(1).reshape(n, k)
+        best = saved.argmax(1)
+        rows = torch.arange(n)
+        return options[rows, best], saved[rows, best]
+
+
+@dataclass
+class Losses:
+    total: Tensor
+    saved: float  # bits of the residual, an image
+    kl: float  # bits, an image
+    distance: float  # canvas units between proposal and the box that was taken
+
+
+def run(model: Said, images: Tensor, settings: Settings) -> tuple[Losses, Tensor, list[Tensor]]:
+    """All iterations on a batch: losses, x̂(K), and the boxes of each iteration."""
+    if settings.grey:
+        images = images[:, :1]
+    samples = images[0].numel()
+    canvas = start(images)
+    if settings.vae_start:
+        cells = functional.avg_pool2d(images, CANVAS // SIDE).expand(-1, 3, -1, -1)
+        mean, log_variance = model.encoder(cells)
+        whole = torch.tensor([[0.0, 0.0, CANVAS, CANVAS]]).expand(len(images), 4)
+        canvas = paste(canvas, whole, model.decoder(model.sample(mean, log_variance)), False).detach()
+    scope = torch.ones(len(images), 1, CANVAS, CANVAS)
+    total = torch.zeros(())
+    saved = spent = distance = 0.0
+    boxes = []
+    for _ in range(settings.iterations):
+        error = images - canvas
+        seen = torch.cat([error.expand(-1, 3, -1, -1), scope if settings.scope else torch.ones_like(scope)], 1)
+        proposal = model.glimpse(seen)
+        box = boxes_of(proposal)
+        weight = torch.ones(len(images))
+        if settings.search:
+            options = candidates(box.detach(), error, scope if settings.scope else torch.ones_like(scope))
+            chosen, gain = best_box(model, images, canvas, options, settings, samples)
+            weight = torch.where(gain > 0, 1.0, 0.1)
+            off = functional.smooth_l1_loss(box, chosen, reduction="none", beta=1.0).sum(1)
+            total = total + (weight * off).mean()
+            distance += float((box - chosen).detach().abs().mean())
+        else:
+            chosen = rounded(box)
+        patch = crop(images, chosen)
+        mean, log_variance = model.encoder(patch)
+        bits = kl(mean, log_variance).sum(1)
+        decoded = model.decoder(model.sample(mean, log_variance))
+        fit = (decoded[:, :3] - patch).square().flatten(1).sum(1) * (LOG2E / 2 / settings.deviation**2)
+        if settings.grey:
+            fit = fit / 3
+        after = paste(canvas, chosen, decoded, settings.alpha)
+        change = residual_bits(images - after, samples) - residual_bits(error, samples)
+        total = total + (weight * (fit + bits)).mean() * 0.1 + (weight * change).mean() * 0.1
+        if not settings.search:  # the regulariser of the box, KL(N(µ, σ²) ‖ N(0, 1))
+            mu, sigma = proposal[:, :2], proposal[:, 2:]
+            total = total + (0.5 * (mu**2 + sigma**2 - 1.0) - torch.log(sigma)).sum(1).mean()
+        with torch.no_grad():
+            saved -= float(change.mean())
+            spent += float(bits.mean())
+            model.posterior.lerp_(torch.exp(0.5 * log_variance).mean(0), 0.01)
+        canvas = after.detach()
+        extent = chosen.detach()
+        rows = (torch.arange(CANVAS) + 0.5)[None]
+        across = ((rows > extent[:, :1]) & (rows < extent[:, 2:3])).float()
+        down = ((rows > extent[:, 1:2]) & (rows < extent[:, 3:])).float()
+        scope = scope * (1.0 - (down[:, :, None] * across[:, None, :])[:, None])
+        boxes.append(extent)
+    count = settings.iterations
+    return Losses(total / count, saved, spent, distance / count), canvas, boxes
+
+
+def train(
+    settings: Settings,
+    batches: Callable[[np.random.Generator], Iterator[np.ndarray]],
+    checkpoint: Path,
+    log: Callable[[str], None] = print,
+    picture: Callable[[Said, int], None] | None = None,
+    log_every: int = 100,
+) -> Said:
+    """Train on uint8 batches [n, 64, 64, 3]; writes ``checkpoint`` at every log line and continues an
+    existing one.  The schedule runs by progress, the larger share of steps and of seconds."""
+    torch.manual_seed(settings.seed)
+    model = Said()
+    optimiser = torch.optim.Adam(model.parameters(), lr=settings.rate, betas=(0.5, 0.999))
+    step, spent = 0, 0.0
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=False)
+        model.load_state_dict(state["model"])
+        optimiser.load_state_dict(state["optimiser"])
+        step, spent = state["step"], state["seconds"]
+    source = batches(np.random.default_rng((settings.seed, step)))
+    started = time.monotonic() - spent
+    sums = np.zeros(4)
+
+    def write() -> None:
+        state = {
+            "model": model.state_dict(),
+            "optimiser": optimiser.state_dict(),
+            "step": step,
+            "seconds": time.monotonic() - started,
+            "settings": asdict(settings),
+        }
+        part = checkpoint.with_suffix(".part")
+        torch.save(state, part)
+        part.replace(checkpoint)
+
+    while True:
+        progress = max(step / settings.steps, (time.monotonic() - started) / settings.seconds)
+        if progress >= 1.0:
+            break
+        for group in optimiser.param_groups:
+            group["lr"] = settings.rate * min(1.0, (step + 1) / 100, 2.0 * (1.0 - progress) + 0.02)
+        if progress >= settings.qat_from and not model.decoder.dense0.qat:
+            model.quantise(True)
+        images = torch.from_numpy(next(source)).permute(0, 3, 1, 2).float() / 255.0
+        losses, *_ = run(model, images, settings)
+        optimiser.zero_grad(set_to_none=True)
+        losses.total.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimiser.step()
+        step += 1
+        sums += (float(losses.total.detach()), losses.saved, losses.kl, losses.distance)
+        if step % log_every == 0:
+            mean = sums / log_every
+            log(
+                f"step {step} images {step * settings.batch} seconds {time.monotonic() - started:.0f} "
+                f"loss {mean[0]:.2f} saved {mean[1]:.0f} KL {mean[2]:.0f} distance {mean[3]:.2f}"
+            )
+            sums[:] = 0
+            write()
+            if picture and step % (10 * log_every) == 0:
+                picture(model, step)
+    model.quantise(True)
+    write()
+    return model
