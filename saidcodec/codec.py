@@ -16,6 +16,7 @@ from saidcodec.errors import CorruptError, LimitError, ModelError
 from saidcodec.layout import CONTEXT, GAUSSIAN, NO_RESIDUAL, PLAIN, SAID, STORED, Layout, in_order
 from saidcodec.models import Model
 from saidcodec.residual import band
+from saidcodec.residual.wavefront import middle_of
 from saidcodec.said import Description
 from saidcodec.tiling import choose_tiling
 
@@ -145,7 +146,7 @@ def without_residual(
     for prediction, (rows, columns) in zip(predictions, layout.tiles[tiles]):
         shape = (rows.stop - rows.start, columns.stop - columns.start, 1)
         alpha = np.full(shape, 255, np.int16) if layout.has_alpha else None
-        planes = band.middle((*shape[:2], layout.components)) if prediction is None else prediction
+        planes = middle_of((*shape[:2], layout.components)) if prediction is None else prediction
         shown.append(joined(layout, planes[..., : layout.components], alpha))
     return shown
 

@@ -72,7 +72,7 @@ class Encoder:
         for symbols, tables, counts in reversed(self._parts):
             end = len(symbols)
             for table, count in zip(reversed(tables), reversed(counts)):
-                if count:
+                if count and len(table) > 1:  # a single symbol leaves the state as it is
                     push(symbols[end - count : end], table.model)
                 end -= count
         # The last word holds the head of the state; its leading zero bytes say nothing.
@@ -90,6 +90,8 @@ class Decoder:
 
     def take(self, table: Table, n: int) -> np.ndarray:
         """The next ``n`` symbols, int32 [n]."""
+        if len(table) == 1:
+            return np.zeros(n, np.int32)
         return self._coder.decode(table.model, n)
 
     def take_groups(self, tables: Sequence[Table], counts: Sequence[int]) -> np.ndarray:

@@ -15,7 +15,7 @@ from saidcodec.entropy import Decoder, Encoder, Table, uniform
 from saidcodec.residual import gaussian
 from saidcodec.residual.coders import Meter, Reader, Writer
 from saidcodec.residual.network import ResidualNetwork
-from saidcodec.residual.wavefront import MIDDLE, Wavefront
+from saidcodec.residual.wavefront import Wavefront, middle_of
 
 PROBE = 32  # every 32nd step is measured when a style is chosen
 
@@ -100,9 +100,8 @@ class Plane:
 
     def means(self) -> list[np.ndarray]:
         """x̂(T), or the middle of the range where there is none; int16 [h, w, components] each."""
-        flat = np.array(MIDDLE[: self.components], np.int16)
         return [
-            np.broadcast_to(flat, shape) if prediction is None else prediction[..., : self.components]
+            middle_of(shape) if prediction is None else prediction[..., : self.components]
             for shape, prediction in zip(self.shapes, self.prediction)
         ]
 

@@ -41,6 +41,11 @@ MIDDLE_WORD = word([v + REFERENCE_BIAS for v in (*MIDDLE, 0)])
 TO_REFERENCE = word([DIFFERENCE_BIAS] * LANES)
 
 
+def middle_of(shape: tuple[int, ...]) -> np.ndarray:
+    """The middle of the components' ranges, int16 [h, w, components]."""
+    return np.broadcast_to(np.array(MIDDLE[: shape[2]], np.int16), shape)
+
+
 @dataclass
 class Place:
     """A component of a step: ``rows`` of y, and which of its samples lie in their tile (None: all)."""
@@ -204,7 +209,7 @@ class Wavefront:
     ) -> None:
         """Replace what was gathered from outside the tile, and the reconstruction where there is none."""
         grid = seen.reshape(len(x), self.tiles, -1)
-        own = reference.reshape(len(x), self.tiles)
+        own = (reference + TO_REFERENCE).reshape(len(x), self.tiles)
         y = np.arange(rows.start, rows.stop)
         edge = np.flatnonzero((x < 3) | (x >= self.width - 3) | (y < 3) | (y == self.height - 1))
         if len(edge):
