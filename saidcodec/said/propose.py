@@ -9,14 +9,15 @@ from saidcodec.said.description import CANVAS
 
 GLIMPSE = "encoder.glimpse."
 VAE = "encoder.vae."
+FOCUS = 4.0  # inverse temperature of the spatial softmax, as in training
 
 
 def propose(error: np.ndarray, scope: np.ndarray, model: Model) -> np.ndarray:
     """Error [n, 64, 64, 3] in -1..1 and scope [n, 64, 64] → boxes float [n, 4] in canvas units."""
     x = np.concatenate([error, scope[..., None]], -1).astype(np.float32)
     x = relu(convolve(x, model, GLIMPSE + "conv0", stride=4))
-    x = relu(convolve(x, model, GLIMPSE + "conv1", stride=2))
-    x = dense(relu(dense(flat(x), model, GLIMPSE + "dense0")), model, GLIMPSE + "dense1")
+    x = focus(convolve(x, model, GLIMPSE + "conv1", stride=1))
+    x = dense(relu(dense(x, model, GLIMPSE + "dense0")), model, GLIMPSE + "dense1")
     centre = (np.tanh(x[:, :2]) + 1.0) * CANVAS / 2
     half = (0.04 + 0.96 / (1.0 + np.exp(-x[:, 2:]))) * CANVAS / 2
     return np.clip(np.concatenate([centre - half, centre + half], 1), 0.0, CANVAS)
@@ -29,6 +30,20 @@ def encode_patches(patches: np.ndarray, model: Model) -> np.ndarray:
         x = relu(convolve(x, model, f"{VAE}conv{i}", stride))
     x = relu(dense(flat(x), model, VAE + "dense0"))
     return dense(x, model, VAE + "dense1")[:, : len(model.tensors["said.latent.multiplier"])]
+
+
+def focus(maps: np.ndarray) -> np.ndarray:
+    """Spatial softmax of [n, s, s, 2 * k]: where, how widely and what each map sees, float32 [n, 5 * k]."""
+    n, side, _, channels = maps.shape
+    where, what = np.split(maps.reshape(n, side * side, channels).transpose(0, 2, 1), 2, axis=1)
+    share = np.exp(FOCUS * (where - where.max(2, keepdims=True)))
+    share /= share.sum(2, keepdims=True)
+    line = (np.arange(side, dtype=np.float32) + 0.5) * (2.0 / side) - 1.0
+    place = np.stack([np.tile(line, side), np.repeat(line, side)], 1)
+    mean, square = share @ place, share @ place**2
+    spread = np.sqrt(np.maximum(square - mean**2, 0.0) + 1e-4)
+    seen = (share * np.maximum(what, 0.0)).sum(2, keepdims=True)
+    return np.concatenate([mean, spread, seen], 2).reshape(n, -1).astype(np.float32)
 
 
 def relu(x: np.ndarray) -> np.ndarray:

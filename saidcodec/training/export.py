@@ -13,7 +13,7 @@ from saidcodec.entropy import TOTAL
 from saidcodec.residual.mixture import SCALES
 from saidcodec.said import code
 from saidcodec.said.description import CANVAS, MOST_GLIMPSES, Description
-from saidcodec.training.quantise import HIDDEN_UNIT, WEIGHT_MAX, IntegerConv, exponents
+from saidcodec.training.quantise import HIDDEN_UNIT, WEIGHT_MAX, IntegerConv, exponents, set_quantised
 from saidcodec.training.said import LATENT_UNIT, LATENTS, Said, Settings
 
 POSTERIOR_UNITS = 1024
@@ -130,9 +130,9 @@ def load_said(path: Path) -> tuple[Said, Settings]:
     state = torch.load(path, weights_only=False)
     model = Said()
     model.load_state_dict(state["model"])
-    model.quantise(True)
-    if state["model"]["multiplier"].any():
-        model.multiplier.copy_(state["model"]["multiplier"])
+    if not model.multiplier.any():
+        raise ValueError(f"{path} was saved before the quantisation-aware phase began.")
+    set_quantised(model, True)
     return model, Settings(**state["settings"])
 
 
