@@ -31,11 +31,11 @@ def choose(
     """For each tile the description to code, or None where the SAID layer does not pay.
 
     ``tiles`` uint8 RGB [h, w, 3]; ``planes`` int16 [h, w, components], what the residual will code;
-    ``glimpses`` forces their number, as far as the search finds that many.
+    ``glimpses`` forces their number, as far as the search finds that many; 0 leaves the base to choice.
     """
     coder, model = layout.header.coder, layout.model
     small = layout.header.width * layout.header.height <= JUDGED_PIXELS
-    forced = glimpses is not None
+    forced = bool(glimpses)
     if coder == CONTEXT and not forced and not small and not base_pays(layout, tiles, planes):
         return [None] * len(tiles)
     limit = MOST_GLIMPSES if glimpses is None else min(glimpses, MOST_GLIMPSES)

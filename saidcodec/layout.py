@@ -40,16 +40,19 @@ def max_errors(bound: int, components: int) -> tuple[int, ...]:
 
 
 class Layout:
-    """Components, tiles and method of one file; ``fast`` picks the engine of the residual network."""
+    """Components, tiles and method of one file.
 
-    def __init__(self, header: Header, model: Model, fast: bool):
+    ``fast`` picks the engine of the residual network; with ``decodes`` False it is not loaded at all.
+    """
+
+    def __init__(self, header: Header, model: Model, fast: bool, decodes: bool = True):
         self.header, self.model = header, model
         self.components = 1 if header.replicated or header.mode in ("L", "LA") else 3
         self.has_alpha = header.mode in ("LA", "RGBA")
         self.channels = self.components + self.has_alpha
         self.tiling = Tiling(header.width, header.height, header.side, header.band)
         self.tiles = self.tiling.tiles()
-        network = network_of(model, fast) if header.coder == CONTEXT else None
+        network = network_of(model, fast) if header.coder == CONTEXT and decodes else None
         styles = Table(model.tensors["tile.style.frequency"])
         errors = max_errors(header.max_error, self.components)
         self.method = Method(network, styles, errors, header.max_error)

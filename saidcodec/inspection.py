@@ -1,0 +1,114 @@
+"""What a file tells before its residual is decoded: inspect() and preview()."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from saidcodec import codec, container
+from saidcodec.codec import AnyModel
+from saidcodec.layout import SAID, Layout
+from saidcodec.said import Description, account, render_steps
+from saidcodec.said.description import box_pixels
+
+GRAIN = 1024  # bits are reported in 1024ths, so that sums of floats are exact
+EXPLAINED = 25.0  # variance, in squared sample values, that is taken as left to the residual
+
+
+def inspect(data: bytes, *, model: AnyModel | None = None) -> dict[str, Any]:
+    """The account of a file (design: README, "inspect"), without decoding its residual.
+
+    ``bits`` adds up to 8 × the file's size.  A glimpse's ``bits`` are those of its box and latent;
+    ``saved_bits`` estimates from the file alone what it spared the residual (see ``saving``).
+    Raises a kind of SaidError.
+    """
+    file = container.unpack(data, residual=False)
+    header = file.header
+    found = codec.model_of(header, model)
+    layout = Layout(header, found, fast=False, decodes=False)
+    _, descriptions = layout.read_said(file.said)
+    base = boxes = latents = kl = 0.0
+    glimpses = []
+    for tile, description in enumerate(descriptions):
+        if description is not None:
+            spent = account(description, layout.grey, found)
+            base += spent.base
+            boxes += spent.count[len(description.boxes)] + spent.boxes.sum()
+            latents += spent.latents.sum()
+            kl += spent.kl.sum()
+            glimpses += glimpses_of(layout, tile, description, spent.boxes + spent.latents)
+    bits = {"base": grain(base), "boxes": grain(boxes), "latents": grain(latents)}
+    bits["residual"] = 8.0 * file.sizes["residual"]
+    bits["metadata"] = 8.0 * file.sizes["metadata"]
+    total = 8.0 * len(data)
+    bits = {"header": total - sum(bits.values()), **bits, "total": total}
+    return {
+        "width": header.width,
+        "height": header.height,
+        "mode": header.mode,
+        "version": ".".join(map(str, container.VERSION)),
+        "model": {"name": found.name, "id": found.id},
+        "bits": bits,
+        "kl_bits": grain(kl),
+        "bpp": total / (header.width * header.height),
+        "glimpses": glimpses,
+    }
+
+
+def grain(bits: float) -> float:
+    return round(float(bits) * GRAIN) / GRAIN
+
+
+def glimpses_of(layout: Layout, tile: int, description: Description, bits: np.ndarray) -> list[dict[str, Any]]:
+    """The glimpses of one tile in the form that ``inspect`` gives them; boxes in image pixels."""
+    rows, columns = layout.tiles[tile]
+    width, height = columns.stop - columns.start, rows.stop - rows.start
+    steps = list(render_steps(description, layout.model, width, height))
+    found = []
+    for t, box in enumerate(description.boxes):
+        down, across = box_pixels(box, width, height)
+        corners = [
+            columns.start + across.start,
+            rows.start + down.start,
+            columns.start + across.stop,
+            rows.start + down.stop,
+        ]
+        saved = saving(steps[t][down, across], steps[t + 1][down, across], layout.components)
+        found.append({"tile": tile, "box": corners, "bits": grain(bits[t]), "saved_bits": grain(saved)})
+    return found
+
+
+def saving(before: np.ndarray, after: np.ndarray, components: int) -> float:
+    """Bits of n/2 log2(1 + d²/25) for a mean squared change d² over the n samples of a box."""
+    change = float(((after.astype(float) - before) ** 2).mean())
+    samples = before.shape[0] * before.shape[1] * components
+    return 0.5 * samples * float(np.log2(1.0 + change / EXPLAINED))
+
+
+def preview(data: bytes, glimpses: int | None = None, *, model: AnyModel | None = None) -> np.ndarray:
+    """The image as its SAID layer alone describes it, uint8 H×W or H×W×C, alpha opaque.
+
+    ``glimpses`` keeps only the first so many of each tile.  Tiles that have no SAID layer are decoded in
+    full where the file goes on that far, and are grey where it is cut off.  Raises a kind of SaidError.
+    """
+    file = container.unpack(data, residual=False)
+    whole = file.bands is not None
+    layout = Layout(file.header, codec.model_of(file.header, model), fast=False, decodes=whole)
+    kinds, descriptions = layout.read_said(file.said)
+    bands = list(layout.tiling.bands())
+    out = np.empty((file.header.height, file.header.width, layout.channels), np.uint8)
+    for tiles, stream in zip(bands, file.bands or [b""] * len(bands)):
+        if glimpses is None:
+            kept = descriptions[tiles]
+        else:
+            kept = [None if d is None else d.first(glimpses) for d in descriptions[tiles]]
+        shown = codec.without_residual(layout, layout.predict(kept, tiles), tiles)
+        if whole and file.header.coder and (kinds[tiles] != SAID).any():
+            predictions = layout.predict(descriptions[tiles], tiles)
+            exact = codec.read_band(layout, kinds[tiles], predictions, tiles, stream)
+            shown = [s if kind == SAID else e for s, e, kind in zip(shown, exact, kinds[tiles])]
+        for place, tile in zip(layout.tiles[tiles], shown):
+            out[place] = tile
+    return np.ascontiguousarray(layout.image(out))
+
