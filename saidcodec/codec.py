@@ -165,7 +165,7 @@ def read(layout: Layout, file: Container, threads: int) -> np.ndarray:
     """The image's pixels, uint8, by bands."""
     kinds, descriptions = layout.read_said(file.said)
     out = np.empty((layout.header.height, layout.header.width, layout.channels), np.uint8)
-    bands = list(layout.tiling.bands())
+    bands = layout.tiling.bands()
     streams = file.bands or (b"",) * len(bands)
 
     def work(item: tuple[slice, bytes]) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from saidcodec.errors import CorruptError, FormatError, LimitError, TruncatedError, VersionError
+from saidcodec.tiling import Tiling
 
 SIGNATURE = b"\xd3A\r\n"
 VERSION = (0, 1)
@@ -40,7 +41,7 @@ class Metadata:
 
 @dataclass(frozen=True)
 class Header:
-    """``mode`` is Pillow's name; ``coder`` 0 none, 1 Gaussian, 2 context; ``side`` and ``band`` powers of two."""
+    """``mode`` is Pillow's name; ``coder`` 0 none, 1 Gaussian, 2 context; ``side`` and ``bands`` powers of two."""
 
     width: int
     height: int
@@ -50,7 +51,7 @@ class Header:
     max_error: int
     model: str
     side: int
-    band: int
+    bands: int
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def pack(header: Header, metadata: Metadata, said: bytes, bands: Sequence[bytes]
         | header.coder << 4
         | bool(header.max_error) << 6
     )
-    tiling = (header.side // SMALLEST_TILE).bit_length() - 1 | (header.band.bit_length() - 1) << 4
+    tiling = (header.side // SMALLEST_TILE).bit_length() - 1 | (header.bands.bit_length() - 1) << 4
     head = SIGNATURE + bytes([VERSION[0] << 4 | VERSION[1], layout])
     head += varint(header.width - 1) + varint(header.height - 1) + bytes.fromhex(header.model)
     head += varint(header.max_error) if header.max_error else b""
@@ -219,9 +220,8 @@ def read_metadata(cursor: Cursor) -> Metadata:
 
 
 def count_bands(header: Header) -> int:
-    across, down = -(-header.width // header.side), -(-header.height // header.side)
-    width, height = -(-header.width // across), -(-header.height // down)
-    return -(-(-(-header.width // width) * -(-header.height // height)) // header.band)
+    tiling = Tiling(header.width, header.height, header.side, header.bands)
+    return min(header.bands, tiling.count())
 
 
 def split_bands(body: bytes, count: int) -> tuple[bytes, ...]:

@@ -96,7 +96,7 @@ def preview(data: bytes, glimpses: int | None = None, *, model: AnyModel | None 
     whole = file.bands is not None
     layout = Layout(file.header, codec.model_of(file.header, model), fast=False, decodes=whole)
     kinds, descriptions = layout.read_said(file.said)
-    bands = list(layout.tiling.bands())
+    bands = layout.tiling.bands()
     out = np.empty((file.header.height, file.header.width, layout.channels), np.uint8)
     for tiles, stream in zip(bands, file.bands or [b""] * len(bands)):
         if glimpses is None:

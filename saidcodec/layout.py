@@ -50,7 +50,7 @@ class Layout:
         self.components = 1 if header.replicated or header.mode in ("L", "LA") else 3
         self.has_alpha = header.mode in ("LA", "RGBA")
         self.channels = self.components + self.has_alpha
-        self.tiling = Tiling(header.width, header.height, header.side, header.band)
+        self.tiling = Tiling(header.width, header.height, header.side, header.bands)
         self.tiles = self.tiling.tiles()
         network = network_of(model, fast) if header.coder == CONTEXT and decodes else None
         styles = Table(model.tensors["tile.style.frequency"])

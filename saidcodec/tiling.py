@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 # A tile's border costs bits and a wavefront over few tiles costs time, so tiles grow with the image.
 SMALL_IMAGE = 160  # up to this many pixels a side, the image is one tile
 MIDDLE_IMAGE = 1 << 20  # pixels; beyond it tiles are of the largest side
 SIDES = (128, 256)
-BAND_PIXELS = 1 << 20  # pixels that share one residual stream, about
+SHARED_PIXELS = 1 << 18  # from here on there are two bands, for two threads
+BAND_PIXELS = 1 << 20  # pixels of a band at most, which bounds the memory
 
 
 @dataclass(frozen=True)
 class Tiling:
-    """``side`` bounds the tiles' sides; ``band`` tiles in a row of numbers share one residual stream."""
+    """``side`` bounds the tiles' sides; ``bands`` runs of tiles have a residual stream each."""
 
     width: int
     height: int
     side: int
-    band: int
+    most_bands: int
 
     @property
     def tile_width(self) -> int:
@@ -37,11 +37,15 @@ class Tiling:
             for x in range(0, self.width, self.tile_width)
         ]
 
-    def bands(self) -> Iterator[slice]:
-        """Runs of tile numbers that share a stream."""
-        count = len(self.tiles())
-        for start in range(0, count, self.band):
-            yield slice(start, min(start + self.band, count))
+    def count(self) -> int:
+        """Number of tiles."""
+        return -(-self.width // self.tile_width) * -(-self.height // self.tile_height)
+
+    def bands(self) -> list[slice]:
+        """Runs of tile numbers that share a stream, as even as can be."""
+        tiles = self.count()
+        bands = min(self.most_bands, tiles)
+        return [slice(i * tiles // bands, (i + 1) * tiles // bands) for i in range(bands)]
 
 
 def even_share(length: int, side: int) -> int:
@@ -51,9 +55,9 @@ def even_share(length: int, side: int) -> int:
 
 
 def choose_tiling(width: int, height: int) -> tuple[int, int]:
-    """(side, band) that the encoder takes for an image; powers of two, as the header needs them."""
+    """(side, bands) that the encoder takes for an image; powers of two, as the header needs them."""
     if max(width, height) <= SMALL_IMAGE:
-        side = 1 << max(4, (max(width, height) - 1).bit_length())
-        return side, 1
-    side = SIDES[width * height > MIDDLE_IMAGE]
-    return side, max(1, BAND_PIXELS // (side * side))
+        return 1 << max(4, (max(width, height) - 1).bit_length()), 1
+    pixels = width * height
+    bands = max(-(-pixels // BAND_PIXELS), 2 if pixels >= SHARED_PIXELS else 1)
+    return SIDES[pixels > MIDDLE_IMAGE], 1 << (bands - 1).bit_length()

@@ -268,8 +268,11 @@ def train(
     development: Tiles,
     checkpoint: Path,
     log: Callable[[str], None] = print,
+    start_from: Path | None = None,
 ) -> ResidualNetwork:
     """Train, writing ``checkpoint`` at every log line; an existing checkpoint is continued.
+
+    A new run takes its first weights from the checkpoint ``start_from``, if given.
 
     ``pool`` yields a fresh pool of tiles whenever asked.  The schedule runs by progress, the
     larger of the share of steps and the share of seconds used, so that a run ends in time with its
@@ -284,6 +287,8 @@ def train(
         network.load_state_dict(state["network"])
         optimiser.load_state_dict(state["optimiser"])
         step, spent = state["step"], state["seconds"]
+    elif start_from is not None:
+        network.load_state_dict(torch.load(start_from, weights_only=False)["network"])
     generator = torch.Generator().manual_seed(settings.seed + step)
     pools = pool(np.random.default_rng((settings.seed, step)))
     sampler = WindowSampler(settings.shape, next(pools))

@@ -1,0 +1,58 @@
+"""x̂(T) of training images, for a residual network to learn from what it will see in files."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from saidcodec import colour
+from saidcodec.said import base
+from saidcodec.training import said
+from saidcodec.training.residual import Tiles
+
+STEPS = (3, 5, 7)  # quantisation of the base, as in choice.py
+WITHOUT = 0.2  # share of tiles whose SAID layer is off
+
+
+@torch.no_grad()
+def reconstruct(model: said.Said, images: np.ndarray, settings: said.Settings, most: int, rng: np.random.Generator) -> np.ndarray:
+    """One x̂ of each uint8 image [n, 64, 64, 3], after a random or a paying number of glimpses; uint8."""
+    grey = settings.grey
+    x = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255.0
+    starts = []
+    for image in images:
+        step = int(rng.choice(STEPS))
+        quantised = base.quantise(base.cells(image), step, grey)
+        starts.append(base.start(quantised, step, said.CANVAS, said.CANVAS))
+    canvas = torch.from_numpy(np.stack(starts)).permute(0, 3, 1, 2).float() / 255.0
+    if grey:
+        x, canvas = x[:, :1], canvas[:, :1]
+    samples = x[0].numel()
+    limit = torch.from_numpy(np.where(rng.random(len(x)) < 0.3, rng.integers(0, most + 1, len(x)), most))
+    scope = torch.ones(len(x), 1, said.CANVAS, said.CANVAS)
+    going = torch.ones(len(x), dtype=torch.bool)
+    whole = torch.tensor([[16.0, 16.0, 48.0, 48.0]]).expand(len(x), 4)
+    for t in range(most):
+        options = said.candidates(whole, x - canvas, scope)
+        boxes, gain = said.best_box(model, x, canvas, options, settings, samples)
+        going &= (gain > 16.0) & (t < limit)  # a box costs about two bytes
+        mean, log_variance = model.encoder(said.crop(x, boxes))
+        after = said.paste(canvas, boxes, model.decoder(model.sample(mean, log_variance)), settings.alpha)
+        canvas = torch.where(going[:, None, None, None], after, canvas)
+        scope = torch.where(going[:, None, None, None], scope * (1.0 - said.extent(boxes)), scope)
+    shown = (canvas * 255.0).round().clamp(0, 255).to(torch.uint8).expand(-1, 3, -1, -1)
+    return shown.permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def tiles(model: said.Said, images: np.ndarray, settings: said.Settings, most: int, seed: int) -> Tiles:
+    """The images as tiles for the residual network, most of them with an x̂."""
+    rng = np.random.default_rng(seed)
+    torch.manual_seed(seed)
+    planes = colour.forward(images)
+    seen = np.empty_like(planes)
+    for i in range(0, len(images), 64):
+        seen[i : i + 64] = colour.forward(reconstruct(model, images[i : i + 64], settings, most, rng))
+    if settings.grey:
+        planes[..., 1:], seen[..., 1:] = 0, 0
+    on = (rng.random(len(images)) >= WITHOUT).astype(np.uint8)
+    return Tiles(planes, seen, on, np.full(len(images), settings.grey, np.uint8))
