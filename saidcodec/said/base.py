@@ -27,8 +27,8 @@ def share(n: int) -> np.ndarray:
 
 
 def quantise(cell: np.ndarray, step: int, grey: bool) -> np.ndarray:
-    """Cell means RGB → Y, Co, Cg in steps of 2**step, int32 [8, 8, 3]."""
-    planes = colour.forward(np.rint(cell).astype(np.uint8)).astype(np.int32)
+    """Cell means RGB → Y, Co, Cg in steps of 2**step, int16 [8, 8, 3]."""
+    planes = colour.forward(np.rint(cell).astype(np.uint8))
     if grey:
         planes[..., 1:] = 0
     return (planes + (1 << step >> 1)) >> step
@@ -36,7 +36,7 @@ def quantise(cell: np.ndarray, step: int, grey: bool) -> np.ndarray:
 
 def decode(base: np.ndarray, step: int) -> np.ndarray:
     """Quantised base → uint8 RGB [8, 8, 3]."""
-    planes = np.clip(base << step, colour.LOW, colour.HIGH)
+    planes = np.clip(base.astype(np.int32) << step, colour.LOW, colour.HIGH)
     return np.clip(colour.inverse(planes), 0, 255).astype(np.uint8)
 
 
@@ -45,29 +45,34 @@ def start(base: np.ndarray, step: int, width: int, height: int) -> np.ndarray:
     return upsample(decode(base, step), width, height)
 
 
-def differences(base: np.ndarray, step: int) -> np.ndarray:
-    """Base [..., 8, 8, 3] → what is coded: distances from the prediction (W + N) >> 1."""
-    values = base.astype(np.int32)
+def first_prediction(steps: np.ndarray | int, components: int) -> np.ndarray:
+    """What the first cell of bases at steps [...] is predicted to be, int [..., components]."""
+    return np.array(MIDDLE[:components]) >> np.asarray(steps)[..., None]
+
+
+def differences(bases: np.ndarray, steps: np.ndarray | int) -> np.ndarray:
+    """Bases [..., 8, 8, components] at steps [...] → what is coded, int32: distances from (W + N) >> 1."""
+    values = bases.astype(np.int32)
     left, above = np.roll(values, 1, -2), np.roll(values, 1, -3)
     predicted = (left + above) >> 1
     predicted[..., 0, 1:, :] = left[..., 0, 1:, :]
     predicted[..., 1:, 0, :] = above[..., 1:, 0, :]
-    predicted[..., 0, 0, :] = np.array(MIDDLE) >> step
+    predicted[..., 0, 0, :] = first_prediction(steps, bases.shape[-1])
     return values - predicted
 
 
-def integrate(distances: np.ndarray, step: int) -> np.ndarray:
-    """The inverse of ``differences`` for one tile [8, 8, components]."""
-    values = np.zeros(distances.shape, np.int32)
+def integrate(distances: np.ndarray, steps: np.ndarray | int) -> np.ndarray:
+    """The inverse of ``differences``, int32."""
+    values = np.empty(distances.shape, np.int32)
     for y in range(SIDE):
         for x in range(SIDE):
             if y and x:
-                predicted = (values[y, x - 1] + values[y - 1, x]) >> 1
+                predicted = (values[..., y, x - 1, :] + values[..., y - 1, x, :]) >> 1
             elif x:
-                predicted = values[y, x - 1]
+                predicted = values[..., y, x - 1, :]
             elif y:
-                predicted = values[y - 1, x]
+                predicted = values[..., y - 1, x, :]
             else:
-                predicted = np.array(MIDDLE[: distances.shape[2]]) >> step
-            values[y, x] = predicted + distances[y, x]
+                predicted = first_prediction(steps, distances.shape[-1])
+            values[..., y, x, :] = predicted + distances[..., y, x, :]
     return values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -11,28 +12,34 @@ from saidcodec.entropy import Decoder, Encoder, Table
 from saidcodec.errors import CorruptError
 from saidcodec.models import Model
 from saidcodec.residual.mixture import SCALES
-from saidcodec.residual.tables import REACH, SYMBOLS, bank
+from saidcodec.residual.tables import REACH, bank
 from saidcodec.said import base
-from saidcodec.said.description import CANVAS, LATENTS, Description
+from saidcodec.said.description import CANVAS, LATENTS, MOST_GLIMPSES, Description
+from saidcodec.said.latent import LATENT_REACH, kl_bits, latent_bits, latent_tables
 from saidcodec.said.resampling import SIDE
+from saidcodec.said.tensors import table_rows
 
 BASE_TAIL = 1  # tail index of the base's tables
-LATENT_REACH = 64
-LATENT_UNITS = 32  # multiplier units in one latent unit
-POSTERIOR_UNITS = 1024
+CELLS = SIDE * SIDE
+BOX_FIELDS = 4  # width - 1, height - 1, x0, y0
 
 
 class Tables:
-    """The coding tables of a model's SAID layer."""
+    """The coding tables of a model's SAID layer.  Raises ModelError where they are missing or unfit."""
 
     def __init__(self, model: Model):
-        tensors = model.tensors
-        self.step = Table(tensors["said.base.step.frequency"])
-        self.scale = Table(tensors["said.base.scale.frequency"])
-        self.count = Table(tensors["said.count.frequency"])
-        self.box = [Table(row) for row in tensors["said.box.frequency"]]
-        self.latent = [Table(row) for row in tensors["said.latent.frequency"]]
+        (self.step,) = table_rows(model, "said.base.step.frequency", (base.STEPS,))
+        (self.scale,) = table_rows(model, "said.base.scale.frequency", (SCALES,))
+        (self.count,) = table_rows(model, "said.count.frequency", (MOST_GLIMPSES + 1,))
+        self.box = table_rows(model, "said.box.frequency", (BOX_FIELDS, CANVAS))
+        self.latent = latent_tables(model)
         self.distance = distance_tables()
+
+
+@lru_cache(maxsize=8)
+def tables_of(model: Model) -> Tables:
+    """The tables of a model, made once."""
+    return Tables(model)
 
 
 def distance_tables() -> list[Table]:
@@ -41,8 +48,16 @@ def distance_tables() -> list[Table]:
 
 
 def distance_bits(distances: np.ndarray, tables: Sequence[Table]) -> np.ndarray:
-    """Bits of a base's components [8, 8, components] under every table; float64 [SCALES, components]."""
-    return np.stack([table.bits[distances + REACH].sum((0, 1)) for table in tables])
+    """Bits of the components of bases [..., 8, 8, components] under every table;
+    float64 [SCALES, ..., components]."""
+    symbols = distances + REACH
+    return np.stack([table.bits[symbols].sum((-3, -2)) for table in tables])
+
+
+def scale_bits(distances: np.ndarray, tables: Tables) -> np.ndarray:
+    """The same with the bits of the scale index itself."""
+    bits = distance_bits(distances, tables.distance)
+    return np.asarray(bits + tables.scale.bits.reshape(-1, *[1] * (bits.ndim - 1)))
 
 
 def box_symbols(boxes: np.ndarray) -> np.ndarray:
@@ -51,26 +66,27 @@ def box_symbols(boxes: np.ndarray) -> np.ndarray:
     return np.stack([x1 - x0 - 1, y1 - y0 - 1, x0, y0], 1)
 
 
-def scale_bits(distances: np.ndarray, tables: Tables) -> np.ndarray:
-    """Bits of a base's components at every scale index, index included; float64 [SCALES, components]."""
-    return np.asarray(distance_bits(distances, tables.distance) + tables.scale.bits[:, None])
+def box_bits(boxes: np.ndarray, tables: Tables) -> np.ndarray:
+    """Bits of boxes [n, 4]; float64 [n]."""
+    symbols = box_symbols(boxes)
+    return np.stack([table.bits[column] for table, column in zip(tables.box, symbols.T)]).sum(0)
 
 
 def write(descriptions: Sequence[Description], grey: bool, model: Model, encoder: Encoder) -> None:
-    """Add the descriptions to a stream, field by field over all tiles."""
+    """Add the descriptions to a stream, field by field over all tiles (spec section 9.1)."""
     if not descriptions:
         return
-    tables = Tables(model)
-    components = 1 if grey else 3
-    encoder.add(np.array([d.step for d in descriptions]), tables.step)
-    distances = [base.differences(d.base, d.step)[..., :components] for d in descriptions]
-    scales = [scale_bits(distance, tables).argmin(0) for distance in distances]
-    encoder.add(np.array(scales), tables.scale)
-    for distance, chosen in zip(distances, scales):
-        for c, scale in enumerate(chosen):
-            encoder.add(distance[..., c] + REACH, tables.distance[scale])
+    tables = tables_of(model)
+    steps = np.array([d.step for d in descriptions])
+    bases = np.stack([d.base[..., : components_of(grey)] for d in descriptions])
+    distances = base.differences(bases, steps)
+    scales = scale_bits(distances, tables).argmin(0)
+    encoder.add(steps, tables.step)
+    encoder.add(scales, tables.scale)
+    symbols = (np.moveaxis(distances, -1, 1) + REACH).astype(np.int32)
+    encoder.add_groups(symbols.reshape(-1), *cell_groups(scales, tables))
     encoder.add(np.array([len(d.boxes) for d in descriptions]), tables.count)
-    boxes = box_symbols(np.concatenate([d.boxes.reshape(-1, 4) for d in descriptions]))
+    boxes = box_symbols(np.concatenate([d.boxes.reshape(-1, BOX_FIELDS) for d in descriptions]))
     for column, table in zip(boxes.T, tables.box):
         encoder.add(column, table)
     latents = np.concatenate([d.latents.reshape(-1, LATENTS) for d in descriptions])
@@ -82,15 +98,14 @@ def read(count: int, grey: bool, model: Model, decoder: Decoder) -> list[Descrip
     """The ``count`` descriptions that ``write`` added.  Raises CorruptError on an impossible box."""
     if not count:
         return []
-    tables = Tables(model)
-    components = 1 if grey else 3
+    tables = tables_of(model)
+    components = components_of(grey)
     steps = decoder.take(tables.step, count)
-    scales = decoder.take(tables.scale, count * components).reshape(count, components)
-    bases = np.zeros((count, SIDE, SIDE, 3), np.int32)
-    for i in range(count):
-        distances = [decoder.take(tables.distance[scale], SIDE * SIDE) - REACH for scale in scales[i]]
-        planes = np.stack(distances, -1).reshape(SIDE, SIDE, components)
-        bases[i, ..., :components] = base.integrate(planes, int(steps[i]))
+    scales = decoder.take(tables.scale, count * components)
+    symbols = decoder.take_groups(*cell_groups(scales, tables))
+    distances = np.moveaxis(symbols.reshape(count, components, SIDE, SIDE), 1, -1) - REACH
+    bases = np.zeros((count, SIDE, SIDE, 3), np.int16)  # 15 distances of ±510 away from 128 at most
+    bases[..., :components] = base.integrate(distances, steps)
     counts = decoder.take(tables.count, count)
     total = int(counts.sum())
     width, height, x0, y0 = (decoder.take(table, total) for table in tables.box)
@@ -103,6 +118,16 @@ def read(count: int, grey: bool, model: Model, decoder: Decoder) -> list[Descrip
         Description(int(steps[i]), bases[i], boxes[end - n : end], latents[end - n : end])
         for i, (n, end) in enumerate(zip(counts, ends))
     ]
+
+
+def components_of(grey: bool) -> int:
+    return 1 if grey else 3
+
+
+def cell_groups(scales: np.ndarray, tables: Tables) -> tuple[list[Table], list[int]]:
+    """The runs of a base's symbols: 64 cells of one component under the table of its scale."""
+    chosen = [tables.distance[scale] for scale in scales.reshape(-1)]
+    return chosen, [CELLS] * len(chosen)
 
 
 @dataclass(frozen=True)
@@ -123,26 +148,12 @@ class Account:
 
 def account(description: Description, grey: bool, model: Model) -> Account:
     """The exact code lengths of what ``write`` adds for a description."""
-    tables = Tables(model)
-    distances = base.differences(description.base, description.step)[..., : 1 if grey else 3]
-    spent = tables.step.bits[description.step] + scale_bits(distances, tables).min(0).sum()
-    symbols = box_symbols(description.boxes.reshape(-1, 4))
-    boxes = np.stack([t.bits[column] for t, column in zip(tables.box, symbols.T)]).sum(0)
-    latents = latent_bits(description.latents.reshape(-1, LATENTS), tables)
-    return Account(float(spent), tables.count.bits, boxes, latents, kl_bits(description.latents, model))
-
-
-def latent_bits(latents: np.ndarray, tables: Tables) -> np.ndarray:
-    """Bits of quantised latents [n, 10]; float64 [n]."""
-    columns = [t.bits[column + LATENT_REACH] for t, column in zip(tables.latent, latents.T)]
-    return np.stack(columns).sum(0)
-
-
-def kl_bits(latents: np.ndarray, model: Model) -> np.ndarray:
-    """KL(q(z) ‖ N(0, I)) of the dequantised latents under the model's mean posterior width; float64 [n]."""
-    mean = latents.reshape(-1, LATENTS) * model.tensors["said.latent.multiplier"] / LATENT_UNITS
-    variance = (model.tensors["said.latent.posterior"] / POSTERIOR_UNITS) ** 2
-    return 0.5 * (mean**2 + variance - 1 - np.log(variance)).sum(1) / np.log(2)
-
-
-assert SYMBOLS == 2 * REACH + 1
+    tables = tables_of(model)
+    distances = base.differences(description.base[..., : components_of(grey)], description.step)
+    return Account(
+        base=float(tables.step.bits[description.step] + scale_bits(distances, tables).min(0).sum()),
+        count=tables.count.bits,
+        boxes=box_bits(description.boxes, tables),
+        latents=latent_bits(description.latents, tables.latent),
+        kl=kl_bits(description.latents, model),
+    )

@@ -11,24 +11,28 @@ from saidcodec.errors import ModelError
 from saidcodec.integer import Layer, windows3x3
 from saidcodec.models import Model
 from saidcodec.said import base
-from saidcodec.said.description import Description, box_pixels
+from saidcodec.said.description import LATENTS, Description, box_pixels
+from saidcodec.said.latent import as_bytes
 from saidcodec.said.resampling import upsample
+from saidcodec.said.tensors import tensor
 
-DENSE, CONVOLUTIONS = 2, 4
+DENSE = 2  # layers 0 and 1 are dense, the others are 3×3 convolutions
+# Inputs and outputs of each layer.
+SHAPES = ((LATENTS, 128), (128, 4 * 4 * 32), (9 * 32, 32), (9 * 32, 16), (9 * 16, 16), (9 * 16, 4))
 SMALL_SIDE = 4  # of the feature map before it is doubled
-DOUBLED_AFTER = 2  # layers 0 and 1 are dense, layer 2 works at 4×4, the others at 8×8
+DOUBLED_AFTER = 2  # this layer works at 4×4, the ones after it at 8×8
 
 
 @lru_cache(maxsize=8)
 def layers(model: Model) -> tuple[Layer, ...]:
     """The decoder's layers.  Raises ModelError where they are missing or unfit."""
     found = []
-    for i in range(DENSE + CONVOLUTIONS):
-        try:
-            parts = [model.tensors[f"said.decoder.{i}.{part}"] for part in ("weight", "bias", "shift")]
-        except KeyError as error:
-            raise ModelError(f"The model lacks the tensor {error.args[0]}.") from None
-        layer = Layer(*parts)
+    for i, (inputs, outputs) in enumerate(SHAPES):
+        layer = Layer(
+            tensor(model, f"said.decoder.{i}.weight", np.int8, (inputs, outputs)),
+            tensor(model, f"said.decoder.{i}.bias", np.int32, (outputs,)),
+            tensor(model, f"said.decoder.{i}.shift", np.int32, (outputs,)),
+        )
         if problem := layer.problem():
             raise ModelError(f"The model's decoder layer {i} is unfit: {problem}.")
         found.append(layer)
@@ -37,8 +41,7 @@ def layers(model: Model) -> tuple[Layer, ...]:
 
 def patches(latents: np.ndarray, model: Model) -> np.ndarray:
     """Quantised latents int [n, 10] → R, G, B, alpha of the patches, uint8 [n, 8, 8, 4]."""
-    multiplier = model.tensors["said.latent.multiplier"]
-    x = np.clip(128 + latents.astype(np.int64) * multiplier, 0, 255).astype(np.uint8)
+    x = as_bytes(latents, model)
     stack = layers(model)
     for layer in stack[:DENSE]:
         x = layer.run(x)
@@ -75,6 +78,5 @@ def render_steps(description: Description, model: Model, width: int, height: int
 
 def render(description: Description, model: Model, width: int, height: int) -> np.ndarray:
     """x̂(T) of a tile, uint8 RGB [height, width, 3]."""
-    for canvas in render_steps(description, model, width, height):
-        pass
-    return canvas
+    *_, last = render_steps(description, model, width, height)
+    return last

@@ -1,95 +1,154 @@
-"""The glimpse loop of the encoder: where to look, and whether it pays (paper section 3; not part of the format).
+"""The glimpse loop of the encoder: where to look, and whether it pays (paper section 3).
 
-The paper takes the one box that its glimpse network proposes.  The format does not care where a box came
-from, so each iteration also tries boxes around that proposal and around the largest errors, and keeps the
-one that saves the most bits by the paper's own account: N log σ of the residual less the bits of
-box and latent.
+Nothing here is part of the format.  The paper takes the one box that its glimpse network proposes.  The
+format does not care where a box came from, so each iteration also tries boxes around that proposal and
+around the largest errors, and keeps the one that saves the most bits by the paper's own account: N log σ of
+the residual less the bits of box and latent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
 from saidcodec.models import Model
 from saidcodec.said import base
-from saidcodec.said.code import Tables, box_symbols, latent_bits
+from saidcodec.said.code import box_bits, tables_of
+from saidcodec.said.crop import crop
 from saidcodec.said.description import CANVAS, LATENTS, Description, box_pixels
+from saidcodec.said.latent import latent_bits, quantise
 from saidcodec.said.painter import blend, paste, patches
 from saidcodec.said.propose import encode_patches, propose
-from saidcodec.said.resampling import SIDE
 
+TOGETHER = 16  # tiles that go through the networks at once
 FINEST = 0  # the step of the base whose error map the glimpse network was trained on
 SHIFTS = ((0, 0), (-2, 0), (2, 0), (0, -2), (0, 2))  # canvas units
 GROWTHS = ((0, 0), (-2, -2), (2, 2), (-2, 0), (2, 0), (0, -2), (0, 2))  # of width and height
 PEAK_SIDES = (10, 14, 18, 26)  # boxes tried around the largest errors
+MOVES = (-2, -1, 1, 2)  # of one side of a box
 SMALLEST_BOX = 4  # canvas units
 NOISE = 1.0  # variance that no glimpse is credited with explaining, in squared sample values
-CROP = 2 * SIDE  # samples along one side of a crop before it is halved
 
 
 def describe(
-    tiles: Sequence[np.ndarray], grey: bool, model: Model, limit: int, steps: Sequence[int]
+    tiles: Sequence[np.ndarray],
+    grey: bool,
+    model: Model,
+    limit: int,
+    steps: Sequence[int],
+    forced: bool = False,
 ) -> list[list[Description]]:
     """For each tile, uint8 RGB [h, w, 3], a description per base step with up to ``limit`` glimpses.
 
-    The latents say what is in a box, whatever was painted before, so the glimpses are searched once,
-    over the coarsest base, and serve them all.
+    ``forced`` goes on to ``limit`` although glimpses do not pay, with the least bad ones.  The latents say
+    what is in a box, whatever was painted before, so the glimpses are searched once, over the coarsest base,
+    and serve them all.
     """
-    return [describe_tile(tile, grey, model, limit, steps) for tile in tiles]
+    described = []
+    for first in range(0, len(tiles), TOGETHER):
+        group = tiles[first : first + TOGETHER]
+        cells = [base.cells(tile) for tile in group]
+        glimpses: list[list[Glimpse]] = [[] for _ in group]
+        if limit:
+            easels = [Easel(*one, grey, max(steps)) for one in zip(group, cells)]
+            paint(easels, model, limit, forced)
+            glimpses = [easel.glimpses for easel in easels]
+        for cell, taken in zip(cells, glimpses):
+            boxes = np.array([glimpse.box for glimpse in taken], np.int32).reshape(-1, 4)
+            latents = np.array([glimpse.latent for glimpse in taken], np.int32).reshape(-1, LATENTS)
+            bases = [base.quantise(cell, step, grey) for step in steps]
+            described.append([Description(*one, boxes, latents) for one in zip(steps, bases)])
+    return described
 
 
-def describe_tile(
-    tile: np.ndarray, grey: bool, model: Model, limit: int, steps: Sequence[int]
-) -> list[Description]:
-    cell = base.cells(tile)
-    boxes, latents = np.zeros((0, 4), np.int64), np.zeros((0, LATENTS), np.int64)
-    if limit:
-        boxes, latents = glimpse(tile, cell, grey, model, limit, max(steps))
-    return [Description(step, base.quantise(cell, step, grey), boxes, latents) for step in steps]
+@dataclass(frozen=True)
+class Glimpse:
+    """A box and latent of a tile, the patch they paint, and the bits they save beyond their own."""
+
+    score: float
+    box: np.ndarray
+    latent: np.ndarray
+    patch: np.ndarray
 
 
-def glimpse(
-    tile: np.ndarray, cell: np.ndarray, grey: bool, model: Model, limit: int, step: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes [n, 4] and quantised latents [n, 10], in the order in which they pay."""
-    height, width = tile.shape[:2]
-    target = tile.astype(np.int32)
-    seen = base.start(base.quantise(cell, FINEST, grey), FINEST, width, height)
-    painted = base.start(base.quantise(cell, step, grey), step, width, height)
-    scope = np.ones((CANVAS, CANVAS), np.float32)
-    tables = Tables(model)
-    samples = height * width * (1 if grey else 3)
-    boxes: list[np.ndarray] = []
-    latents: list[np.ndarray] = []
-    while len(boxes) < limit:
-        error = on_canvas((target - seen).astype(np.float32) / 255.0)
-        proposed = propose(error[None], scope[None], model)[0]
-        options = around(proposed, error, scope)
-        chosen = None
-        for _ in range(2):  # the best of the wide choice, then the best of its neighbourhood
-            codes, paints = look(tile, options, model)
-            scores = gains(target, painted, options, paints, samples)
-            scores -= latent_bits(codes, tables) + box_bits(options, tables)
-            best = int(np.argmax(scores))
-            chosen = (scores[best], options[best], codes[best], paints[best])
-            options = neighbours(options[best])
-        score, box, code, paint = chosen
-        if score <= 0:
+class Easel:
+    """One tile in the search: the target, what has been painted, and how.
+
+    ``painted``: x̂(t) over the base that acceptance is judged by.  ``seen``: x̂(t) over the finest base.
+    ``scope`` float32 [64, 64]: 1 where no glimpse has been.
+    """
+
+    def __init__(self, tile: np.ndarray, cell: np.ndarray, grey: bool, step: int):
+        """``cell``: means of the tile's cells; ``step`` of the base that acceptance is judged by."""
+        height, width = tile.shape[:2]
+        self.target = tile.astype(np.int32)
+        self.units = tile.astype(np.float32) / 255
+        self.samples = height * width * (1 if grey else 3)
+        self.painted = base.start(base.quantise(cell, step, grey), step, width, height)
+        self.seen = base.start(base.quantise(cell, FINEST, grey), FINEST, width, height)
+        self.scope = np.ones((CANVAS, CANVAS), np.float32)
+        self.glimpses: list[Glimpse] = []
+
+    def error(self) -> np.ndarray:
+        """Δ(t) on the canvas, float32 [64, 64, 3] in -1..1."""
+        return on_canvas((self.target - self.seen).astype(np.float32) / 255)
+
+    def gains(self, boxes: np.ndarray, paints: np.ndarray) -> np.ndarray:
+        """Bits that each box would save of the residual by N log σ (paper equation 2); float64 [n]."""
+        height, width, channels = self.target.shape
+        squares = np.square(self.target - self.painted).sum(-1)
+        total, after = int(squares.sum()), []
+        for box, patch in zip(boxes, paints):
+            place = box_pixels(box, width, height)
+            error = self.target[place] - blend(self.painted[place], patch)
+            after.append(total - int(squares[place].sum()) + int(np.square(error).sum()))
+        count = height * width * channels
+        return 0.5 * self.samples * np.log2((total / count + NOISE) / (np.array(after) / count + NOISE))
+
+    def take(self, glimpse: Glimpse) -> None:
+        paste(self.painted, glimpse.box, glimpse.patch)
+        paste(self.seen, glimpse.box, glimpse.patch)
+        x0, y0, x1, y1 = glimpse.box
+        self.scope[y0:y1, x0:x1] = 0
+        self.glimpses.append(glimpse)
+
+
+def paint(easels: Sequence[Easel], model: Model, limit: int, forced: bool) -> None:
+    """Take glimpses of every tile until they do not pay or there are ``limit`` of them."""
+    for _ in range(limit):
+        errors, scopes = [easel.error() for easel in easels], [easel.scope for easel in easels]
+        proposed = propose(np.stack(errors), np.stack(scopes), model)
+        wide = best(easels, [around(*one) for one in zip(proposed, errors, scopes)], model)
+        near = best(easels, [neighbours(glimpse.box) for glimpse in wide], model)
+        paying = [(easel, glimpse) for easel, glimpse in zip(easels, near) if forced or glimpse.score > 0]
+        for easel, glimpse in paying:
+            easel.take(glimpse)
+        easels = [easel for easel, _ in paying]
+        if not easels:
             break
-        paste(painted, box, paint)
-        paste(seen, box, paint)
-        x0, y0, x1, y1 = box
-        scope[y0:y1, x0:x1] = 0
-        boxes.append(box)
-        latents.append(code)
-    return np.array(boxes, np.int64).reshape(-1, 4), np.array(latents, np.int64).reshape(-1, LATENTS)
+
+
+def best(easels: Sequence[Easel], options: Sequence[np.ndarray], model: Model) -> list[Glimpse]:
+    """The best of each tile's boxes, int [n, 4] a tile; the networks run once for all of them."""
+    tables = tables_of(model)
+    crops = [crop(easel.units, boxes) for easel, boxes in zip(easels, options)]
+    latents = quantise(encode_patches(np.concatenate(crops), model), model)
+    paints = patches(latents, model)
+    bits = latent_bits(latents, tables.latent)
+    found, end = [], 0
+    for easel, boxes in zip(easels, options):
+        own = slice(end, end := end + len(boxes))
+        scores = easel.gains(boxes, paints[own]) - bits[own] - box_bits(boxes, tables)
+        i = int(scores.argmax())
+        found.append(Glimpse(float(scores[i]), boxes[i], latents[own][i], paints[own][i]))
+    return found
 
 
 def on_canvas(values: np.ndarray) -> np.ndarray:
-    """float [h, w, 3] → [64, 64, 3] by area."""
+    """float32 [h, w, 3] → [64, 64, 3] by area."""
     if values.shape[:2] == (CANVAS, CANVAS):
         return values
     channels = [
@@ -99,94 +158,32 @@ def on_canvas(values: np.ndarray) -> np.ndarray:
     return np.stack(channels, -1)
 
 
-def valid(boxes: np.ndarray) -> np.ndarray:
-    """Integer boxes inside the canvas and not too small, each once; int [n, 4]."""
-    corners = np.rint(boxes).astype(np.int64)
-    low = np.clip(corners[:, :2], 0, CANVAS - SMALLEST_BOX)
-    high = np.clip(corners[:, 2:], low + SMALLEST_BOX, CANVAS)
-    return np.unique(np.concatenate([low, high], 1), axis=0)
-
-
 def around(proposed: np.ndarray, error: np.ndarray, scope: np.ndarray) -> np.ndarray:
     """Boxes to try: the proposal, shifted and rescaled, and boxes where the error is largest."""
-    options = [proposed]
-    for dx, dy in SHIFTS:
-        for dw, dh in GROWTHS:
-            options.append(proposed + (dx - dw / 2, dy - dh / 2, dx + dw / 2, dy + dh / 2))
-    energy = (error.astype(np.float64) ** 2).sum(-1) * (0.25 + 0.75 * scope)
+    dx, dy = np.repeat(SHIFTS, len(GROWTHS), 0).T
+    dw, dh = np.tile(GROWTHS, (len(SHIFTS), 1)).T / 2
+    options = [proposed + np.stack([dx - dw, dy - dh, dx + dw, dy + dh], 1)]
+    energy = np.square(error, dtype=np.float64).sum(-1) * (0.25 + 0.75 * scope)
     sums = np.pad(energy.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     for side in PEAK_SIDES:
         inside = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
         y, x = np.unravel_index(int(inside.argmax()), inside.shape)
-        options.append(np.array((x, y, x + side, y + side), float))
-    return valid(np.array(options))
+        options.append(np.array([[x, y, x + side, y + side]]))
+    return valid(np.concatenate(options))
 
 
 def neighbours(box: np.ndarray) -> np.ndarray:
-    """The box with each of its sides moved a little."""
-    options = [box]
-    for side in range(4):
-        for move in (-2, -1, 1, 2):
-            moved = box.copy()
-            moved[side] += move
-            options.append(moved)
-    for dx, dy in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-        options.append(box + (dx, dy, dx, dy))
-    return valid(np.array(options))
+    """The box, the box with one side moved a little, and the box shifted by one unit."""
+    sides = np.eye(4, dtype=np.int64)
+    moved = [box[None], *(box + move * sides for move in MOVES)]
+    for axis in sides[:2] + sides[2:]:
+        moved.append(np.stack([box - axis, box + axis]))
+    return valid(np.concatenate(moved))
 
 
-def look(tile: np.ndarray, boxes: np.ndarray, model: Model) -> tuple[np.ndarray, np.ndarray]:
-    """Quantised latents [n, 10] of the boxes' crops and the patches they decode to, [n, 8, 8, 4]."""
-    means = encode_patches(crop(tile, boxes), model)
-    width = model.tensors["said.latent.multiplier"] / 32.0
-    reach = (model.tensors["said.latent.frequency"].shape[1] - 1) // 2
-    codes = np.clip(np.rint(means / width), -reach, reach).astype(np.int64)
-    return codes, patches(codes, model)
-
-
-def crop(tile: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Bilinear crops of a tile, float32 [n, 8, 8, 3] in 0..1: 16×16 samples, averaged by fours."""
-    height, width = tile.shape[:2]
-    centres = (np.arange(CROP) + 0.5) / CROP
-    scaled = boxes * (np.array([width, height, width, height]) / CANVAS)
-    x = scaled[:, :1] + centres * (scaled[:, 2:3] - scaled[:, :1]) - 0.5
-    y = scaled[:, 1:2] + centres * (scaled[:, 3:] - scaled[:, 1:2]) - 0.5
-    left, fx = split(x, width)
-    top, fy = split(y, height)
-    right, bottom = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
-    fx, fy = fx[:, None, :, None], fy[:, :, None, None]
-    rows, below = top[:, :, None], bottom[:, :, None]
-    upper = tile[rows, left[:, None]] * (1 - fx) + tile[rows, right[:, None]] * fx
-    lower = tile[below, left[:, None]] * (1 - fx) + tile[below, right[:, None]] * fx
-    fine = upper * (1 - fy) + lower * fy
-    halved = fine.reshape(len(boxes), SIDE, 2, SIDE, 2, 3).mean((2, 4))
-    return (halved / 255.0).astype(np.float32)
-
-
-def split(place: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Sample positions → (index of the sample before, share of the one after), clamped to ``n`` samples."""
-    place = np.clip(place, 0, n - 1)
-    index = np.floor(place).astype(np.int64)
-    return index, place - index
-
-
-def gains(
-    target: np.ndarray, painted: np.ndarray, boxes: np.ndarray, paints: np.ndarray, samples: int
-) -> np.ndarray:
-    """Bits that each box would save of the residual by N log σ (paper equation 2); float64 [n]."""
-    squares = ((target - painted) ** 2).sum(-1)
-    total = float(squares.sum())
-    after = np.empty(len(boxes))
-    height, width = target.shape[:2]
-    for i, (box, paint) in enumerate(zip(boxes, paints)):
-        place = box_pixels(box, width, height)
-        new = blend(painted[place], paint)
-        after[i] = total - squares[place].sum() + ((target[place] - new) ** 2).sum()
-    count = target.size
-    return 0.5 * samples * np.log2((total / count + NOISE) / (after / count + NOISE))
-
-
-def box_bits(boxes: np.ndarray, tables: Tables) -> np.ndarray:
-    """Bits of boxes [n, 4]; float64 [n]."""
-    symbols = box_symbols(boxes)
-    return np.stack([table.bits[column] for table, column in zip(tables.box, symbols.T)]).sum(0)
+def valid(boxes: np.ndarray) -> np.ndarray:
+    """The nearest integer boxes inside the canvas and not too small, each once; int64 [n, 4]."""
+    corners = np.rint(boxes).astype(np.int64)
+    low = np.clip(corners[:, :2], 0, CANVAS - SMALLEST_BOX)
+    high = np.clip(corners[:, 2:], low + SMALLEST_BOX, CANVAS)
+    return np.unique(np.concatenate([low, high], 1), axis=0)
