@@ -11,11 +11,11 @@ import numpy as np
 
 from saidcodec.layout import CONTEXT, GAUSSIAN, NO_RESIDUAL, Layout
 from saidcodec.residual import gaussian
-from saidcodec.residual.band import choose_styles
+from saidcodec.residual.band import PROBE, choose_styles
 from saidcodec.residual.coders import Meter
 from saidcodec.residual.network import ResidualNetwork
 from saidcodec.residual.wavefront import Wavefront, middle_of
-from saidcodec.said import Description, account, describe, render_steps
+from saidcodec.said import Description, account, describe, render, render_steps
 from saidcodec.said.description import MOST_GLIMPSES
 
 JUDGED_PIXELS = 1 << 16  # images up to this size have every number of glimpses judged by exact bits
@@ -23,6 +23,8 @@ PROBED_TILES = 8  # of a larger image, to see whether a base pays there at all
 FINE_STEPS = (3, 5, 7)  # quantisation of the base where everything is judged: 2**3, 2**5, 2**7
 COARSE_STEP = (4,)
 LOSSY_STEP = (2,)  # where nothing follows x̂(T)
+
+Case = tuple[np.ndarray, "np.ndarray | None"]  # planes of a tile, its prediction
 
 
 def choose(
@@ -47,10 +49,23 @@ def choose(
 
 
 def base_pays(layout: Layout, tiles: Sequence[np.ndarray], planes: Sequence[np.ndarray]) -> bool:
-    """Whether a base alone saves bits on any of a few of the tiles."""
+    """Whether a base alone seems to save bits on any of a few of the tiles, by a part of their samples."""
     chosen = np.unique(np.linspace(0, len(tiles) - 1, PROBED_TILES).astype(int))
     described = describe([tiles[i] for i in chosen], layout.grey, layout.model, 0, COARSE_STEP)
-    return any(best(layout, planes[i], options, False) is not None for i, options in zip(chosen, described))
+    cases: list[Case] = [(planes[i], None) for i in chosen]
+    spent = []
+    for i, (description,) in zip(chosen, described):
+        height, width = planes[i].shape[:2]
+        cases.append((planes[i], layout.prediction(render(description, layout.model, width, height))))
+        spent.append(account(description, layout.grey, layout.model).bits(0))
+    wavefront, predicted = arranged(cases)
+    meter = Meter(wavefront)
+    style = int(layout.method.styles.frequency.argmax())
+    steps = range(PROBE // 2, wavefront.steps, PROBE)
+    assert layout.method.network is not None
+    wavefront.walk(layout.method.network, meter, np.full(len(cases), style), predicted, steps)
+    without, with_base = np.split(meter.bits * PROBE, 2)
+    return bool((with_base + spent < without).any())
 
 
 def best(
@@ -77,18 +92,21 @@ def residual_bits(
     planes: np.ndarray, predictions: Sequence[np.ndarray | None], network: ResidualNetwork | None
 ) -> np.ndarray:
     """Exact bits of one tile's residual under each prediction; float64 [len(predictions)]."""
-    height, width, components = planes.shape
     if network is None:
         middle = middle_of(planes.shape)
         return np.array([gaussian.residual_bits(planes, middle if p is None else p) for p in predictions])
-    count = len(predictions)
-    wavefront = Wavefront(width, height, np.full(count, width), np.full(count, height), components)
-    for i, prediction in enumerate(predictions):
+    wavefront, predicted = arranged([(planes, prediction) for prediction in predictions])
+    meter = Meter(wavefront)
+    wavefront.walk(network, meter, choose_styles(wavefront, network, predicted), predicted)
+    return meter.bits
+
+
+def arranged(cases: Sequence[Case]) -> tuple[Wavefront, np.ndarray]:
+    """A wavefront over (planes, prediction) pairs, and which of them have a prediction."""
+    heights, widths, components = np.array([planes.shape for planes, _ in cases]).T
+    wavefront = Wavefront(int(widths.max()), int(heights.max()), widths, heights, int(components[0]))
+    for i, (planes, prediction) in enumerate(cases):
         wavefront.put(0, i, planes)
         if prediction is not None:
             wavefront.put(1, i, prediction)
-    predicted = np.array([p is not None for p in predictions])
-    meter = Meter(wavefront)
-    styles = choose_styles(wavefront, network, predicted)
-    wavefront.walk(network, meter, styles, predicted)
-    return meter.bits
+    return wavefront, np.array([prediction is not None for _, prediction in cases])
