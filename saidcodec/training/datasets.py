@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,8 +110,11 @@ def heart(u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 def sprite(shape: int, half: float, angle: float, centre: np.ndarray) -> np.ndarray:
     """Coverage of one sprite in 0..1, float32 [64, 64]; shape 0 square, 1 ellipse, 2 heart."""
-    place = (np.arange(CANVAS * SAMPLES) + 0.5) / SAMPLES
-    dx, dy = place[None, :] - centre[0], place[:, None] - centre[1]
+    low = np.clip(np.floor(centre - 1.5 * half), 0, CANVAS).astype(int)
+    high = np.clip(np.ceil(centre + 1.5 * half), 0, CANVAS).astype(int)
+    width, height = high - low
+    dx = (np.arange(width * SAMPLES) + 0.5) / SAMPLES + (low[0] - centre[0])
+    dy = ((np.arange(height * SAMPLES) + 0.5) / SAMPLES + (low[1] - centre[1]))[:, None]
     u = (math.cos(angle) * dx + math.sin(angle) * dy) / half
     v = (math.cos(angle) * dy - math.sin(angle) * dx) / half
     if shape == 0:
@@ -119,7 +123,10 @@ def sprite(shape: int, half: float, angle: float, centre: np.ndarray) -> np.ndar
         inside = u * u + (2.0 * v) ** 2 <= 1.0
     else:
         inside = heart(u, v)
-    return inside.reshape(CANVAS, SAMPLES, CANVAS, SAMPLES).mean((1, 3), dtype=np.float32)
+    coverage = np.zeros((CANVAS, CANVAS), np.float32)
+    cells = inside.reshape(height, SAMPLES, width, SAMPLES).mean((1, 3), dtype=np.float32)
+    coverage[low[1] : high[1], low[0] : high[0]] = cells
+    return coverage
 
 
 def tight_box(coverage: np.ndarray) -> tuple[int, int, int, int]:
@@ -190,10 +197,9 @@ def scenes(folder: Path) -> Dataset:
     return Dataset(np.stack(parts))
 
 
-def photographs(folder: Path, n: int, seed: int) -> Dataset:
+def photographs(sources: Sequence[Image.Image], n: int, seed: int) -> Dataset:
     """``n`` random square crops, sides from the canvas to the whole image, reduced to the canvas."""
     rng = np.random.default_rng(seed)
-    sources = open_folder(folder)
     images = np.zeros((n, CANVAS, CANVAS, 3), np.uint8)
     for i in range(n):
         source = sources[rng.integers(len(sources))]

@@ -10,14 +10,18 @@ import numpy as np
 import torch
 
 from saidcodec.entropy import TOTAL
+from saidcodec.models import Model
 from saidcodec.residual.mixture import SCALES
-from saidcodec.said import code
+from saidcodec.said import base, code
 from saidcodec.said.description import CANVAS, MOST_GLIMPSES, Description
+from saidcodec.said.latent import LATENT_REACH
+from saidcodec.said.search import describe
 from saidcodec.training.quantise import HIDDEN_UNIT, WEIGHT_MAX, IntegerConv, exponents, set_quantised
 from saidcodec.training.said import LATENT_UNIT, LATENTS, Said, Settings
 
 POSTERIOR_UNITS = 1024
 BASE_STEPS = 9
+STEPS = (3, 5, 7)  # of the base, as the codec tries them
 
 
 def frequency(counts: np.ndarray) -> np.ndarray:
@@ -25,16 +29,13 @@ def frequency(counts: np.ndarray) -> np.ndarray:
     share = np.asarray(counts, float)
     share = share / share.sum(-1, keepdims=True)
     found = 1 + np.floor(share * (TOTAL - share.shape[-1])).astype(np.int64)
-    missing = TOTAL - found.sum(-1, keepdims=True)
-    np.put_along_axis(
-        found, share.argmax(-1)[..., None], np.take_along_axis(found, share.argmax(-1)[..., None], -1) + missing, -1
-    )
-    return found.astype(np.int32)
+    likeliest = np.arange(share.shape[-1]) == share.argmax(-1)[..., None]
+    return (found + likeliest * (TOTAL - found.sum(-1, keepdims=True))).astype(np.int32)
 
 
 def normal_tables(multiplier: np.ndarray) -> np.ndarray:
     """N(0, 1) in steps of multiplier / 32, symbols -64 .. 64; int32 [10, 129]."""
-    edges = np.arange(-code.LATENT_REACH, code.LATENT_REACH + 2) - 0.5
+    edges = np.arange(-LATENT_REACH, LATENT_REACH + 2) - 0.5
     rows = []
     for step in multiplier / LATENT_UNIT:
         below = np.array([0.5 * math.erfc(-edge * step / math.sqrt(2)) for edge in edges])
@@ -93,14 +94,14 @@ def learnt_tables(descriptions: Sequence[Description | None], grey: bool) -> dic
     """Coding tables from what an encoder with ``flat_tables`` chose on training images."""
     said = [description for description in descriptions if description is not None]
     kinds = np.array([len(descriptions) - len(said), len(said), 0.01 * len(descriptions)]) + 1
-    boxes = np.concatenate([code.box_symbols(d.boxes.reshape(-1, 4)) for d in said]) if said else np.zeros((0, 4), int)
+    boxes = np.concatenate([np.zeros((0, 4), np.int64), *(code.box_symbols(d.boxes) for d in said)])
     box = np.stack([np.bincount(column, minlength=CANVAS) for column in boxes.T]) + 0.5
     counts = np.bincount([len(d.boxes) for d in said], minlength=MOST_GLIMPSES + 1) + 0.5
     steps = np.bincount([d.step for d in said], minlength=BASE_STEPS) + 0.5
     scales = np.full(SCALES, 0.5)
     bank = code.distance_tables()
     for d in said:
-        distances = code.base.differences(d.base, d.step)[..., : 1 if grey else 3]
+        distances = base.differences(d.base, d.step)[..., : code.components_of(grey)]
         np.add.at(scales, code.distance_bits(distances, bank).argmin(0), 1)
     return {
         "said.box.frequency": frequency(box),
@@ -134,6 +135,34 @@ def load_said(path: Path) -> tuple[Said, Settings]:
         raise ValueError(f"{path} was saved before the quantisation-aware phase began.")
     set_quantised(model, True)
     return model, Settings(**state["settings"])
+
+
+def with_statistics(
+    tensors: Mapping[str, np.ndarray], images: np.ndarray, grey: bool, most: int = 8, rounds: int = 2
+) -> dict[str, np.ndarray]:
+    """SAID tensors with the tables that suit what the codec's own search finds in uint8 images.
+
+    Every number of glimpses up to the last that pays by the paper's account counts alike, since the
+    residual coder's exact bits will cut some of them off.
+    """
+    tensors = dict(tensors)
+    rng = np.random.default_rng(0)
+    for i in range(rounds):
+        model = Model("in training", str(i), tensors, {})
+        described = describe(list(images), grey, model, most, STEPS)
+        chosen = [options[rng.integers(len(options))] for options in described]
+        tensors.update(learnt_tables([d.first(int(rng.integers(len(d.boxes) + 1))) for d in chosen], grey))
+        tensors["tile.kind.frequency"] = flat_tables()["tile.kind.frequency"]
+    return tensors
+
+
+def merge(
+    said: Mapping[str, np.ndarray], residual: Mapping[str, np.ndarray], metadata: Mapping[str, str]
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """One model of both layers' tensors, for ``models.save``.  Raises ValueError where names meet."""
+    if shared := said.keys() & residual.keys():
+        raise ValueError(f"Both layers name {', '.join(sorted(shared))}.")
+    return {**said, **residual}, dict(metadata)
 
 
 def style_table(counts: np.ndarray) -> Mapping[str, np.ndarray]:

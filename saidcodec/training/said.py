@@ -14,13 +14,21 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from saidcodec.training.quantise import HIDDEN_UNIT, IntegerConv, IntegerLinear, activation, rounded, set_quantised
+from saidcodec.training.quantise import (
+    HIDDEN_UNIT,
+    IntegerConv,
+    IntegerLinear,
+    activation,
+    rounded,
+    set_quantised,
+)
 
 CANVAS, SIDE, LATENTS = 64, 8, 10
 LATENT_UNIT = 32.0  # integer steps of the decoder's input in one latent unit
@@ -44,10 +52,13 @@ class Settings:
     scope: bool = True
     vae_start: bool = False  # start from the VAE's own 8×8 reconstruction (paper's "VAE8")
     search: bool = True
+    own: float = 0.0  # share of glimpses that go on with the network's own box in spite of a better one
+    frozen: bool = False  # leave the VAE as it is and teach only the glimpse network
     deviation: float = 0.08  # of the patch's error in the VAE's loss, pixels in 0..1
     grey: bool = False  # channels are equal, so one of them is counted
     qat_from: float = 0.55
     seed: int = 0
+    device: str = "cpu"
 
 
 class Glimpse(nn.Module):
@@ -177,7 +188,7 @@ def boxes_of(proposal: Tensor) -> Tensor:
     """(µ, σ) in -1..1 → (x0, y0, x1, y1) in canvas units, at least 4 wide, [n, 4]."""
     centre, half = (proposal[:, :2] + 1.0) * CANVAS / 2, proposal[:, 2:] * CANVAS / 2
     low = (centre - half).clamp(0.0, CANVAS - SMALLEST_BOX)
-    high = torch.minimum(torch.maximum(centre + half, low + SMALLEST_BOX), torch.tensor(float(CANVAS)))
+    high = torch.maximum(centre + half, low + SMALLEST_BOX).clamp_max(CANVAS)
     return torch.cat([low, high], 1)
 
 
@@ -214,6 +225,13 @@ def crop(images: Tensor, boxes: Tensor) -> Tensor:
     return patches.expand(-1, 3, -1, -1)
 
 
+def colours(paint: Tensor, channels: int) -> Tensor:
+    """The colour channels of patches [n, 4, ...], or the grey that YCoCg-R makes of them, [n, channels, ...]."""
+    if channels == 3:
+        return paint[:, :3]
+    return (paint[:, :1] + 2.0 * paint[:, 1:2] + paint[:, 2:3]) / 4.0
+
+
 def paste(canvas: Tensor, boxes: Tensor, patches: Tensor, alpha: bool) -> Tensor:
     """x̂(t+1) = (1 - m) x̂(t) + m ε̂; canvas [n, c, 64, 64], patches [n, 4, 8, 8]."""
     across, columns = paste_matrix(boxes[:, 0], boxes[:, 2])
@@ -222,7 +240,7 @@ def paste(canvas: Tensor, boxes: Tensor, patches: Tensor, alpha: bool) -> Tensor
     mask = (rows[:, :, None] * columns[:, None, :])[:, None]
     if alpha:
         mask = mask * paint[:, 3:]
-    return canvas + mask * (paint[:, : canvas.shape[1]] - canvas)
+    return canvas + mask * (colours(paint, canvas.shape[1]) - canvas)
 
 
 def start(images: Tensor) -> Tensor:
@@ -274,7 +292,8 @@ def candidates(boxes: Tensor, error: Tensor, scope: Tensor) -> Tensor:
     found = []
     sums = functional.pad(energy.cumsum(2).cumsum(3), (1, 0, 1, 0))
     for side in (9, 13, 17, 23):
-        local = sums[..., side:, side:] - sums[..., :-side, side:] - sums[..., side:, :-side] + sums[..., :-side, :-side]
+        upper, lower = sums[..., :-side, :], sums[..., side:, :]
+        local = lower[..., side:] - lower[..., :-side] - upper[..., side:] + upper[..., :-side]
         index = local.flatten(1).argmax(1)
         width = local.shape[3]
         x, y = (index % width).float(), (index // width).float()
@@ -282,7 +301,7 @@ def candidates(boxes: Tensor, error: Tensor, scope: Tensor) -> Tensor:
         found.append(box + torch.randint(-1, 2, (n, 4)))
     options = torch.cat([boxes[:, None], moved, torch.stack(found, 1)], 1)
     low = torch.round(options[..., :2]).clamp(0.0, CANVAS - SMALLEST_BOX)
-    high = torch.minimum(torch.maximum(torch.round(options[..., 2:]), low + SMALLEST_BOX), torch.tensor(float(CANVAS)))
+    high = torch.maximum(torch.round(options[..., 2:]), low + SMALLEST_BOX).clamp_max(CANVAS)
     return torch.cat([low, high], 2)
 
 
@@ -301,7 +320,7 @@ def best_box(
     paint = model.decoder(model.latent(mean))
     paint = functional.interpolate(paint, scale_factor=2.0, mode="bilinear", align_corners=False)
     mask = paint[:, 3:] if settings.alpha else torch.ones_like(paint[:, 3:])
-    painted = under + mask * (paint[:, : under.shape[1]] - under)
+    painted = under + mask * (colours(paint, under.shape[1]) - under)
     flat = options.reshape(-1, 4)
     size = flat[:, 2:] - flat[:, :2]
     less = ((inside - under).square() - (inside - painted).square()).mean((2, 3)).sum(1) * size.prod(1)
@@ -345,6 +364,8 @@ def run(model: Said, images: Tensor, settings: Settings) -> tuple[Losses, Tensor
             off = functional.smooth_l1_loss(box, chosen, reduction="none", beta=1.0).sum(1)
             total = total + (weight * off).mean()
             distance += float((box - chosen).detach().abs().mean())
+            own = torch.rand(len(images), 1) < settings.own
+            chosen = torch.where(own, torch.round(box.detach()), chosen)
         else:
             chosen = rounded(box)
         patch = crop(images, chosen)
@@ -364,13 +385,25 @@ def run(model: Said, images: Tensor, settings: Settings) -> tuple[Losses, Tensor
         with torch.no_grad():
             saved -= float(change.mean())
             spent += float(bits.mean())
-            model.posterior.lerp_(torch.exp(0.5 * log_variance).mean(0), 0.01)
+            if not settings.frozen:
+                model.posterior.lerp_(torch.exp(0.5 * log_variance).mean(0), 0.01)
         canvas = after.detach()
         boxes.append(chosen.detach())
         if settings.scope:
             scope = scope * (1.0 - extent(boxes[-1]))
     count = settings.iterations
     return Losses(total / count, saved, spent, distance / count), canvas, boxes
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What ``train`` wrote, on the current device."""
+    state: dict[str, Any] = torch.load(path, weights_only=False, map_location=torch.get_default_device())
+    return state
+
+
+def on_device(images: np.ndarray) -> Tensor:
+    """uint8 [n, 64, 64, 3] → float [n, 3, 64, 64] in 0..1 on the current device."""
+    return torch.from_numpy(images).to(torch.get_default_device()).permute(0, 3, 1, 2).float() / 255.0
 
 
 def train(
@@ -380,15 +413,42 @@ def train(
     log: Callable[[str], None] = print,
     picture: Callable[[Said, int], None] | None = None,
     log_every: int = 100,
+    begin: Path | None = None,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> Said:
     """Train on uint8 batches [n, 64, 64, 3]; writes ``checkpoint`` at every log line and continues an
-    existing one.  The schedule runs by progress, the larger share of steps and of seconds."""
+    existing one.  The schedule runs by progress, the larger share of steps and of seconds.  A new
+    training takes the networks of ``begin``, another checkpoint, if given."""
+    with torch.device(settings.device):
+        return train_there(settings, batches, checkpoint, log, picture, log_every, begin, progress)
+
+
+def train_there(
+    settings: Settings,
+    batches: Callable[[np.random.Generator], Iterator[np.ndarray]],
+    checkpoint: Path,
+    log: Callable[[str], None],
+    picture: Callable[[Said, int], None] | None,
+    log_every: int,
+    begin: Path | None,
+    progress: Callable[[float], None],
+) -> Said:
+    """``train`` on the current device."""
     torch.manual_seed(settings.seed)
     model = Said()
-    optimiser = torch.optim.Adam(model.parameters(), lr=settings.rate, betas=(0.5, 0.999))
+    if begin:
+        model.load_state_dict(read_checkpoint(begin)["model"])
+    if settings.frozen:
+        model.encoder.requires_grad_(False)
+        model.decoder.requires_grad_(False)
+    else:
+        model.multiplier.zero_()
+    set_quantised(model, bool(model.multiplier.any()))
+    learning = [[p for p in part.parameters() if p.requires_grad] for part in model.children()]
+    optimiser = torch.optim.Adam(sum(learning, []), lr=settings.rate, betas=(0.5, 0.999))
     step, spent = 0, 0.0
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=False)
+        state = read_checkpoint(checkpoint)
         model.load_state_dict(state["model"])
         set_quantised(model, bool(model.multiplier.any()))
         optimiser.load_state_dict(state["optimiser"])
@@ -410,18 +470,20 @@ def train(
         part.replace(checkpoint)
 
     while True:
-        progress = max(step / settings.steps, (time.monotonic() - started) / settings.seconds)
-        if progress >= 1.0:
+        share = max(step / settings.steps, (time.monotonic() - started) / settings.seconds)
+        progress(min(share, 1.0))
+        if share >= 1.0:
             break
         for group in optimiser.param_groups:
-            group["lr"] = settings.rate * min(1.0, (step + 1) / 100, 2.0 * (1.0 - progress) + 0.02)
-        if settings.qat_from <= progress < SETTLED and step % 50 == 0:
+            group["lr"] = settings.rate * min(1.0, (step + 1) / 100, 2.0 * (1.0 - share) + 0.02)
+        if settings.qat_from <= share < SETTLED and step % 50 == 0 and not settings.frozen:
             model.quantise()
-        images = torch.from_numpy(next(source)).permute(0, 3, 1, 2).float() / 255.0
+        images = on_device(next(source))
         losses, *_ = run(model, images, settings)
         optimiser.zero_grad(set_to_none=True)
         losses.total.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        for parameters in learning:
+            nn.utils.clip_grad_norm_(parameters, 5.0)
         optimiser.step()
         step += 1
         sums += (float(losses.total.detach()), losses.saved, losses.kl, losses.distance)

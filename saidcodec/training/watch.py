@@ -29,10 +29,14 @@ class Glimpses:
     reconstruction: np.ndarray  # float32 [n, 64, 64, 3] in 0..1, after the last
 
 
-@torch.no_grad()
 def watch(model: said.Said, images: np.ndarray, iterations: int, settings: said.Settings) -> Glimpses:
     """Let the glimpse network alone look at uint8 images [n, 64, 64, 3], as the paper measures it."""
-    x = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255.0
+    with torch.device(settings.device), torch.no_grad():
+        return watch_there(model, said.on_device(images), iterations, settings)
+
+
+def watch_there(model: said.Said, x: Tensor, iterations: int, settings: said.Settings) -> Glimpses:
+    """``watch`` on the current device, images float [n, 3, 64, 64]."""
     canvas = said.first(model, x, settings)
     scope = torch.ones(len(x), 1, said.CANVAS, said.CANVAS)
     rows: list[tuple[Tensor, ...]] = []
@@ -47,8 +51,8 @@ def watch(model: said.Said, images: np.ndarray, iterations: int, settings: said.
         canvas = after
         if settings.scope:
             scope = scope * (1.0 - said.extent(boxes))
-    boxes, saved, spent, latents = (torch.stack(column, 1).numpy() for column in zip(*rows))
-    return Glimpses(boxes.astype(np.int64), saved, spent, latents, canvas.permute(0, 2, 3, 1).numpy())
+    boxes, saved, spent, latents = (torch.stack(column, 1).cpu().numpy() for column in zip(*rows))
+    return Glimpses(boxes.astype(np.int64), saved, spent, latents, canvas.permute(0, 2, 3, 1).cpu().numpy())
 
 
 def metrics(model: said.Said, data: Dataset, iterations: int, settings: said.Settings) -> dict[str, float]:

@@ -1,0 +1,175 @@
+"""The command group ``saidcodec train``: trains either layer's networks and writes model files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+import numpy as np
+
+from saidcodec import models
+from saidcodec.training import datasets, export, said, watch
+from saidcodec.training.datasets import Dataset
+
+HELD_OUT = 200  # generated images to measure on
+PICTURED = 10
+MEASURED_EVERY = 10  # log lines
+STATISTICS = 600  # images whose glimpses shape the coding tables
+BOUND = 10**9  # steps, where only time ends a training
+
+Progress = Callable[[float], None]
+
+
+@click.group()
+def train() -> None:
+    """Train a model's networks (needs the "train" extra)."""
+
+
+def multimnist(path: Path, n: int, seed: int) -> tuple[Dataset, Dataset]:
+    train_digits, test_digits = (datasets.mnist_digits(path, split) for split in ("train", "test"))
+    return datasets.multi_mnist(train_digits, n, seed), datasets.multi_mnist(test_digits, HELD_OUT, seed + 1)
+
+
+def multidsprites(path: Path | None, n: int, seed: int) -> tuple[Dataset, Dataset]:
+    return datasets.multi_dsprites(n, seed), datasets.multi_dsprites(HELD_OUT, seed + 1)
+
+
+def sheets(path: Path, n: int, seed: int) -> tuple[Dataset, Dataset]:
+    return datasets.sheets(path, "train"), datasets.sheets(path, "dev")
+
+
+def scenes(path: Path, n: int, seed: int) -> tuple[Dataset, Dataset]:
+    return split(datasets.scenes(path).images, seed)
+
+
+def photographs(path: Path, n: int, seed: int) -> tuple[Dataset, Dataset]:
+    images = datasets.open_folder(path)
+    last = max(1, len(images) // 10)  # whole photographs are held out, not crops of those trained on
+    return datasets.photographs(images[:-last] or images, n, seed), datasets.photographs(
+        images[-last:], HELD_OUT, seed + 1
+    )
+
+
+def split(images: np.ndarray, seed: int) -> tuple[Dataset, Dataset]:
+    """A tenth of the images, at most 200, held out."""
+    order = np.random.default_rng(seed).permutation(len(images))
+    last = min(HELD_OUT, max(1, len(images) // 10))
+    return Dataset(images[order[:-last]]), Dataset(images[order[-last:]])
+
+
+SOURCES = {
+    "multimnist": multimnist,
+    "multidsprites": multidsprites,
+    "sheets": sheets,
+    "scenes": scenes,
+    "photographs": photographs,
+}
+MIRRORED = ("sheets", "scenes", "photographs")  # a mirror image of these is as likely as they are
+
+
+def endless(images: np.ndarray, size: int, mirror: bool, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Batches uint8 [size, 64, 64, 3] drawn with replacement."""
+    while True:
+        batch = images[rng.integers(len(images), size=size)]
+        if mirror:
+            batch = np.where(rng.random((size, 1, 1, 1)) < 0.5, batch, batch[:, :, ::-1])
+        yield np.ascontiguousarray(batch)
+
+
+@train.command("said")
+@click.option("--dataset", type=click.Choice(list(SOURCES)), required=True)
+@click.option("--data", type=click.Path(exists=True, path_type=Path), help="MNIST files, or a folder.")
+@click.option("--images", default=20000, show_default=True, help="Images to generate or crop.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The model file to write.")
+@click.option("--checkpoint", type=click.Path(path_type=Path), help="Default: OUT with .pt.")
+@click.option("--begin", type=click.Path(exists=True, path_type=Path), help="A checkpoint to start from.")
+@click.option("--steps", type=click.IntRange(1), help="Batches; one of --steps and --seconds is needed.")
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Stop the schedule after this time.")
+@click.option("--batch", default=48, show_default=True)
+@click.option("--glimpses", "iterations", default=5, show_default=True, help="Glimpses of an image, K.")
+@click.option("--rate", default=1e-3, show_default=True, help="Learning rate.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--no-alpha", is_flag=True, help="Paste whole boxes.")
+@click.option("--no-scope", is_flag=True, help="Do not tell where glimpses have been.")
+@click.option("--vae-start", is_flag=True, help="Begin at the VAE's reconstruction of the 8×8 image.")
+@click.option("--no-search", is_flag=True, help="The paper's gradient alone finds boxes.")
+@click.option("--own", default=0.0, show_default=True, help="Share of glimpses at the network's own box.")
+@click.option("--only-glimpses", is_flag=True, help="Leave the VAE of --begin as it is.")
+@click.option("--grey", is_flag=True, help="The images' channels are equal; count one.")
+@click.option("--device", default="cpu", show_default=True)
+@click.option("--licence", default="", help="Of the weights, for the model's metadata.")
+@click.option("--description", default="", help="Likewise.")
+def train_said(
+    dataset: str,
+    data: Path | None,
+    images: int,
+    out: Path,
+    checkpoint: Path | None,
+    begin: Path | None,
+    steps: int | None,
+    seconds: float | None,
+    batch: int,
+    iterations: int,
+    rate: float,
+    seed: int,
+    no_alpha: bool,
+    no_scope: bool,
+    vae_start: bool,
+    no_search: bool,
+    own: float,
+    only_glimpses: bool,
+    grey: bool,
+    device: str,
+    licence: str,
+    description: str,
+) -> None:
+    """Train glimpse network and VAE; write a model file of the SAID layer.
+
+    A picture of boxes and reconstructions is kept beside the checkpoint.
+    """
+    if steps is None and seconds is None:
+        raise click.UsageError("One of --steps and --seconds is needed.")
+    if data is None and dataset != "multidsprites":
+        raise click.UsageError(f"The dataset {dataset} needs --data.")
+    if only_glimpses and begin is None:
+        raise click.UsageError("--only-glimpses needs --begin.")
+    settings = said.Settings(
+        steps=steps or BOUND,
+        seconds=seconds or float("inf"),
+        batch=batch,
+        iterations=iterations,
+        rate=rate,
+        alpha=not no_alpha,
+        scope=not no_scope,
+        vae_start=vae_start,
+        search=not no_search,
+        own=own,
+        frozen=only_glimpses,
+        grey=grey,
+        seed=seed,
+        device=device,
+    )
+    learning, held_out = SOURCES[dataset](data, images, seed)  # type: ignore[operator]
+    path = checkpoint or out.with_suffix(".pt")
+
+    def measure(model: said.Said, step: int) -> None:
+        figures = watch.metrics(model, held_out, iterations, settings)
+        click.echo(f"step {step} held out: " + " ".join(f"{k} {v:.3f}" for k, v in figures.items()))
+        watch.picture(model, held_out.images[:PICTURED], iterations, settings, path.with_suffix(".png"))
+
+    mirror = dataset in MIRRORED
+    with click.progressbar(length=1000, label="training") as bar:
+        model = said.train(
+            settings,
+            lambda rng: endless(learning.images, batch, mirror, rng),
+            path,
+            lambda line: click.echo("\n" + line),
+            measure,
+            begin=begin,
+            progress=lambda share: bar.update(int(1000 * share) - bar.pos),
+        )
+    measure(model, -1)
+    tensors = export.with_statistics(export.said_tensors(model), learning.images[:STATISTICS], grey)
+    metadata = {"name": out.stem, "licence": licence, "description": description, "dataset": dataset}
+    click.echo(f"{out}: model {models.save(out, tensors, metadata)}")
