@@ -1,0 +1,69 @@
+"""Up-sampling against the spec's formula in plain Python."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from saidcodec.said.resampling import upsample, weights
+
+
+def plain_place(i, n):
+    """(k, f) of pixel i of n: the sample before it, and the share of the next one in 128ths."""
+    p = min(max((2 * i + 1) * 8 * 128 // (2 * n) - 64, 0), 7 * 128)
+    return p >> 7, p & 127
+
+
+def plain_upsample(samples, width, height):
+    """uint8 [8][8] of one channel → rows of integers."""
+    out = []
+    for y in range(height):
+        k, f = plain_place(y, height)
+        below = min(k + 1, 7)
+        row = []
+        for x in range(width):
+            m, g = plain_place(x, width)
+            right = min(m + 1, 7)
+            upper = (128 - g) * int(samples[k][m]) + g * int(samples[k][right])
+            lower = (128 - g) * int(samples[below][m]) + g * int(samples[below][right])
+            row.append(((128 - f) * upper + f * lower + (1 << 13)) >> 14)
+        out.append(row)
+    return out
+
+
+@given(st.binary(min_size=64, max_size=64), st.integers(1, 40), st.integers(1, 40))
+def test_upsampling_is_the_plain_formula(data, width, height):
+    samples = np.frombuffer(data, np.uint8).reshape(8, 8)
+    found = upsample(samples[..., None], width, height)
+    assert found.shape == (height, width, 1)
+    assert found[..., 0].tolist() == plain_upsample(samples, width, height)
+
+
+@pytest.mark.parametrize("n", [1, 3, 7, 8, 9, 64, 100, 256, 4096])
+def test_weights_are_whole_and_sum_to_one(n):
+    found = weights(n)
+    assert (found == np.rint(found)).all()
+    assert (found >= 0).all()
+    assert (found.sum(1) == 128).all()
+
+
+def test_eight_samples_stay_what_they_are():
+    samples = np.random.default_rng(0).integers(0, 256, (8, 8, 4)).astype(np.uint8)
+    assert (upsample(samples, 8, 8) == samples).all()
+
+
+def test_golden_values():
+    ramp = np.repeat(np.arange(0, 256, 36, dtype=np.uint8)[None, :, None], 8, 0)
+    assert upsample(ramp, 16, 1)[0, :, 0].tolist() == [
+        0, 9, 27, 45, 63, 81, 99, 117, 135, 153, 171, 189, 207, 225, 243, 252,
+    ]  # fmt: skip
+    assert upsample(ramp, 5, 1)[0, :, 0].tolist() == [11, 68, 126, 183, 241]
+
+
+def test_extremes_neither_overflow_nor_leave_their_range():
+    for value in (0, 255):
+        assert (upsample(np.full((8, 8, 4), value, np.uint8), 77, 131) == value).all()
+    checker = (np.indices((8, 8)).sum(0) % 2 * 255).astype(np.uint8)[..., None]
+    found = upsample(checker, 256, 256)
+    assert found.min() == 0
+    assert found.max() == 255
