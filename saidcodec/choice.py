@@ -20,7 +20,7 @@ from saidcodec.said.description import MOST_GLIMPSES
 
 JUDGED_PIXELS = 1 << 16  # images up to this size have every number of glimpses judged by exact bits
 PROBED_TILES = 8  # of a larger image, to see whether a base pays there at all
-FINE_STEPS = (3, 5, 7)  # quantisation of the base where everything is judged: 2**3, 2**5, 2**7
+FINE_STEPS = (4, 6, 8)  # quantisation of the base where everything is judged: 2**4, 2**6, 2**8
 COARSE_STEP = (4,)
 LOSSY_STEP = (2,)  # where nothing follows x̂(T)
 
@@ -42,7 +42,7 @@ def choose(
         return [None] * len(tiles)
     limit = MOST_GLIMPSES if glimpses is None else min(glimpses, MOST_GLIMPSES)
     steps = LOSSY_STEP if coder == NO_RESIDUAL else FINE_STEPS if small or coder == GAUSSIAN else COARSE_STEP
-    described = describe(tiles, layout.grey, model, limit, steps)
+    described = describe(tiles, layout.grey, model, limit, steps, forced)
     if coder == NO_RESIDUAL:
         return [options[0] for options in described]
     return [best(layout, own, options, forced) for own, options in zip(planes, described)]

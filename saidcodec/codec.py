@@ -13,7 +13,7 @@ import numpy as np
 from saidcodec import choice, container, images, models
 from saidcodec.container import Container, Header, Metadata
 from saidcodec.errors import CorruptError, LimitError, ModelError
-from saidcodec.layout import CONTEXT, GAUSSIAN, NO_RESIDUAL, PLAIN, SAID, STORED, Layout, in_order
+from saidcodec.layout import CONTEXT, GAUSSIAN, NO_RESIDUAL, PLAIN, SAID, STORED, Layout
 from saidcodec.models import Model
 from saidcodec.residual import band
 from saidcodec.residual.wavefront import middle_of
@@ -62,8 +62,8 @@ def encode(
         header = Header(
             width, height, mode, replicated, CODERS[residual], max_error, one.id, *choose_tiling(width, height)
         )
-        layout = Layout(header, one, fast=True)
-        files.append(write(layout, pixels, found if metadata is None else metadata, glimpses, threads or cores()))
+        layout = Layout(header, one, threads or cores())
+        files.append(write(layout, pixels, found if metadata is None else metadata, glimpses))
     return min(files, key=len)
 
 
@@ -81,16 +81,14 @@ def decode_image(
     """The image of a .said file, its mode (Pillow's name) and its metadata."""
     file = container.unpack(data)
     fast = file.header.width * file.header.height >= FAST_PIXELS
-    layout = Layout(file.header, model_of(file.header, model), fast)
-    pixels = read(layout, file, threads or cores())
+    layout = Layout(file.header, model_of(file.header, model), (threads or cores()) if fast else None)
+    pixels = read(layout, file)
     if zlib.crc32(pixels) != file.checksum:
         raise CorruptError("The file is damaged: the checksum of its pixels does not match.")
     return pixels, file.header.mode, file.metadata
 
 
-def write(
-    layout: Layout, pixels: np.ndarray, metadata: Metadata, glimpses: int | None, threads: int
-) -> bytes:
+def write(layout: Layout, pixels: np.ndarray, metadata: Metadata, glimpses: int | None) -> bytes:
     """Encode with one model: tiles by bands, then the sections around them."""
     coded = layout.coded(pixels)
     exact = layout.header.coder != NO_RESIDUAL and not layout.header.max_error
@@ -98,11 +96,8 @@ def write(
     kinds: list[int] = []
     descriptions: list[Description | None] = []
     streams: list[bytes] = []
-
-    def work(tiles: slice) -> tuple[list[int], list[Description | None], bytes]:
-        return write_band(layout, coded, seen, tiles, glimpses)
-
-    for band_kinds, band_descriptions, stream in in_order(work, layout.tiling.bands(), threads):
+    for tiles in layout.tiling.bands():
+        band_kinds, band_descriptions, stream = write_band(layout, coded, seen, tiles, glimpses)
         kinds += band_kinds
         descriptions += band_descriptions
         streams.append(stream)
@@ -161,15 +156,12 @@ def joined(layout: Layout, planes: np.ndarray, alpha: np.ndarray | None) -> np.n
     return whole.astype(np.uint8)
 
 
-def read(layout: Layout, file: Container, threads: int) -> np.ndarray:
+def read(layout: Layout, file: Container) -> np.ndarray:
     """The image's pixels, uint8, by bands."""
     kinds, descriptions = layout.read_said(file.said)
     out = np.empty((layout.header.height, layout.header.width, layout.channels), np.uint8)
     bands = layout.tiling.bands()
-    streams = file.bands or (b"",) * len(bands)
-
-    def work(item: tuple[slice, bytes]) -> None:
-        tiles, stream = item
+    for tiles, stream in zip(bands, file.bands or [b""] * len(bands)):
         predictions = layout.predict(descriptions[tiles], tiles)
         if layout.header.coder == NO_RESIDUAL:
             decoded = without_residual(layout, predictions, tiles)
@@ -177,9 +169,6 @@ def read(layout: Layout, file: Container, threads: int) -> np.ndarray:
             decoded = read_band(layout, kinds[tiles], predictions, tiles, stream)
         for place, tile in zip(layout.tiles[tiles], decoded):
             out[place] = tile
-
-    for _ in in_order(work, zip(bands, streams), threads):
-        pass
     return np.ascontiguousarray(layout.image(out))
 
 

@@ -26,7 +26,7 @@ def inspect(data: bytes, *, model: AnyModel | None = None) -> dict[str, Any]:
     file = container.unpack(data, residual=False)
     header = file.header
     found = codec.model_of(header, model)
-    layout = Layout(header, found, fast=False, decodes=False)
+    layout = Layout(header, found, None, decodes=False)
     _, descriptions = layout.read_said(file.said)
     base = boxes = latents = kl = 0.0
     glimpses = []
@@ -94,7 +94,7 @@ def preview(data: bytes, glimpses: int | None = None, *, model: AnyModel | None 
     """
     file = container.unpack(data, residual=False)
     whole = file.bands is not None
-    layout = Layout(file.header, codec.model_of(file.header, model), fast=False, decodes=whole)
+    layout = Layout(file.header, codec.model_of(file.header, model), codec.cores(), decodes=whole)
     kinds, descriptions = layout.read_said(file.said)
     bands = layout.tiling.bands()
     out = np.empty((file.header.height, file.header.width, layout.channels), np.uint8)

@@ -118,6 +118,8 @@ class OnnxChain(Chain):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
+        # Steps are short and Python works between them: a spinning thread would only take its core away.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         graph = serialised_chain(self)
         return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import TypeVar
 
 import numpy as np
 
@@ -21,14 +19,11 @@ from saidcodec.tiling import Tiling
 NO_RESIDUAL, GAUSSIAN, CONTEXT = range(3)  # residual coders
 PLAIN, SAID, STORED = range(3)  # kinds of tiles
 
-T = TypeVar("T")
-R = TypeVar("R")
-
 
 @lru_cache(maxsize=8)
-def network_of(model: Model, fast: bool) -> ResidualNetwork:
-    """A model's residual network; ``fast`` takes ONNX Runtime, which costs 0.2 s to start."""
-    return ResidualNetwork(model.tensors, 1 if fast else None)
+def network_of(model: Model, threads: int | None) -> ResidualNetwork:
+    """A model's residual network on ONNX Runtime with so many threads, or on NumPy (see ``Layout``)."""
+    return ResidualNetwork(model.tensors, threads)
 
 
 def max_errors(bound: int, components: int) -> tuple[int, ...]:
@@ -42,17 +37,18 @@ def max_errors(bound: int, components: int) -> tuple[int, ...]:
 class Layout:
     """Components, tiles and method of one file.
 
-    ``fast`` picks the engine of the residual network; with ``decodes`` False it is not loaded at all.
+    ``threads`` run the residual network in ONNX Runtime; None takes NumPy, which starts 0.2 s sooner.
+    With ``decodes`` False the network is not loaded at all.
     """
 
-    def __init__(self, header: Header, model: Model, fast: bool, decodes: bool = True):
+    def __init__(self, header: Header, model: Model, threads: int | None, decodes: bool = True):
         self.header, self.model = header, model
         self.components = 1 if header.replicated or header.mode in ("L", "LA") else 3
         self.has_alpha = header.mode in ("LA", "RGBA")
         self.channels = self.components + self.has_alpha
         self.tiling = Tiling(header.width, header.height, header.side, header.bands)
         self.tiles = self.tiling.tiles()
-        network = network_of(model, fast) if header.coder == CONTEXT and decodes else None
+        network = network_of(model, threads) if header.coder == CONTEXT and decodes else None
         styles = Table(model.tensors["tile.style.frequency"])
         errors = max_errors(header.max_error, self.components)
         self.method = Method(network, styles, errors, header.max_error)
@@ -122,18 +118,3 @@ class Layout:
         described = iter(read(int((kinds == SAID).sum()), self.grey, self.model, decoder))
         decoder.finish()
         return kinds, [next(described) if kind == SAID else None for kind in kinds]
-
-
-def in_order(work: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:
-    """``work`` of each item, in order, with at most ``threads`` at once and as many results waiting."""
-    if threads <= 1:
-        yield from map(work, items)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        waiting = []
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) > threads:
-                yield waiting.pop(0).result()
-        for future in waiting:
-            yield future.result()

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 SMALL_IMAGE = 160  # up to this many pixels a side, the image is one tile
 MIDDLE_IMAGE = 1 << 20  # pixels; beyond it tiles are of the largest side
 SIDES = (128, 256)
-SHARED_PIXELS = 1 << 18  # from here on there are two bands, for two threads
 BAND_PIXELS = 1 << 20  # pixels of a band at most, which bounds the memory
 
 
@@ -59,5 +58,5 @@ def choose_tiling(width: int, height: int) -> tuple[int, int]:
     if max(width, height) <= SMALL_IMAGE:
         return 1 << max(4, (max(width, height) - 1).bit_length()), 1
     pixels = width * height
-    bands = max(-(-pixels // BAND_PIXELS), 2 if pixels >= SHARED_PIXELS else 1)
+    bands = -(-pixels // BAND_PIXELS)
     return SIDES[pixels > MIDDLE_IMAGE], 1 << (bands - 1).bit_length()

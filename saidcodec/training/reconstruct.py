@@ -10,7 +10,7 @@ from saidcodec.said import base
 from saidcodec.training import said
 from saidcodec.training.residual import Tiles
 
-STEPS = (3, 5, 7)  # quantisation of the base, as in choice.py
+STEPS = (4, 6, 8)  # quantisation of the base, as in choice.py
 WITHOUT = 0.2  # share of tiles whose SAID layer is off
 
 
@@ -27,17 +27,16 @@ def reconstruct(model: said.Said, images: np.ndarray, settings: said.Settings, m
     canvas = torch.from_numpy(np.stack(starts)).permute(0, 3, 1, 2).float() / 255.0
     if grey:
         x, canvas = x[:, :1], canvas[:, :1]
-    samples = x[0].numel()
     limit = torch.from_numpy(np.where(rng.random(len(x)) < 0.3, rng.integers(0, most + 1, len(x)), most))
     scope = torch.ones(len(x), 1, said.CANVAS, said.CANVAS)
     going = torch.ones(len(x), dtype=torch.bool)
     whole = torch.tensor([[16.0, 16.0, 48.0, 48.0]]).expand(len(x), 4)
     for t in range(most):
         options = said.candidates(whole, x - canvas, scope)
-        boxes, gain = said.best_box(model, x, canvas, options, settings, samples)
+        boxes, gain = said.best_box(model, x, canvas, options, settings)
         going &= (gain > 16.0) & (t < limit)  # a box costs about two bytes
-        mean, log_variance = model.encoder(said.crop(x, boxes))
-        after = said.paste(canvas, boxes, model.decoder(model.sample(mean, log_variance)), settings.alpha)
+        mean, _ = model.encoder(said.crop(x, boxes))
+        after = said.paste(canvas, boxes, model.decoder(model.latent(mean)), settings.alpha)
         canvas = torch.where(going[:, None, None, None], after, canvas)
         scope = torch.where(going[:, None, None, None], scope * (1.0 - said.extent(boxes)), scope)
     shown = (canvas * 255.0).round().clamp(0, 255).to(torch.uint8).expand(-1, 3, -1, -1)
