@@ -25,10 +25,11 @@ from saidcodec.said.propose import encode_patches, propose
 
 TOGETHER = 16  # tiles that go through the networks at once
 FINEST = 0  # the step of the base whose error map the glimpse network was trained on
-SHIFTS = ((0, 0), (-2, 0), (2, 0), (0, -2), (0, 2))  # canvas units
-GROWTHS = ((0, 0), (-2, -2), (2, 2), (-2, 0), (2, 0), (0, -2), (0, 2))  # of width and height
+SHIFTS = ((0, 0), (-3, 0), (3, 0), (0, -3), (0, 3))  # of the proposed box, in canvas units
 PEAK_SIDES = (10, 14, 18, 26)  # boxes tried around the largest errors
-MOVES = (-2, -1, 1, 2)  # of one side of a box
+ROUNDS = 2  # of looking at the neighbours of the best box so far
+SIDE_MOVES, BOX_MOVES = (-1, 1), (-2, 2)  # what makes a neighbour: one side moved, the whole box moved
+SHORTENINGS = 2  # latents of the chosen box that may be brought a step nearer to zero
 SMALLEST_BOX = 4  # canvas units
 NOISE = 1.0  # variance that no glimpse is credited with explaining, in squared sample values
 
@@ -121,9 +122,11 @@ def paint(easels: Sequence[Easel], model: Model, limit: int, forced: bool) -> No
     for _ in range(limit):
         errors, scopes = [easel.error() for easel in easels], [easel.scope for easel in easels]
         proposed = propose(np.stack(errors), np.stack(scopes), model)
-        wide = best(easels, [around(*one) for one in zip(proposed, errors, scopes)], model)
-        near = best(easels, [neighbours(glimpse.box) for glimpse in wide], model)
-        paying = [(easel, glimpse) for easel, glimpse in zip(easels, near) if forced or glimpse.score > 0]
+        found = best(easels, [around(*one) for one in zip(proposed, errors, scopes)], model)
+        for _ in range(ROUNDS):
+            found = best(easels, [neighbours(glimpse.box) for glimpse in found], model)
+        found = [shorten(*one, model) for one in zip(easels, found)]
+        paying = [(easel, glimpse) for easel, glimpse in zip(easels, found) if forced or glimpse.score > 0]
         for easel, glimpse in paying:
             easel.take(glimpse)
         easels = [easel for easel, _ in paying]
@@ -147,6 +150,23 @@ def best(easels: Sequence[Easel], options: Sequence[np.ndarray], model: Model) -
     return found
 
 
+def shorten(easel: Easel, glimpse: Glimpse, model: Model) -> Glimpse:
+    """The glimpse with a few latents nearer to zero, as long as that makes the description shorter."""
+    tables = tables_of(model)
+    for _ in range(SHORTENINGS):
+        towards = np.diag(np.sign(glimpse.latent))[glimpse.latent != 0]
+        if not len(towards):
+            break
+        latents = glimpse.latent - towards
+        boxes, paints = np.repeat(glimpse.box[None], len(latents), 0), patches(latents, model)
+        scores = easel.gains(boxes, paints) - latent_bits(latents, tables.latent) - box_bits(boxes, tables)
+        i = int(scores.argmax())
+        if scores[i] <= glimpse.score:
+            break
+        glimpse = Glimpse(float(scores[i]), glimpse.box, latents[i], paints[i])
+    return glimpse
+
+
 def on_canvas(values: np.ndarray) -> np.ndarray:
     """float32 [h, w, 3] → [64, 64, 3] by area."""
     if values.shape[:2] == (CANVAS, CANVAS):
@@ -159,10 +179,8 @@ def on_canvas(values: np.ndarray) -> np.ndarray:
 
 
 def around(proposed: np.ndarray, error: np.ndarray, scope: np.ndarray) -> np.ndarray:
-    """Boxes to try: the proposal, shifted and rescaled, and boxes where the error is largest."""
-    dx, dy = np.repeat(SHIFTS, len(GROWTHS), 0).T
-    dw, dh = np.tile(GROWTHS, (len(SHIFTS), 1)).T / 2
-    options = [proposed + np.stack([dx - dw, dy - dh, dx + dw, dy + dh], 1)]
+    """Boxes to try: the proposal, the proposal shifted, and boxes where the error is largest."""
+    options = [proposed + np.tile(SHIFTS, 2)]
     energy = np.square(error, dtype=np.float64).sum(-1) * (0.25 + 0.75 * scope)
     sums = np.pad(energy.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     for side in PEAK_SIDES:
@@ -173,12 +191,11 @@ def around(proposed: np.ndarray, error: np.ndarray, scope: np.ndarray) -> np.nda
 
 
 def neighbours(box: np.ndarray) -> np.ndarray:
-    """The box, the box with one side moved a little, and the box shifted by one unit."""
+    """The box, the box with one side moved a little, and the box shifted; int64 [n, 4]."""
     sides = np.eye(4, dtype=np.int64)
-    moved = [box[None], *(box + move * sides for move in MOVES)]
-    for axis in sides[:2] + sides[2:]:
-        moved.append(np.stack([box - axis, box + axis]))
-    return valid(np.concatenate(moved))
+    shifts = sides[:2] + sides[2:]
+    moved = [move * sides for move in SIDE_MOVES] + [move * shifts for move in BOX_MOVES]
+    return valid(box + np.concatenate([np.zeros_like(box)[None], *moved]))
 
 
 def valid(boxes: np.ndarray) -> np.ndarray:
