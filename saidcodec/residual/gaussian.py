@@ -11,22 +11,24 @@ import numpy as np
 from saidcodec.colour import HIGH, LOW
 from saidcodec.entropy import Decoder, Encoder, uniform
 from saidcodec.errors import CorruptError
-from saidcodec.residual.mixture import SCALES
+from saidcodec.residual.mixture import SCALES, SCALES_PER_OCTAVE, SMALLEST_SCALE_LOG2
 from saidcodec.residual.tables import REACH, bank
 
 
-def widths_bits(residual: np.ndarray) -> np.ndarray:
-    """Code length of one component's residual, int [...], at every scale index; float64 [SCALES]."""
-    counts = np.bincount(residual.reshape(-1) + REACH, minlength=2 * REACH + 1)
-    used = np.flatnonzero(counts)
-    return np.array([counts[used] @ table.bits[used] for table in bank().gaussian])
+def empirical_scale(residual: np.ndarray) -> int:
+    """The scale index nearest to the empirical width of one component's residual."""
+    width = max(float(np.sqrt(np.mean(np.square(residual, dtype=np.float64)))), 2.0**SMALLEST_SCALE_LOG2)
+    index = round(SCALES_PER_OCTAVE * (np.log2(width) - SMALLEST_SCALE_LOG2))
+    return min(int(index), SCALES - 1)
 
 
 def residual_bits(planes: np.ndarray, prediction: np.ndarray) -> float:
     """Bits that ``write`` spends on a tile [h, w, components], scale indices included."""
-    components = planes.shape[2]
-    spent = sum(float(widths_bits(planes[..., c] - prediction[..., c]).min()) for c in range(components))
-    return spent + components * float(np.log2(SCALES))
+    spent = planes.shape[2] * float(np.log2(SCALES))
+    for c in range(planes.shape[2]):
+        residual = planes[..., c].astype(np.int32) - prediction[..., c]
+        spent += float(bank().gaussian[empirical_scale(residual)].bits[residual + REACH].sum())
+    return spent
 
 
 def write(planes: np.ndarray, prediction: np.ndarray, errors: tuple[int, ...], encoder: Encoder) -> np.ndarray:
@@ -35,7 +37,7 @@ def write(planes: np.ndarray, prediction: np.ndarray, errors: tuple[int, ...], e
     for c in range(planes.shape[2]):
         step = 2 * errors[c] + 1
         residual = (planes[..., c].astype(np.int32) - prediction[..., c] + errors[c]) // step
-        scale = int(widths_bits(residual).argmin())
+        scale = empirical_scale(residual)
         encoder.add(np.array([scale]), uniform(SCALES))
         encoder.add(residual + REACH, bank().gaussian[scale])
         seen[..., c] = np.clip(prediction[..., c] + step * residual, LOW[c], HIGH)
