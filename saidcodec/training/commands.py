@@ -31,7 +31,7 @@ def multimnist(path: Path, n: int, seed: int) -> tuple[Dataset, Dataset]:
     return datasets.multi_mnist(train_digits, n, seed), datasets.multi_mnist(test_digits, HELD_OUT, seed + 1)
 
 
-def multidsprites(path: Path | None, n: int, seed: int) -> tuple[Dataset, Dataset]:
+def multidsprites(path: Path, n: int, seed: int) -> tuple[Dataset, Dataset]:
     return datasets.multi_dsprites(n, seed), datasets.multi_dsprites(HELD_OUT, seed + 1)
 
 
@@ -150,7 +150,7 @@ def train_said(
         seed=seed,
         device=device,
     )
-    learning, held_out = SOURCES[dataset](data, images, seed)  # type: ignore[operator]
+    learning, held_out = SOURCES[dataset](data or Path(), images, seed)
     path = checkpoint or out.with_suffix(".pt")
 
     def measure(model: said.Said, step: int) -> None:

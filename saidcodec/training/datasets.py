@@ -103,8 +103,8 @@ def multi_mnist(digits: np.ndarray, n: int, seed: int, fewest: int = 1, most: in
 
 
 def heart(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Whether points lie in a heart that just fills [-1, 1] along v; tip at positive v."""
-    x, y = 1.16 * u, 0.105 - 1.105 * v
+    """Whether points lie in a heart that just fills [-1, 1]²; tip at positive v."""
+    x, y = 1.018 * u, 0.137 - 0.985 * v
     return (x * x + y * y - 0.72) ** 3 - 1.4 * x * x * y**3 <= 0
 
 
@@ -202,7 +202,7 @@ def photographs(sources: Sequence[Image.Image], n: int, seed: int) -> Dataset:
     rng = np.random.default_rng(seed)
     images = np.zeros((n, CANVAS, CANVAS, 3), np.uint8)
     for i in range(n):
-        source = sources[rng.integers(len(sources))]
+        source = sources[int(rng.integers(len(sources)))]
         largest = min(source.size)
         side = int(round(math.exp(rng.uniform(math.log(min(CANVAS, largest)), math.log(largest)))))
         x, y = rng.integers(source.width - side + 1), rng.integers(source.height - side + 1)

@@ -50,16 +50,29 @@ def on_grid(weight: Tensor) -> Tensor:
     return rounded(weight * step).clamp(-WEIGHT_MAX, WEIGHT_MAX) / step
 
 
+def bias_on_grid(bias: Tensor, weight: Tensor, unit: float) -> Tensor:
+    """Biases as the integer layer has them; ``unit``: integer steps in one real unit of its inputs."""
+    step = unit * torch.exp2(exponents(weight))
+    return rounded(bias * step) / step
+
+
 class IntegerLinear(nn.Linear):
-    """A linear layer that can behave as its integer export does."""
+    """A linear layer that can behave as its integer export does.
+
+    Without ``unit`` the bias stays as it is: its grid is finer than it matters, but for exact ties.
+    """
 
     qat = False
+    unit: float | None = None
 
     def forward(self, x: Tensor, extra: Tensor | None = None) -> Tensor:
         """The layer applied to ``x`` and ``extra`` side by side (one product costs less than a copy)."""
         weight = (on_grid(self.weight) if self.qat else self.weight).to(x.dtype)
+        bias: Tensor = self.bias
+        if self.qat and self.unit:
+            bias = bias_on_grid(bias, self.weight, self.unit)
         n = x.shape[1]
-        y = functional.linear(x, weight[:, :n], self.bias.to(x.dtype))
+        y = functional.linear(x, weight[:, :n], bias.to(x.dtype))
         return y if extra is None else y + functional.linear(extra, weight[:, n:])
 
 
@@ -67,13 +80,17 @@ class IntegerConv(nn.Conv2d):
     """A zero-padded 3×3 convolution that can behave as its integer export does."""
 
     qat = False
+    bias: nn.Parameter
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__(inputs, outputs, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = on_grid(self.weight) if self.qat else self.weight
-        return functional.conv2d(x, weight, self.bias, padding=1)
+        weight: Tensor = self.weight
+        bias: Tensor = self.bias
+        if self.qat:
+            weight, bias = on_grid(weight), bias_on_grid(bias, weight, HIDDEN_UNIT)
+        return functional.conv2d(x, weight, bias, padding=1)
 
 
 def set_quantised(module: nn.Module, on: bool) -> None:

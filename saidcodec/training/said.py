@@ -37,6 +37,7 @@ STEP_IN_DEVIATIONS = 4.0  # a step of sqrt(2πe) posterior deviations makes real
 SMALLEST_BOX = 4.0
 FOCUS = 4.0  # inverse temperature of the glimpse network's spatial softmax
 VARIANCE_FLOOR = 1e-5
+REFITTED = 50  # steps between adaptations of the latents' steps to the posterior
 SETTLED = 0.9  # share of the schedule after which the latents' steps no longer change
 LOG2E = 1.0 / math.log(2.0)
 
@@ -83,7 +84,7 @@ class Glimpse(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv1(functional.relu(self.conv0(x)))
-        where, what = x.flatten(2).split(self.maps, 1)  # [n, maps, cells]
+        where, what = x.flatten(2).chunk(2, 1)  # [n, maps, cells]
         share = torch.softmax(FOCUS * where, 2)
         cells = x.shape[-1]
         line = (torch.arange(cells) + 0.5) * (2.0 / cells) - 1.0
@@ -126,6 +127,7 @@ class Decoder(nn.Module):
         self.conv1 = IntegerConv(32, 16)
         self.conv2 = IntegerConv(16, 16)
         self.conv3 = IntegerConv(16, 4)
+        self.dense0.unit, self.dense1.unit = LATENT_UNIT, HIDDEN_UNIT
         with torch.no_grad():
             self.conv3.bias.copy_(torch.tensor([1.0, 1.0, 1.0, 3.0]))
 
@@ -226,7 +228,7 @@ def crop(images: Tensor, boxes: Tensor) -> Tensor:
 
 
 def colours(paint: Tensor, channels: int) -> Tensor:
-    """The colour channels of patches [n, 4, ...], or the grey that YCoCg-R makes of them, [n, channels, ...]."""
+    """The colours of patches [n, 4, h, w], or the grey that YCoCg-R makes of them, [n, channels, h, w]."""
     if channels == 3:
         return paint[:, :3]
     return (paint[:, :1] + 2.0 * paint[:, 1:2] + paint[:, 2:3]) / 4.0
@@ -476,7 +478,8 @@ def train_there(
             break
         for group in optimiser.param_groups:
             group["lr"] = settings.rate * min(1.0, (step + 1) / 100, 2.0 * (1.0 - share) + 0.02)
-        if settings.qat_from <= share < SETTLED and step % 50 == 0 and not settings.frozen:
+        due = not model.multiplier.any() or step % REFITTED == 0
+        if settings.qat_from <= share < SETTLED and due and not settings.frozen:
             model.quantise()
         images = on_device(next(source))
         losses, *_ = run(model, images, settings)
@@ -497,5 +500,7 @@ def train_there(
             write()
             if picture and step % (10 * log_every) == 0:
                 picture(model, step)
+    if not model.multiplier.any():  # too short a training for a phase of its own
+        model.quantise()
     write()
     return model

@@ -51,15 +51,19 @@ def watch_there(model: said.Said, x: Tensor, iterations: int, settings: said.Set
         canvas = after
         if settings.scope:
             scope = scope * (1.0 - said.extent(boxes))
-    boxes, saved, spent, latents = (torch.stack(column, 1).cpu().numpy() for column in zip(*rows))
-    return Glimpses(boxes.astype(np.int64), saved, spent, latents, canvas.permute(0, 2, 3, 1).cpu().numpy())
+    boxes, saved, spent, means = [torch.stack(column, 1) for column in zip(*rows)]
+    return Glimpses(
+        boxes.long().cpu().numpy(),
+        saved.cpu().numpy(),
+        spent.cpu().numpy(),
+        means.cpu().numpy(),
+        canvas.permute(0, 2, 3, 1).cpu().numpy(),
+    )
 
 
 def metrics(model: said.Said, data: Dataset, iterations: int, settings: said.Settings) -> dict[str, float]:
     """Figures of held-out images for the model's card; those about boxes only where truth is known."""
-    parts = [
-        watch(model, data.images[i : i + 100], iterations, settings) for i in range(0, len(data), 100)
-    ]
+    parts = [watch(model, data.images[i : i + 100], iterations, settings) for i in range(0, len(data), 100)]
     boxes, saved, spent = (
         np.concatenate([getattr(part, name) for part in parts]) for name in ("boxes", "saved", "spent")
     )

@@ -1,0 +1,169 @@
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from saidcodec import integer, models
+from saidcodec.entropy import TOTAL
+from saidcodec.said import propose
+from saidcodec.training import commands, datasets, export, said, watch
+
+torch.set_num_threads(1)
+
+
+def settings(**changes):
+    return said.Settings(**{"steps": 40, "batch": 8, "iterations": 2, "rate": 2e-3, **changes})
+
+
+@pytest.fixture(scope="module")
+def images():
+    return datasets.multi_dsprites(24, seed=0).images
+
+
+def batches(images, size=8):
+    return lambda rng: commands.endless(images, size, False, rng)
+
+
+@pytest.fixture(scope="module")
+def trained(images, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("training")
+    lines = []
+    model = said.train(settings(), batches(images), folder / "a.pt", lines.append, log_every=10)
+    return model, lines, folder / "a.pt"
+
+
+def bits_saved(line):
+    """Of the residual, less what the latents cost."""
+    saved, spent = line.split(" saved ")[1].split(" KL ")
+    return float(saved) - float(spent.split()[0])
+
+
+def test_descriptions_get_shorter_and_latents_get_steps(trained):
+    model, lines, _ = trained
+    assert bits_saved(lines[-1]) > bits_saved(lines[0]) + 100
+    assert ((model.multiplier >= 1) & (model.multiplier <= 128)).all()
+
+
+def test_resuming_goes_on(trained, images, tmp_path):
+    _, _, path = trained
+    (tmp_path / "b.pt").write_bytes(path.read_bytes())
+    lines = []
+    said.train(settings(steps=50), batches(images), tmp_path / "b.pt", lines.append, log_every=10)
+    assert [line.split()[1] for line in lines] == ["50"]
+
+
+def test_same_seed_same_weights(images, tmp_path):
+    two = [
+        said.train(settings(steps=3), batches(images), tmp_path / name, lambda line: None)
+        for name in ("a", "b")
+    ]
+    for a, b in zip(two[0].parameters(), two[1].parameters()):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"alpha": False}, {"scope": False}, {"vae_start": True}, {"search": False}, {"grey": True}]
+)
+def test_switches(changes, images):
+    model = said.Said()
+    losses, canvas, boxes = said.run(model, said.on_device(images[:4]), settings(**changes))
+    losses.total.backward()
+    assert torch.isfinite(losses.total) and torch.isfinite(canvas).all() and len(boxes) == 2
+    assert model.glimpse.dense1.weight.grad.abs().sum() > 0
+
+
+def test_a_frozen_vae_stays(trained, images, tmp_path):
+    model, _, path = trained
+    taught = said.train(
+        settings(steps=3, frozen=True, own=0.5),
+        batches(images),
+        tmp_path / "c.pt",
+        begin=path,
+        log=lambda line: None,
+    )
+    for a, b in zip(model.decoder.parameters(), taught.decoder.parameters()):
+        assert torch.equal(a, b)
+    assert torch.equal(model.multiplier, taught.multiplier)
+    assert not torch.equal(model.glimpse.dense1.weight, taught.glimpse.dense1.weight)
+
+
+def test_crop_and_paste_agree_at_a_patch_sized_box():
+    image = torch.rand(1, 3, 64, 64)
+    box = torch.tensor([[8.0, 16.0, 16.0, 24.0]])
+    exact = image[:, :, 16:24, 8:16]
+    painted = said.paste(torch.zeros_like(image), box, torch.cat([exact, torch.ones(1, 1, 8, 8)], 1), True)
+    assert torch.allclose(painted[:, :, 16:24, 8:16], exact, atol=1e-6)
+    assert painted.sum() == pytest.approx(float(exact.sum()), rel=1e-4)
+    whole = said.crop(image.mean() + torch.zeros_like(image), box)
+    assert torch.allclose(whole, image.mean().expand_as(whole))
+
+
+def integer_decoder(tensors, z):
+    layers = [
+        integer.Layer(*(tensors[f"said.decoder.{i}.{part}"] for part in ("weight", "bias", "shift")))
+        for i in range(6)
+    ]
+    assert [layer.problem() for layer in layers] == [None] * 6
+    x = layers[1].run(layers[0].run(z)).reshape(-1, 4, 4, 32)
+    x = layers[2].run(integer.windows3x3(x)).reshape(-1, 4, 4, 32)
+    x = x.repeat(2, 1).repeat(2, 2)
+    for layer in layers[3:]:
+        x = layer.run(integer.windows3x3(x)).reshape(-1, 8, 8, layer.weight.shape[1])
+    return x
+
+
+def test_the_exported_decoder_computes_the_trained_one(trained):
+    model = trained[0]
+    tensors = export.said_tensors(model)
+    z = np.random.default_rng(0).integers(0, 256, (200, 10)).astype(np.uint8)
+    with torch.no_grad():
+        real = model.decoder((torch.from_numpy(z).float() - 128.0) / 32.0).permute(0, 2, 3, 1)
+    exact = integer_decoder(tensors, z).astype(int)
+    assert (torch.round(real * 255).numpy() == exact).all()
+
+
+def test_exported_tables_are_tables(trained, images):
+    tensors = export.with_statistics(export.said_tensors(trained[0]), images[:4], False, most=2, rounds=1)
+    tables = [name for name in tensors if name.endswith("frequency")]
+    assert len(tables) == 6
+    for name in tables:
+        assert (tensors[name] >= 1).all() and (tensors[name].sum(-1) == TOTAL).all()
+    with pytest.raises(ValueError, match="Both layers"):
+        export.merge(tensors, tensors, {})
+
+
+def test_numpy_networks_equal_torch(trained):
+    model = trained[0]
+    tensors = export.said_tensors(model)
+    file = models.Model("test", "0", tensors, {})
+    rng = np.random.default_rng(0)
+    error = rng.uniform(-1, 1, (3, 64, 64, 3)).astype(np.float32)
+    scope = rng.integers(0, 2, (3, 64, 64)).astype(np.float32)
+    patches = rng.random((5, 8, 8, 3), np.float32)
+    with torch.no_grad():
+        seen = torch.from_numpy(np.concatenate([error, scope[..., None]], -1)).permute(0, 3, 1, 2)
+        boxes = said.boxes_of(model.glimpse(seen)).numpy()
+        means = model.encoder(torch.from_numpy(patches).permute(0, 3, 1, 2))[0].numpy()
+    assert np.abs(propose.propose(error, scope, file) - boxes).max() < 1e-3  # canvas units
+    assert np.abs(propose.encode_patches(patches, file) - means).max() < 1e-4
+
+
+def test_metrics_and_picture(trained, tmp_path):
+    data = datasets.multi_dsprites(6, seed=5)
+    figures = watch.metrics(trained[0], data, 3, settings())
+    assert 0 <= figures["ap_paper"] <= 1 and 0 <= figures["boxes"] <= 3
+    watch.picture(trained[0], data.images[:3], 3, settings(), tmp_path / "boxes.png")
+    assert (tmp_path / "boxes.png").stat().st_size > 500
+
+
+def test_command(tmp_path):
+    digits = np.random.default_rng(0).integers(0, 256, (9, 28, 28), np.uint8)
+    np.savez(tmp_path / "mnist.npz", x_train=digits, x_test=digits)
+    out = tmp_path / "tiny.safetensors"
+    words = ["said", "--dataset", "multimnist", "--data", tmp_path / "mnist.npz", "--images", 8, "--out", out]
+    words += ["--steps", 2, "--batch", 4, "--glimpses", 2, "--grey"]
+    result = CliRunner().invoke(commands.train, [str(word) for word in words])
+    assert result.exit_code == 0, result.output
+    assert models.load(out).metadata["name"] == "tiny"
+    assert (tmp_path / "tiny.png").exists()
+    assert CliRunner().invoke(commands.train, ["said", "--dataset", "sheets", "--out", "x"]).exit_code == 2
