@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,16 +10,17 @@ import click
 import numpy as np
 
 from saidcodec import models
-from saidcodec.training import datasets, export, said, watch
+from saidcodec.training import datasets, export, photos, reconstruct, residual, said, watch
 from saidcodec.training.datasets import Dataset
 
 HELD_OUT = 200  # generated images to measure on
 PICTURED = 10
 MEASURED_EVERY = 10  # log lines
 STATISTICS = 600  # images whose glimpses shape the coding tables
+TILE = 96  # side of a photograph's tiles in the training of the residual network
+POOL, FRESH = 2048, 128  # tiles that windows are drawn from, and how many of them a turn replaces
+AROUND = tuple((dx, dy) for dy in (-1, 0, 1) for dx in (-1, 0, 1))  # where x̂ is seen, for scenes
 BOUND = 10**9  # steps, where only time ends a training
-
-Progress = Callable[[float], None]
 
 
 @click.group()
@@ -173,3 +175,93 @@ def train_said(
     tensors = export.with_statistics(export.said_tensors(model), learning.images[:STATISTICS], grey)
     metadata = {"name": out.stem, "licence": licence, "description": description, "dataset": dataset}
     click.echo(f"{out}: model {models.save(out, tensors, metadata)}")
+
+
+@train.command("residual")
+@click.option("--dataset", type=click.Choice(list(SOURCES)), required=True)
+@click.option("--data", type=click.Path(exists=True, path_type=Path), help="MNIST files, or a folder.")
+@click.option("--images", default=10000, show_default=True, help="Images to generate.")
+@click.option("--said", "layer", type=click.Path(exists=True, path_type=Path), required=True,
+              help="Model file of the SAID layer, completed by this training.")  # fmt: skip
+@click.option("--said-checkpoint", "seen", type=click.Path(exists=True, path_type=Path),
+              help="The SAID layer's checkpoint: train on what it reconstructs.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The model file to write.")
+@click.option("--checkpoint", type=click.Path(path_type=Path), help="Default: OUT with .pt.")
+@click.option("--begin", type=click.Path(exists=True, path_type=Path), help="A checkpoint to start from.")
+@click.option("--steps", type=click.IntRange(1), help="Batches; one of --steps and --seconds is needed.")
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Stop the schedule after this time.")
+@click.option("--glimpses", default=6, show_default=True, help="Of an image, at most.")
+@click.option("--hidden", default="160,128,128,128", show_default=True, help="Widths of the hidden layers.")
+@click.option("--styles", default=1, show_default=True, help="Expert settings that a tile chooses from.")
+@click.option("--rate", default=2e-3, show_default=True, help="Learning rate.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--licence", default="", help="Of the weights, for the model's metadata.")
+@click.option("--description", default="", help="Likewise.")
+def train_residual(
+    dataset: str,
+    data: Path | None,
+    images: int,
+    layer: Path,
+    seen: Path | None,
+    out: Path,
+    checkpoint: Path | None,
+    begin: Path | None,
+    steps: int | None,
+    seconds: float | None,
+    glimpses: int,
+    hidden: str,
+    styles: int,
+    rate: float,
+    seed: int,
+    licence: str,
+    description: str,
+) -> None:
+    """Train the residual network and add it to a SAID layer's model file.
+
+    Photographs are varied crops without a reconstruction; everything else needs --said-checkpoint.
+    """
+    if steps is None and seconds is None:
+        raise click.UsageError("One of --steps and --seconds is needed.")
+    if data is None and dataset != "multidsprites":
+        raise click.UsageError(f"The dataset {dataset} needs --data.")
+    widths = tuple(int(width) for width in hidden.split(","))
+    shape = residual.Shape(hidden=widths, styles=styles)
+    if dataset == "photographs":
+        pool, development = photograph_tiles(data or Path())
+    elif seen is None:
+        raise click.UsageError(f"The dataset {dataset} needs --said-checkpoint.")
+    else:
+        shape = residual.Shape(hidden=widths, styles=styles, around=AROUND)
+        pool, development = scene_tiles(SOURCES[dataset](data or Path(), images, seed), seen, glimpses)
+    settings = residual.Settings(
+        steps=steps or BOUND, seconds=seconds or float("inf"), rate=rate, seed=seed, shape=shape
+    )
+    path = checkpoint or out.with_suffix(".pt")
+    network = residual.train(settings, pool, development, path, click.echo, begin)
+    style = export.style_table(export.style_counts(network, development))
+    metadata = {"name": out.stem, "licence": licence, "description": description, "dataset": dataset}
+    tensors, metadata = export.merge(
+        models.load(layer).tensors, {**residual.export(network), **style}, metadata
+    )
+    click.echo(f"{out}: model {models.save(out, tensors, metadata)}")
+
+
+Pool = Callable[[np.random.Generator], Iterator[residual.Tiles]]
+
+
+def photograph_tiles(folder: Path) -> tuple[Pool, residual.Tiles]:
+    """Varied crops of all but the last tenth of a folder's images, and plain tiles of that tenth."""
+    images = datasets.open_folder(folder)
+    last = max(1, len(images) // 10)
+    learning = images[:-last] or images
+    development = photos.whole_tiles(images[-last:], TILE)
+    return lambda rng: photos.pools(learning, POOL, FRESH, TILE, rng), development
+
+
+def scene_tiles(data: tuple[Dataset, Dataset], seen: Path, glimpses: int) -> tuple[Pool, residual.Tiles]:
+    """Canvases with what a trained SAID layer makes of them, to learn from and to measure on."""
+    model, settings = export.load_said(seen)
+    learning, development = (
+        reconstruct.tiles(model, part.images, settings, glimpses, seed) for seed, part in enumerate(data)
+    )
+    return lambda rng: itertools.repeat(learning), development

@@ -205,7 +205,7 @@ def photographs(sources: Sequence[Image.Image], n: int, seed: int) -> Dataset:
         source = sources[int(rng.integers(len(sources)))]
         largest = min(source.size)
         side = int(round(math.exp(rng.uniform(math.log(min(CANVAS, largest)), math.log(largest)))))
-        x, y = rng.integers(source.width - side + 1), rng.integers(source.height - side + 1)
+        x, y = (int(rng.integers(length - side + 1)) for length in source.size)
         crop = source.crop((x, y, x + side, y + side))
         pixels = np.asarray(crop.resize((CANVAS, CANVAS), Image.Resampling.BOX))
         images[i] = pixels[:, :: rng.choice([-1, 1])]

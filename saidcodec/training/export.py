@@ -16,6 +16,7 @@ from saidcodec.said import base, code
 from saidcodec.said.description import CANVAS, MOST_GLIMPSES, Description
 from saidcodec.said.latent import LATENT_REACH
 from saidcodec.said.search import describe
+from saidcodec.training import residual
 from saidcodec.training.quantise import HIDDEN_UNIT, WEIGHT_MAX, IntegerConv, exponents, set_quantised
 from saidcodec.training.said import LATENT_UNIT, LATENTS, Said, Settings
 
@@ -163,6 +164,18 @@ def merge(
     if shared := said.keys() & residual.keys():
         raise ValueError(f"Both layers name {', '.join(sorted(shared))}.")
     return {**said, **residual}, dict(metadata)
+
+
+def style_counts(network: residual.ResidualNetwork, tiles: residual.Tiles, per_tile: int = 512) -> np.ndarray:
+    """How many of the tiles each style suits best; [styles]."""
+    sampler = residual.WindowSampler(network.shape, tiles)
+    generator = torch.Generator().manual_seed(0)
+    counts = np.zeros(network.shape.styles)
+    for _ in range(-(-len(tiles.grey) // 32)):
+        batch = sampler.random(generator, 32, per_tile)
+        style = residual.best_style(network, batch, per_tile, torch.float32)[::per_tile]
+        counts += np.bincount(style.numpy(), minlength=len(counts))
+    return counts
 
 
 def style_table(counts: np.ndarray) -> Mapping[str, np.ndarray]:
