@@ -3,7 +3,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from saidcodec import integer, models
+from saidcodec import codec, integer, models
 from saidcodec.entropy import TOTAL
 from saidcodec.said import propose
 from saidcodec.training import commands, datasets, export, said, watch
@@ -156,14 +156,25 @@ def test_metrics_and_picture(trained, tmp_path):
     assert (tmp_path / "boxes.png").stat().st_size > 500
 
 
-def test_command(tmp_path):
+def test_commands(tmp_path):
+    def run(*words):
+        return CliRunner().invoke(commands.train, [str(word) for word in words])
+
     digits = np.random.default_rng(0).integers(0, 256, (9, 28, 28), np.uint8)
     np.savez(tmp_path / "mnist.npz", x_train=digits, x_test=digits)
-    out = tmp_path / "tiny.safetensors"
-    words = ["said", "--dataset", "multimnist", "--data", tmp_path / "mnist.npz", "--images", 8, "--out", out]
-    words += ["--steps", 2, "--batch", 4, "--glimpses", 2, "--grey"]
-    result = CliRunner().invoke(commands.train, [str(word) for word in words])
+    data = ["--dataset", "multimnist", "--data", tmp_path / "mnist.npz", "--images", 8]
+    first, both = tmp_path / "first.safetensors", tmp_path / "both.safetensors"
+    result = run("said", *data, "--out", first, "--steps", 40, "--batch", 4, "--glimpses", 2, "--grey")
     assert result.exit_code == 0, result.output
-    assert models.load(out).metadata["name"] == "tiny"
-    assert (tmp_path / "tiny.png").exists()
-    assert CliRunner().invoke(commands.train, ["said", "--dataset", "sheets", "--out", "x"]).exit_code == 2
+    assert models.load(first).metadata["name"] == "first"
+    assert (tmp_path / "first.png").exists()
+    seen = ["--said", first, "--said-checkpoint", tmp_path / "first.pt", "--glimpses", 2]
+    result = run("residual", *data, *seen, "--out", both, "--steps", 2, "--hidden", "16,16")
+    assert result.exit_code == 0, result.output
+    image = datasets.multi_mnist(digits, 1, seed=4).images[0]
+    model = models.load(both)
+    assert (codec.decode(codec.encode(image, model=model), model=model) == image).all()
+
+    assert run("said", "--dataset", "sheets", "--out", "x", "--steps", 1).exit_code == 2
+    assert run("said", *data, "--out", "x").exit_code == 2
+    assert run("residual", *data, "--said", first, "--out", "x", "--steps", 1).exit_code == 2
