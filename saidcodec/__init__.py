@@ -1,0 +1,35 @@
+"""saidcodec: a learned, lossless image codec that keeps what an image is made of readable.
+
+    data = saidcodec.encode(image)        # a Pillow image or a uint8 array
+    pixels = saidcodec.decode(data)       # exactly the same pixels
+    saidcodec.inspect(data)               # where the bits went, and the object boxes
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from saidcodec.codec import decode, encode
+    from saidcodec.errors import SaidError
+    from saidcodec.inspection import inspect, preview
+    from saidcodec.models import Model
+
+__version__ = "0.1.0"
+__all__ = ["Model", "SaidError", "decode", "encode", "inspect", "preview"]
+
+_HOMES = {
+    "Model": "saidcodec.models",
+    "SaidError": "saidcodec.errors",
+    "decode": "saidcodec.codec",
+    "encode": "saidcodec.codec",
+    "inspect": "saidcodec.inspection",
+    "preview": "saidcodec.inspection",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use, so that a command that needs little starts quickly."""
+    from importlib import import_module
+
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from saidcodec import choice, container, images, models
 from saidcodec.container import Container, Header, Metadata
@@ -63,7 +64,8 @@ def encode(
             width, height, mode, replicated, CODERS[residual], max_error, one.id, *choose_tiling(width, height)
         )
         layout = Layout(header, one, threads or cores())
-        files.append(write(layout, pixels, found if metadata is None else metadata, glimpses))
+        with threadpool_limits(1):  # NumPy's products are small: more threads only wait for each other
+            files.append(write(layout, pixels, found if metadata is None else metadata, glimpses))
     return min(files, key=len)
 
 
@@ -82,7 +84,8 @@ def decode_image(
     file = container.unpack(data)
     fast = file.header.width * file.header.height >= FAST_PIXELS
     layout = Layout(file.header, model_of(file.header, model), (threads or cores()) if fast else None)
-    pixels = read(layout, file)
+    with threadpool_limits(1):
+        pixels = read(layout, file)
     if zlib.crc32(pixels) != file.checksum:
         raise CorruptError("The file is damaged: the checksum of its pixels does not match.")
     return pixels, file.header.mode, file.metadata

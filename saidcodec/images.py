@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saidcodec.container import MODES, MOST_PIXELS, Metadata
-from saidcodec.errors import FileError, ImageError, LimitError
+from saidcodec.errors import ImageError, LimitError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -75,24 +75,19 @@ def metadata_of(image: Image) -> Metadata:
     return Metadata(icc, exif, xmp.encode() if isinstance(xmp, str) else xmp)
 
 
-def open_image(source: Any) -> Image:
-    """Open a path or a binary file; the pixels are read later.  Raises ImageError, FileError."""
+def open_image(source: Any, name: str) -> Image:
+    """Open a binary file, called ``name`` in messages; its pixels are read later.  ImageError, LimitError."""
     from PIL import Image, UnidentifiedImageError
 
     Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # the limit of the format takes the place of Pillow's warning
     try:
         return Image.open(source)
     except UnidentifiedImageError:
-        raise ImageError(f"{name_of(source)} is not an image that Pillow can open.") from None
+        raise ImageError(f"{name} is not an image that Pillow can open.") from None
     except Image.DecompressionBombError:
-        raise LimitError(f"{name_of(source)} has more pixels than the limit of {MOST_PIXELS}.") from None
+        raise LimitError(f"{name} has more pixels than the limit of {MOST_PIXELS}.") from None
     except (OSError, SyntaxError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise FileError(f"{name_of(source)} cannot be read: {reason}.") from None
-
-
-def name_of(source: Any) -> str:
-    return str(source) if isinstance(source, (str, Path)) else "The input"
+        raise ImageError(f"{name} cannot be read as an image: {error}.") from None
 
 
 def to_pillow(pixels: np.ndarray, metadata: Metadata) -> Image:
@@ -106,15 +101,42 @@ def to_pillow(pixels: np.ndarray, metadata: Metadata) -> Image:
     return image
 
 
-def saving_options(metadata: Metadata, suffix: str) -> dict[str, Any]:
-    """Arguments of Pillow's ``save`` that keep the metadata in a file of the given suffix."""
+def mode_of(pixels: np.ndarray) -> str:
+    """The mode of uint8 pixels H×W or H×W×C."""
+    return MODES[0] if pixels.ndim == 2 else MODES[pixels.shape[2] - 1]
+
+
+def format_of(target: str) -> str:
+    """Pillow's name of the format that a path's suffix asks for; PNG for "-".  Raises ImageError."""
+    from PIL import Image
+
+    suffix = Path(target).suffix.lower()
+    if target == "-":
+        return "PNG"
+    name = Image.registered_extensions().get(suffix)
+    if name is None or name not in Image.SAVE:
+        raise ImageError(f"{target}: Pillow cannot write a format of suffix {suffix or '(none)'}.")
+    return name
+
+
+def save(pixels: np.ndarray, mode: str, metadata: Metadata, file: Any, name: str) -> None:
+    """Write an image in Pillow's format ``name``, losslessly where it can.  Raises ImageError."""
+    image = to_pillow(pixels, metadata)
+    try:
+        image.save(file, name, **saving_options(metadata, name))
+    except (OSError, ValueError, KeyError) as error:
+        raise ImageError(f"An image of mode {mode} cannot be written as {name}: {error}.") from None
+
+
+def saving_options(metadata: Metadata, name: str) -> dict[str, Any]:
+    """Arguments of Pillow's ``save`` that keep the metadata."""
     options: dict[str, Any] = {}
     if metadata.icc:
         options["icc_profile"] = metadata.icc
     if metadata.exif:
         options["exif"] = metadata.exif
     if metadata.xmp:
-        if suffix == ".png":
+        if name == "PNG":
             from PIL.PngImagePlugin import PngInfo
 
             info = PngInfo()
@@ -122,6 +144,6 @@ def saving_options(metadata: Metadata, suffix: str) -> dict[str, Any]:
             options["pnginfo"] = info
         else:
             options["xmp"] = metadata.xmp
-    if suffix == ".webp":
+    if name == "WEBP":
         options.update(lossless=True, exact=True)
     return options

@@ -89,7 +89,7 @@ def load(path: Path) -> Model:
 def folders() -> list[Path]:
     """Where models are looked for: the package's own folder, then $SAIDCODEC_MODELS."""
     package = Path(__file__).parent
-    own = package / "models"
+    own = package / "_models"
     found = [own if own.is_dir() else package.parent / "models"]
     if extra := os.environ.get(FOLDER_VARIABLE):
         found.append(Path(extra))
