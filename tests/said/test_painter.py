@@ -1,11 +1,11 @@
-"""x̂(T) against an independent int64 implementation of the spec's section 9."""
+"""x̂(T) against the plain decoder, and what is special about it."""
 
 import numpy as np
+import plain_decoder
 import pytest
 from factory import flat_colour_model, model_of, random_description, random_model, random_tensors
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_resampling import plain_upsample
 
 from saidcodec.errors import ModelError
 from saidcodec.said import Description, render, render_steps
@@ -14,81 +14,14 @@ from saidcodec.said.painter import patches
 SIZES = [(64, 64), (1, 1), (3, 90), (130, 77)]
 
 
-def plain_layer(tensors, i, x):
-    """int64 [n, in] → int64 [n, out]."""
-    weight, bias, shift = (
-        tensors[f"said.decoder.{i}.{part}"].astype(np.int64) for part in ("weight", "bias", "shift")
-    )
-    total = x @ weight + bias
-    unit = np.int64(1) << shift
-    down, rest = total // unit, total % unit
-    up = (2 * rest > unit) | ((2 * rest == unit) & (down % 2 == 1))
-    return np.clip(down + up, 0, 255)
-
-
-def plain_conv(tensors, i, x):
-    """int64 [h, w, c] → int64 [h, w, out]."""
-    side = len(x)
-    rows = []
-    for y in range(side):
-        for column in range(side):
-            window = []
-            for ky in (-1, 0, 1):
-                for kx in (-1, 0, 1):
-                    inside = 0 <= y + ky < side and 0 <= column + kx < side
-                    window.append(x[y + ky, column + kx] if inside else np.zeros(x.shape[2], np.int64))
-            rows.append(np.concatenate(window))
-    return plain_layer(tensors, i, np.array(rows)).reshape(side, side, -1)
-
-
-def plain_patch(tensors, latent):
-    """R, G, B, alpha of a patch, int64 [8, 8, 4]."""
-    x = np.clip(128 + latent.astype(np.int64) * tensors["said.latent.multiplier"], 0, 255)[None]
-    x = plain_layer(tensors, 1, plain_layer(tensors, 0, x)).reshape(4, 4, 32)
-    x = plain_conv(tensors, 2, x)
-    x = np.kron(x, np.ones((2, 2, 1), np.int64))
-    for i in (3, 4, 5):
-        x = plain_conv(tensors, i, x)
-    return x
-
-
-def plain_start(description, width, height):
-    """x̂(0), int64 [h, w, 3]."""
-    cells = np.zeros((8, 8, 3), int)
-    for y in range(8):
-        for x in range(8):
-            luma, orange, green = (int(v) << description.step for v in description.base[y, x])
-            luma = min(max(luma, 0), 255)
-            orange, green = (min(max(v, -255), 255) for v in (orange, green))
-            middle = luma - (green >> 1)
-            blue = middle - (orange >> 1)
-            cells[y, x] = np.clip([blue + orange, green + middle, blue], 0, 255)
-    return np.stack([plain_upsample(cells[..., c], width, height) for c in range(3)], -1)
-
-
-def plain_render(description, tensors, width, height):
-    canvas = plain_start(description, width, height)
-    for box, latent in zip(description.boxes, description.latents):
-        x0, y0, x1, y1 = (int(v) for v in box)
-        left, right = x0 * width // 64, (x1 * width + 63) // 64
-        top, bottom = y0 * height // 64, (y1 * height + 63) // 64
-        patch = plain_patch(tensors, latent)
-        paint = np.stack([plain_upsample(patch[..., c], right - left, bottom - top) for c in range(4)], -1)
-        for y in range(top, bottom):
-            for x in range(left, right):
-                *colour, alpha = (int(v) for v in paint[y - top, x - left])
-                for c in range(3):
-                    canvas[y, x, c] += ((colour[c] - canvas[y, x, c]) * alpha + 127) // 255
-    return canvas
-
-
 @pytest.mark.parametrize("size", SIZES)
 def test_rendering_is_the_plain_integer_arithmetic(size):
     model = random_model(5)
     description = random_description(np.random.default_rng(sum(size)), glimpses=4)
     found = render(description, model, *size)
     assert found.dtype == np.uint8
-    assert (found == plain_render(description, model.tensors, *size)).all()
+    parts = description.step, description.base, description.boxes, description.latents
+    assert (found == plain_decoder.render(model.tensors, *parts, *size)).all()
 
 
 def test_the_random_model_uses_its_whole_range():

@@ -1,6 +1,7 @@
-"""Up-sampling against the spec's formula in plain Python."""
+"""Up-sampling against the formula of the specification in plain Python."""
 
 import numpy as np
+import plain_decoder
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,35 +9,12 @@ from hypothesis import strategies as st
 from saidcodec.said.resampling import upsample, weights
 
 
-def plain_place(i, n):
-    """(k, f) of pixel i of n: the sample before it, and the share of the next one in 128ths."""
-    p = min(max((2 * i + 1) * 8 * 128 // (2 * n) - 64, 0), 7 * 128)
-    return p >> 7, p & 127
-
-
-def plain_upsample(samples, width, height):
-    """uint8 [8][8] of one channel → rows of integers."""
-    out = []
-    for y in range(height):
-        k, f = plain_place(y, height)
-        below = min(k + 1, 7)
-        row = []
-        for x in range(width):
-            m, g = plain_place(x, width)
-            right = min(m + 1, 7)
-            upper = (128 - g) * int(samples[k][m]) + g * int(samples[k][right])
-            lower = (128 - g) * int(samples[below][m]) + g * int(samples[below][right])
-            row.append(((128 - f) * upper + f * lower + (1 << 13)) >> 14)
-        out.append(row)
-    return out
-
-
 @given(st.binary(min_size=64, max_size=64), st.integers(1, 40), st.integers(1, 40))
 def test_upsampling_is_the_plain_formula(data, width, height):
     samples = np.frombuffer(data, np.uint8).reshape(8, 8)
     found = upsample(samples[..., None], width, height)
     assert found.shape == (height, width, 1)
-    assert found[..., 0].tolist() == plain_upsample(samples, width, height)
+    assert found[..., 0].tolist() == plain_decoder.upsample(samples, width, height)
 
 
 @pytest.mark.parametrize("n", [1, 3, 7, 8, 9, 64, 100, 256, 4096])

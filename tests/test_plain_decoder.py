@@ -1,0 +1,127 @@
+"""The codec against a decoder written from bitstream_spec.md alone."""
+
+from pathlib import Path
+
+import numpy as np
+import plain_decoder
+import pytest
+from factory import flat_colour_model, random_model
+
+import saidcodec.residual
+from saidcodec import codec, container, models
+
+BANKS = Path(saidcodec.residual.__file__).with_name("tables.npz")
+MODES = {"L": (), "LA": (2,), "RGB": (3,), "RGBA": (4,)}
+
+
+@pytest.fixture(scope="module")
+def banks():
+    with np.load(BANKS) as data:
+        return data["mixture"], data["gaussian"]
+
+
+def picture(height, width, mode, seed=0):
+    """Slopes, a rectangle and a little noise, uint8."""
+    rng = np.random.default_rng(seed)
+    y, x = np.indices((height, width))
+    channels = 1 if not MODES[mode] else MODES[mode][0]
+    slopes = np.stack([x * (2 + c) + y * (3 - c) for c in range(channels)], -1) % 256
+    slopes[height // 4 : height // 2, width // 3 : width * 2 // 3] = np.arange(channels) * 60 + 20
+    pixels = np.clip(slopes + rng.integers(-2, 3, slopes.shape), 0, 255).astype(np.uint8)
+    return pixels[..., 0] if mode == "L" else pixels
+
+
+def agree(image, model, banks, **options):
+    data = codec.encode(image, model=model, threads=1, **options)
+    expected = codec.decode(data, model=model, threads=1)
+    found = plain_decoder.decode(data, model.tensors, banks)
+    assert found.shape == image.shape
+    assert (found == expected).all()
+    return data, found
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("coder", ["context", "gaussian", "none"])
+def test_every_mode_and_coder(mode, coder, banks):
+    image = picture(19, 26, mode)
+    data, found = agree(image, random_model(3), banks, residual=coder)
+    assert container.unpack(data).header.mode == mode
+    if coder != "none":
+        assert (found == image).all()
+
+
+@pytest.mark.parametrize("bound", [1, 3, 20])
+@pytest.mark.parametrize("mode", ["LA", "RGB"])
+def test_near_lossless(mode, bound, banks):
+    image = picture(17, 20, mode)
+    for coder in ("context", "gaussian"):
+        _, found = agree(image, random_model(3), banks, residual=coder, max_error=bound)
+        assert np.abs(found.astype(int) - image).max() <= bound
+
+
+@pytest.mark.parametrize("coder", ["context", "gaussian"])
+def test_glimpses(coder, banks):
+    image = np.zeros((40, 52, 3), np.uint8)
+    image[5:20, 8:30] = (200, 90, 30)
+    image[24:36, 20:45] = (30, 200, 120)
+    for mode in ("RGB", "L"):
+        model = flat_colour_model()
+        data, _ = agree(image if mode == "RGB" else image[..., 1], model, banks, residual=coder, glimpses=3)
+        header = container.unpack(data).header
+        _, descriptions = codec.Layout(header, model, None).read_said(container.unpack(data).said)
+        assert sum(len(d.boxes) for d in descriptions if d) >= 2
+
+
+def test_random_patches_of_a_random_decoder(banks):
+    agree(picture(30, 33, "RGB"), random_model(4), banks, glimpses=4)
+
+
+def test_replicated_grey(banks):
+    grey = picture(20, 20, "LA")
+    agree(np.repeat(grey[..., :1], 3, -1), random_model(3), banks)
+    agree(np.concatenate([np.repeat(grey[..., :1], 3, -1), grey[..., 1:]], -1), random_model(3), banks)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (2, 3), (5, 200), (200, 4)])
+def test_odd_sizes_and_several_tiles(shape, banks):
+    agree(picture(*shape, "RGB"), random_model(3), banks)
+
+
+def test_noise_is_stored(banks):
+    image = np.random.default_rng(1).integers(0, 256, (12, 170, 4)).astype(np.uint8)
+    agree(image, random_model(3), banks)
+
+
+def test_metadata(banks):
+    metadata = container.Metadata(icc=b"a profile", xmp=b"<x/>" * 100)
+    data, _ = agree(picture(9, 9, "L"), random_model(3), banks, metadata=metadata)
+    assert plain_decoder.parse(data).metadata == {1: b"a profile", 3: b"<x/>" * 100}
+
+
+def test_model_files(tmp_path):
+    model = random_model(9)
+    path = tmp_path / "x.safetensors"
+    identity = models.save(path, model.tensors, {"name": "x"})
+    found = plain_decoder.load_model(path.read_bytes())
+    assert plain_decoder.identify(found) == identity == model.id
+    assert set(found) == {name for name in model.tensors if not name.startswith("encoder.")}
+
+
+@pytest.mark.parametrize("path", models.installed(), ids=lambda path: path.stem)
+def test_shipped_models(path, banks):
+    model = models.load(path)
+    tensors = plain_decoder.load_model(path.read_bytes())
+    assert plain_decoder.identify(tensors) == model.id
+    image = picture(32, 32, "RGB")
+    data = codec.encode(image, model=model, threads=1, glimpses=1)
+    assert (plain_decoder.decode(data, tensors, banks) == image).all()
+
+
+def test_damage_is_refused(banks):
+    model = random_model(3)
+    data = codec.encode(picture(5, 6, "RGB"), model=model, threads=1)
+    for at in range(0, len(data), 4):
+        damaged = bytearray(data)
+        damaged[at] ^= 4
+        with pytest.raises(plain_decoder.RefusedError):
+            plain_decoder.decode(bytes(damaged), model.tensors, banks)
