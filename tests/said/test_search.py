@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from factory import flat_colour_model
 
+from saidcodec import models
 from saidcodec.said import account, describe, render, search
 from saidcodec.said.crop import crop
 from saidcodec.said.search import neighbours, on_canvas, valid
@@ -43,6 +44,27 @@ def test_glimpses_find_the_rectangles(middle, size):
     for n in range(2):
         saved = 0.5 * tile.size * np.log2((errors[n] + 1) / (errors[n + 1] + 1))
         assert saved > spent.boxes[n] + spent.latents[n]
+
+
+@pytest.mark.skipif(
+    not [path for path in models.installed() if path.stem == "multimnist"], reason="the model is not there"
+)
+def test_the_shipped_model_finds_a_ring():
+    """A digit-like zero on black, with the networks as they are."""
+    y, x = np.indices((64, 64)) + 0.5
+    radius = np.hypot((x - 24) / 6, (y - 38) / 7)
+    ring = 255 * np.exp(-(((radius - 0.8) / 0.3) ** 2))
+    tile = np.repeat(ring.astype(np.uint8)[..., None], 3, -1)
+    model = models.find("multimnist")
+    ((description,),) = describe([tile], True, model, 4, (8,))
+    assert 1 <= len(description.boxes) <= 3
+    x0, y0, x1, y1 = description.boxes[0]
+    assert x0 < 24 < x1
+    assert y0 < 38 < y1
+    before, after = (
+        ((render(description.first(n), model, 64, 64).astype(float) - tile) ** 2).mean() for n in (0, 1)
+    )
+    assert after < 0.3 * before
 
 
 def test_every_step_gets_its_own_base_and_the_same_glimpses(middle):
