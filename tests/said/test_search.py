@@ -57,7 +57,6 @@ def test_the_shipped_model_finds_a_ring():
     tile = np.repeat(ring.astype(np.uint8)[..., None], 3, -1)
     model = models.find("multimnist")
     ((description,),) = describe([tile], True, model, 4, (8,))
-    assert 1 <= len(description.boxes) <= 3
     x0, y0, x1, y1 = description.boxes[0]
     assert x0 < 24 < x1
     assert y0 < 38 < y1
