@@ -4,7 +4,7 @@
     [metadata: length v, body] | SAID section: length v, body | head checksum 2
     [residual section: length v, body] | pixel checksum 4
 
-v is a little-endian base-128 number of at most four bytes.  Layout, from the lowest bit: channels 2,
+v is a little-endian base-128 number of at most five bytes.  Layout, from the lowest bit: channels 2,
 replicated grey 1, metadata 1, residual coder 2, near-lossless 1, zero 1.
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import binascii
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from saidcodec.errors import CorruptError, FormatError, LimitError, TruncatedError, VersionError
@@ -25,7 +25,7 @@ MOST_SIDE = 1 << 24  # pixels
 MOST_PIXELS = 1 << 28  # decode() refuses more before it allocates anything
 MOST_METADATA = 1 << 26  # bytes, unpacked
 SMALLEST_TILE = 16
-VARINT_BYTES = 4
+VARINT_BYTES = 5  # 35 bits: the incompressible residual of the largest image needs 31
 KINDS = {1: "icc", 2: "exif", 3: "xmp"}
 CRITICAL = 0x80
 
@@ -75,7 +75,7 @@ def varint(value: int) -> bytes:
 
 
 def pack(header: Header, metadata: Metadata, said: bytes, bands: Sequence[bytes], checksum: int) -> bytes:
-    """The file's bytes; ``bands`` empty if the coder is none."""
+    """The file's bytes; ``bands`` empty if the coder is none.  Raises LimitError on too much metadata."""
     packed = pack_metadata(metadata)
     layout = (
         MODES.index(header.mode)
@@ -103,6 +103,8 @@ def pack_metadata(metadata: Metadata) -> bytes:
             items += bytes([kind]) + varint(len(value)) + value
     if not items:
         return b""
+    if len(items) > MOST_METADATA:
+        raise LimitError(f"The image's metadata has more than the limit of {MOST_METADATA} bytes.")
     body = zlib.compress(items, 9)
     return varint(len(body)) + body
 
@@ -131,7 +133,7 @@ class Cursor:
                 if i and not byte:
                     raise CorruptError("A number in the file is written in more bytes than it needs.")
                 return value
-        raise LimitError("A number in the file is longer than four bytes.")
+        raise LimitError("A number in the file is longer than five bytes.")
 
 
 def unpack(data: bytes, *, residual: bool = True) -> Container:
@@ -143,12 +145,13 @@ def unpack(data: bytes, *, residual: bool = True) -> Container:
     cursor = Cursor(data)
     header, has_metadata = read_header(cursor)
     start = cursor.at
-    metadata = read_metadata(cursor) if has_metadata else Metadata()
+    packed = cursor.take(cursor.varint()) if has_metadata else b""
     sizes = {"metadata": cursor.at - start}
     said = cursor.take(cursor.varint())
     sizes["said"] = len(said)
     if binascii.crc_hqx(data[: cursor.at], 0xFFFF) != int.from_bytes(cursor.take(2), "little"):
         raise CorruptError("The file is damaged: the checksum of its head does not match.")
+    metadata = unpack_metadata(packed) if has_metadata else Metadata()
     bands: tuple[bytes, ...] | None = None
     checksum = 0
     try:
@@ -195,28 +198,36 @@ def read_header(cursor: Cursor) -> tuple[Header, bool]:
     return header, bool(layout & 8)
 
 
-def read_metadata(cursor: Cursor) -> Metadata:
-    packed = cursor.take(cursor.varint())
+def unpack_metadata(packed: bytes) -> Metadata:
     unpacker = zlib.decompressobj()
     try:
-        items = Cursor(unpacker.decompress(packed, MOST_METADATA))
+        body = unpacker.decompress(packed, MOST_METADATA)
     except zlib.error:
         raise CorruptError("The file's metadata is damaged.") from None
-    if unpacker.unconsumed_tail:
+    if len(body) == MOST_METADATA and not unpacker.eof:
         raise LimitError(f"The file's metadata unpacks to more than {MOST_METADATA} bytes.")
     if not unpacker.eof or unpacker.unused_data:
         raise CorruptError("The file's metadata is damaged.")
-    found: dict[str, bytes] = {}
-    while items.at < len(items.data):
-        kind = items.take(1)[0]
-        value = items.take(items.varint())
+    try:
+        return Metadata(**dict(metadata_items(body)))
+    except TruncatedError:
+        raise CorruptError("The file's metadata ends within an item.") from None
+
+
+def metadata_items(body: bytes) -> Iterator[tuple[str, bytes]]:
+    """(name, value) of every known item; unknown ones are skipped unless they are critical."""
+    cursor = Cursor(body)
+    seen = set()
+    while cursor.at < len(body):
+        kind = cursor.take(1)[0]
+        value = cursor.take(cursor.varint())
         if kind & CRITICAL:
-            raise VersionError("The file holds a critical section that this program does not know.")
+            raise VersionError("The file holds a critical item that this program does not know.")
         if kind in KINDS:
-            if KINDS[kind] in found:
+            if kind in seen:
                 raise CorruptError("The file holds the same kind of metadata twice.")
-            found[KINDS[kind]] = value
-    return Metadata(**found)
+            seen.add(kind)
+            yield KINDS[kind], value
 
 
 def count_bands(header: Header) -> int:

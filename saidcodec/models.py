@@ -65,11 +65,11 @@ def read_metadata(path: Path) -> dict[str, str]:
             if length > HEADER_LIMIT:
                 raise ValueError
             metadata = json.loads(file.read(length)).get("__metadata__", {})
+            return {str(key): str(value) for key, value in metadata.items()}
     except OSError as error:
         raise ModelError(f"The model {path} cannot be read: {error.strerror}.") from None
-    except (struct.error, ValueError, AttributeError):
+    except (struct.error, ValueError, AttributeError, RecursionError):
         raise ModelError(f"{path} is not a model file.") from None
-    return dict(metadata)
 
 
 @lru_cache(maxsize=8)
@@ -78,7 +78,7 @@ def load(path: Path) -> Model:
     metadata = read_metadata(path)
     try:
         tensors = safetensors.numpy.load_file(path)
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+    except (OSError, SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"The model {path} cannot be loaded: {error}.") from None
     identity = identify(tensors)
     if identity != metadata.get("id"):
@@ -114,9 +114,13 @@ def find(wanted: str | Path) -> Model:
 
 
 def find_id(identity: str) -> Model:
-    """The installed model with an id.  Raises ModelError."""
+    """The installed model with an id; only its own file is read whole.  Raises ModelError."""
     for path in installed():
-        if read_metadata(path).get("id") == identity:
+        try:
+            claimed = read_metadata(path).get("id")
+        except ModelError:  # a broken file must not stand before the right one
+            continue
+        if claimed == identity:
             return load(path)
     raise ModelError(
         f"The file needs the model {identity}, which is not installed: name its file with --model PATH "
