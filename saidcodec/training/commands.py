@@ -96,6 +96,7 @@ def endless(images: np.ndarray, size: int, mirror: bool, rng: np.random.Generato
 @click.option("--no-scope", is_flag=True, help="Do not tell where glimpses have been.")
 @click.option("--vae-start", is_flag=True, help="Begin at the VAE's reconstruction of the 8×8 image.")
 @click.option("--no-search", is_flag=True, help="The paper's gradient alone finds boxes.")
+@click.option("--rehearsal", default=0.0, show_default=True, help="Share of the time for the VAE alone.")
 @click.option("--own", default=0.0, show_default=True, help="Share of glimpses at the network's own box.")
 @click.option("--only-glimpses", is_flag=True, help="Leave the VAE of --begin as it is.")
 @click.option("--grey", is_flag=True, help="The images' channels are equal; count one.")
@@ -119,6 +120,7 @@ def train_said(
     no_scope: bool,
     vae_start: bool,
     no_search: bool,
+    rehearsal: float,
     own: float,
     only_glimpses: bool,
     grey: bool,
@@ -146,6 +148,7 @@ def train_said(
         scope=not no_scope,
         vae_start=vae_start,
         search=not no_search,
+        rehearsal=rehearsal,
         own=own,
         frozen=only_glimpses,
         grey=grey,

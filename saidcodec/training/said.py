@@ -38,6 +38,7 @@ SMALLEST_BOX = 4.0
 FOCUS = 4.0  # inverse temperature of the glimpse network's spatial softmax
 VARIANCE_FLOOR = 1e-5
 REFITTED = 50  # steps between adaptations of the latents' steps to the posterior
+REHEARSED = 8  # random boxes an image
 SETTLED = 0.9  # share of the schedule after which the latents' steps no longer change
 LOG2E = 1.0 / math.log(2.0)
 
@@ -57,6 +58,7 @@ class Settings:
     frozen: bool = False  # leave the VAE as it is and teach only the glimpse network
     deviation: float = 0.08  # of the patch's error in the VAE's loss, pixels in 0..1
     grey: bool = False  # channels are equal, so one of them is counted
+    rehearsal: float = 0.0  # share of the schedule in which the VAE alone learns, from random boxes
     qat_from: float = 0.55
     seed: int = 0
     device: str = "cpu"
@@ -397,6 +399,41 @@ def run(model: Said, images: Tensor, settings: Settings) -> tuple[Losses, Tensor
     return Losses(total / count, saved, spent, distance / count), canvas, boxes
 
 
+def random_boxes(energy: Tensor, count: int) -> Tensor:
+    """Boxes of 6 to 32 canvas units, every second one about a pixel drawn by ``energy`` [n, 64, 64];
+    [n, count, 4]."""
+    n = len(energy)
+    half = (
+        3.0
+        * torch.exp(torch.rand(n, count, 1) * math.log(32.0 / 6.0))
+        * torch.exp(0.2 * torch.randn(n, count, 2))
+    )
+    drawn = torch.multinomial(energy.flatten(1) + 1e-6, count, replacement=True)
+    peaks = torch.stack([drawn % CANVAS, drawn // CANVAS], 2) + torch.randn(n, count, 2) * half / 2
+    chance = (torch.arange(count) % 2 == 0)[:, None]
+    centre = torch.where(chance, torch.rand(n, count, 2) * CANVAS, peaks)
+    low = torch.round(centre - half).clamp(0.0, CANVAS - SMALLEST_BOX)
+    high = torch.maximum(torch.round(centre + half), low + SMALLEST_BOX).clamp_max(CANVAS)
+    return torch.cat([low, high], 2)
+
+
+def rehearse(model: Said, images: Tensor, settings: Settings) -> Losses:
+    """The VAE's own loss on random boxes, many to an image: what patches look like, learnt cheaply."""
+    if settings.grey:
+        images = images[:, :1]
+    energy = (images - start(images)).square().sum(1)
+    patch = functional.avg_pool2d(samples(images, random_boxes(energy, REHEARSED)), 2).expand(-1, 3, -1, -1)
+    mean, log_variance = model.encoder(patch)
+    bits = kl(mean, log_variance).sum(1)
+    decoded = model.decoder(model.sample(mean, log_variance))
+    fit = (decoded[:, :3] - patch).square().flatten(1).sum(1) * (LOG2E / 2 / settings.deviation**2)
+    if settings.grey:
+        fit = fit / 3
+    with torch.no_grad():
+        model.posterior.lerp_(torch.exp(0.5 * log_variance).mean(0), 0.01)
+    return Losses((fit + bits).mean(), 0.0, float(bits.detach().mean()), 0.0)
+
+
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """What ``train`` wrote, on the current device."""
     state: dict[str, Any] = torch.load(path, weights_only=False, map_location=torch.get_default_device())
@@ -482,7 +519,10 @@ def train_there(
         if settings.qat_from <= share < SETTLED and due and not settings.frozen:
             model.quantise()
         images = on_device(next(source))
-        losses, *_ = run(model, images, settings)
+        if share < settings.rehearsal:
+            losses = rehearse(model, images, settings)
+        else:
+            losses, *_ = run(model, images, settings)
         optimiser.zero_grad(set_to_none=True)
         losses.total.backward()
         for parameters in learning:

@@ -87,6 +87,21 @@ def test_a_frozen_vae_stays(trained, images, tmp_path):
     assert not torch.equal(model.glimpse.dense1.weight, taught.glimpse.dense1.weight)
 
 
+def test_rehearsal_improves_the_vae(images, tmp_path):
+    lines = []
+    chosen = settings(steps=60, rehearsal=1.0)
+    said.train(chosen, batches(images), tmp_path / "d.pt", lines.append, log_every=20)
+    losses = [float(line.split(" loss ")[1].split()[0]) for line in lines]
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_random_boxes_are_boxes():
+    boxes = said.random_boxes(torch.rand(5, 64, 64), 8)
+    assert boxes.shape == (5, 8, 4) and (boxes == boxes.round()).all()
+    assert (boxes >= 0).all() and (boxes <= 64).all()
+    assert (boxes[..., 2:] - boxes[..., :2] >= said.SMALLEST_BOX).all()
+
+
 def test_crop_and_paste_agree_at_a_patch_sized_box():
     image = torch.rand(1, 3, 64, 64)
     box = torch.tensor([[8.0, 16.0, 16.0, 24.0]])
