@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import sys
-from typing import Any
+import warnings
+from typing import Any, NoReturn
 
 import click
 
 from saidcodec import __version__
-from saidcodec.errors import ModelError, SaidError
+from saidcodec.errors import SaidError
 
 MODEL_HELP = "Name or path of a model."
 
@@ -20,10 +22,15 @@ class Commands(click.Group):
     """A group whose errors are one line on standard error and exit status 1."""
 
     def invoke(self, context: click.Context) -> Any:
+        if not sys.warnoptions:
+            warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata are no errors
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that no temporary file stays
         try:
             return super().invoke(context)
         except SaidError as error:
             fail(str(error))
+        except KeyboardInterrupt:
+            fail("Interrupted.")
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
@@ -33,7 +40,7 @@ class Commands(click.Group):
             fail(f"{error.filename or 'A file'}: {error.strerror or error}.")
 
 
-def fail(sentence: str) -> None:
+def fail(sentence: str) -> NoReturn:
     click.echo("Error: " + " ".join(sentence.split()), err=True)
     sys.exit(1)
 
@@ -47,12 +54,20 @@ def main() -> None:
 @main.command()
 @click.argument("source", metavar="IN")
 @click.argument("target", metavar="OUT.said")
-@click.option("--model", default="auto", show_default=True, help=MODEL_HELP + " auto: the smallest file wins.")
-@click.option("--residual", type=click.Choice(["context", "gaussian", "none"]), default="context", show_default=True)
-@click.option("--max-error", type=click.IntRange(0, 255), default=0, help="Near-lossless: largest error of a sample.")
+@click.option(
+    "--model", default="auto", show_default=True, help=MODEL_HELP + " auto: the smallest file wins."
+)
+@click.option(
+    "--residual", type=click.Choice(["context", "gaussian", "none"]), default="context", show_default=True
+)
+@click.option(
+    "--max-error", type=click.IntRange(0, 255), default=0, help="Near-lossless: largest error of a sample."
+)
 @click.option("--glimpses", default="auto", show_default=True, help="auto, or a number per tile.")
 @click.option("--force", is_flag=True, help="Overwrite OUT.")
-def encode(source: str, target: str, model: str, residual: str, max_error: int, glimpses: str, force: bool) -> None:
+def encode(
+    source: str, target: str, model: str, residual: str, max_error: int, glimpses: str, force: bool
+) -> None:
     """Encode any image that Pillow opens; - is standard input or output."""
     from saidcodec import codec, files, images
 
@@ -60,7 +75,7 @@ def encode(source: str, target: str, model: str, residual: str, max_error: int, 
     files.check_free(target, force)
     image = images.open_image(io.BytesIO(files.read_bytes(source)), source)
     data = codec.encode(image, model=model, residual=residual, max_error=max_error, glimpses=count)
-    files.write(target, force, lambda file: file.write(data) and None)
+    files.write(target, force, lambda file: file.write(data))
 
 
 def number_of(glimpses: str) -> int | None:
@@ -84,8 +99,8 @@ def decode(source: str, target: str | None, model: str | None, force: bool) -> N
         target = files.STANDARD if source == files.STANDARD else os.path.splitext(source)[0] + ".png"
     name = images.format_of(target)
     files.check_free(target, force)
-    pixels, mode, metadata = codec.decode_image(files.read_bytes(source), model=model)
-    files.write(target, force, lambda file: images.save(pixels, mode, metadata, file, name))
+    pixels, _, metadata = codec.decode_image(files.read_bytes(source), model=model)
+    files.write(target, force, lambda file: images.save(pixels, metadata, file, name))
 
 
 @main.command()
@@ -96,13 +111,14 @@ def decode(source: str, target: str | None, model: str | None, force: bool) -> N
 @click.option("--force", is_flag=True, help="Overwrite OUT.")
 def preview(source: str, target: str, glimpses: int | None, model: str | None, force: bool) -> None:
     """Write what the SAID layer alone says of the image."""
-    from saidcodec import files, images, inspection
-    from saidcodec.container import Metadata
+    from saidcodec import container, files, images, inspection
 
     name = images.format_of(target)
     files.check_free(target, force)
-    pixels = inspection.preview(files.read_bytes(source), glimpses, model=model)
-    files.write(target, force, lambda file: images.save(pixels, images.mode_of(pixels), Metadata(), file, name))
+    data = files.read_bytes(source)
+    pixels = inspection.preview(data, glimpses, model=model)
+    metadata = container.unpack(data, residual=False).metadata
+    files.write(target, force, lambda file: images.save(pixels, metadata, file, name))
 
 
 @main.command()
@@ -137,9 +153,15 @@ def readable(account: dict[str, Any]) -> str:
         f"model {account['model']['name']} ({account['model']['id']})",
         f"{total / 8:.0f} bytes, {account['bpp']:.4f} bits per pixel",
     ]
-    lines += [f"  {name:<9}{bits[name]:>14.1f} bits  {100 * bits[name] / total:5.1f} %" for name in bits if name != "total"]
+    lines += [
+        f"  {name:<9}{bits[name]:>14.1f} bits  {100 * bits[name] / total:5.1f} %"
+        for name in bits
+        if name != "total"
+    ]
     if account["glimpses"]:
-        lines.append(f"{len(account['glimpses'])} glimpses; KL of their latents {account['kl_bits']:.1f} bits")
+        lines.append(
+            f"{len(account['glimpses'])} glimpses; KL of their latents {account['kl_bits']:.1f} bits"
+        )
     for number, glimpse in enumerate(account["glimpses"], 1):
         lines.append(
             f"  {number:>3}  tile {glimpse['tile']}  box {glimpse['box']}  "
@@ -154,8 +176,8 @@ def models() -> None:
     from saidcodec import models as library
 
     for path in library.installed():
-        metadata = library.read_metadata(path)
-        click.echo(f"{metadata.get('name', path.stem):<16}{metadata.get('id', '?'):<10}{metadata.get('description', '')}")
+        about = library.read_metadata(path)
+        click.echo(f"{path.stem:<16}{about.get('id', '?'):<10}{about.get('description', '')}")
 
 
 class Lazy(click.Group):
@@ -171,7 +193,7 @@ class Lazy(click.Group):
         try:
             group: click.Group = import_module(self.module).group
         except ModuleNotFoundError as error:
-            raise ModelError(
+            raise SaidError(
                 f"This needs {error.name}, which is not installed: pip install 'saidcodec[{self.extra}]'."
             ) from None
         return group
@@ -183,7 +205,9 @@ class Lazy(click.Group):
         return self.load().get_command(context, name)
 
 
-main.add_command(Lazy("saidcodec.training.commands", "train", name="train", help="Train models on your own images."))
+main.add_command(
+    Lazy("saidcodec.training.commands", "train", name="train", help="Train models on your own images.")
+)
 
 
 @main.command()

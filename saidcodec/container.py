@@ -41,7 +41,7 @@ class Metadata:
 
 @dataclass(frozen=True)
 class Header:
-    """``mode`` is Pillow's name; ``coder`` 0 none, 1 Gaussian, 2 context; ``side`` and ``bands`` powers of two."""
+    """``mode`` is Pillow's name; ``coder`` 0 none, 1 Gaussian, 2 context; ``side`` and ``bands`` powers of 2."""
 
     width: int
     height: int
@@ -192,9 +192,8 @@ def read_header(cursor: Cursor) -> tuple[Header, bool]:
     if layout & 0x40 and not 1 <= max_error <= 255:
         raise CorruptError("The file's header gives an impossible error bound.")
     tiling = cursor.take(1)[0]
-    header = Header(
-        width, height, mode, replicated, coder, max_error, model, SMALLEST_TILE << (tiling & 15), 1 << (tiling >> 4)
-    )
+    side, bands = SMALLEST_TILE << (tiling & 15), 1 << (tiling >> 4)
+    header = Header(width, height, mode, replicated, coder, max_error, model, side, bands)
     return header, bool(layout & 8)
 
 

@@ -1,14 +1,16 @@
-"""Reading inputs and writing outputs whole: a temporary file, then a rename; nothing is lost or half there."""
+"""Reading inputs and writing outputs whole: a temporary file, then a rename; nothing is ever half there."""
 
 from __future__ import annotations
 
 import io
 import os
+import secrets
+import stat
 import sys
-import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from saidcodec.errors import FileError
 
@@ -19,44 +21,80 @@ def read_bytes(source: str) -> bytes:
     """All of a file, or of standard input for "-".  Raises FileError."""
     try:
         return sys.stdin.buffer.read() if source == STANDARD else Path(source).read_bytes()
-    except OSError as error:
-        raise FileError(f"{source} cannot be read: {error.strerror}.") from None
+    except (OSError, ValueError) as error:
+        raise FileError(f"{source} cannot be read: {reason(error)}.") from None
 
 
 def check_free(target: str, force: bool) -> None:
-    """Refuse an existing output before any work is done.  Raises FileError."""
-    if target != STANDARD and not force and os.path.lexists(target):
-        raise FileError(f"{target} exists already; --force overwrites it.")
+    """Refuse an output that exists or that has no folder, before any work is done.  Raises FileError.
 
-
-def write(target: str, force: bool, save: Callable[[BinaryIO], None]) -> None:
-    """Let ``save`` fill a file that appears under ``target`` only when it is whole.  Raises FileError."""
+    Devices and pipes exist to be written to, so they are never refused.
+    """
     if target == STANDARD:
+        return
+    try:
+        if os.path.isdir(target):
+            raise FileError(f"{target} cannot be written: it is a folder.")
+        if os.path.lexists(target) and not force and not is_device(target):
+            raise FileError(f"{target} exists already; --force overwrites it.")
+        if not os.path.isdir(folder_of(target)):
+            raise FileError(f"{target} cannot be written: its folder does not exist.")
+    except (OSError, ValueError) as error:
+        raise FileError(f"{target} cannot be written: {reason(error)}.") from None
+
+
+def write(target: str, force: bool, save: Callable[[BinaryIO], Any]) -> None:
+    """Let ``save`` fill a file that appears under ``target`` only when it is whole.  Raises FileError."""
+    check_free(target, force)
+    if target == STANDARD or is_device(target):
         buffer = io.BytesIO()
         save(buffer)
-        sys.stdout.buffer.write(buffer.getvalue())
-        sys.stdout.buffer.flush()
+        write_device(target, buffer.getvalue())
         return
-    check_free(target, force)
-    part = None
+    part = os.path.join(folder_of(target), f".saidcodec-{secrets.token_hex(8)}.part")
     try:
-        folder = os.path.dirname(os.path.abspath(target))
-        handle, part = tempfile.mkstemp(prefix=".saidcodec-", suffix=".part", dir=folder)
-        with os.fdopen(handle, "w+b") as file:
+        with open(part, "x+b") as file:
             save(file)
-        os.chmod(part, 0o666 & ~umask())
-        if force:
-            os.replace(part, target)
-        else:  # a link fails if somebody else has taken the name meanwhile
-            os.link(part, target)
-    except OSError as error:
-        raise FileError(f"{target} cannot be written: {error.strerror or error}.") from None
+        put(part, os.path.realpath(target), force)
+    except (OSError, ValueError) as error:
+        raise FileError(f"{target} cannot be written: {reason(error)}.") from None
     finally:
-        if part and os.path.exists(part):
+        with suppress(OSError):
             os.unlink(part)
 
 
-def umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def write_device(target: str, data: bytes) -> None:
+    """Write to standard output or to a device.  Raises FileError."""
+    if target == STANDARD:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        with open(target, "wb") as file:
+            file.write(data)
+    except OSError as error:
+        raise FileError(f"{target} cannot be written: {reason(error)}.") from None
+
+
+def put(part: str, target: str, force: bool) -> None:
+    """Give a finished file its name; without ``force`` only if nobody has taken the name meanwhile."""
+    if force:
+        with suppress(FileNotFoundError):
+            os.chmod(part, stat.S_IMODE(os.stat(target).st_mode))
+    else:
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+    os.replace(part, target)
+
+
+def is_device(target: str) -> bool:
+    """Whether something is there that is neither a file nor a folder."""
+    return os.path.exists(target) and not os.path.isfile(target) and not os.path.isdir(target)
+
+
+def folder_of(target: str) -> str:
+    """Where a file really lies, behind all symbolic links."""
+    return os.path.dirname(os.path.realpath(target))
+
+
+def reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error)).rstrip(".")
