@@ -54,14 +54,23 @@ def encode(
     pixels, mode, found = images.from_any(image)
     height, width = pixels.shape[:2]
     if max(width, height) > container.MOST_SIDE or width * height > container.MOST_PIXELS:
-        raise LimitError(f"The image has {width}×{height} pixels, more than the limit of {container.MOST_PIXELS}.")
+        raise LimitError(
+            f"The image has {width}×{height} pixels, more than the limit of {container.MOST_PIXELS}."
+        )
     replicated = mode in ("RGB", "RGBA") and bool(
         (pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 1] == pixels[..., 2]).all()
     )
     files = []
     for one in candidates(model, width * height):
         header = Header(
-            width, height, mode, replicated, CODERS[residual], max_error, one.id, *choose_tiling(width, height)
+            width,
+            height,
+            mode,
+            replicated,
+            CODERS[residual],
+            max_error,
+            one.id,
+            *choose_tiling(width, height),
         )
         layout = Layout(header, one, threads or cores())
         with threadpool_limits(1):  # NumPy's products are small: more threads only wait for each other
@@ -86,7 +95,7 @@ def decode_image(
     layout = Layout(file.header, model_of(file.header, model), (threads or cores()) if fast else None)
     with threadpool_limits(1):
         pixels = read(layout, file)
-    if zlib.crc32(pixels) != file.checksum:
+    if zlib.crc32(pixels.tobytes()) != file.checksum:
         raise CorruptError("The file is damaged: the checksum of its pixels does not match.")
     return pixels, file.header.mode, file.metadata
 
@@ -104,7 +113,7 @@ def write(layout: Layout, pixels: np.ndarray, metadata: Metadata, glimpses: int 
         kinds += band_kinds
         descriptions += band_descriptions
         streams.append(stream)
-    checksum = zlib.crc32(np.ascontiguousarray(layout.image(seen)))
+    checksum = zlib.crc32(layout.image(seen).tobytes())
     return container.pack(layout.header, metadata, layout.write_said(kinds, descriptions), streams, checksum)
 
 
@@ -127,7 +136,7 @@ def write_band(
     stream, colour_seen, alpha_seen = band.write(plan, layout.method, [], planes, alpha)
     if len(stream) > sum(tile.size for tile in samples):
         kinds, descriptions = [STORED] * len(kinds), [None] * len(kinds)
-        plan = layout.band(tiles, [True] * len(kinds), descriptions)
+        plan = layout.band(tiles, [True] * len(kinds), [None] * len(kinds))
         stream, *_ = band.write(plan, layout.method, samples, [], [])
         colour_seen, alpha_seen = planes, alpha
     if seen is not coded:

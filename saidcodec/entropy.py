@@ -8,7 +8,7 @@ decoder will take it and pushes it backwards at the end.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from typing import Any
 
 import constriction
@@ -44,7 +44,7 @@ class Table:
         return Categorical((self.frequency - 1).astype(np.float64), perfect=False)
 
 
-@lru_cache(maxsize=None)
+@cache
 def uniform(n: int) -> Table:
     """The table of ``n`` symbols as equal as integers allow (spec section 3)."""
     edges = (np.arange(n + 1, dtype=np.int64) << PRECISION) // n

@@ -60,7 +60,9 @@ def grain(bits: float) -> float:
     return round(float(bits) * GRAIN) / GRAIN
 
 
-def glimpses_of(layout: Layout, tile: int, description: Description, bits: np.ndarray) -> list[dict[str, Any]]:
+def glimpses_of(
+    layout: Layout, tile: int, description: Description, bits: np.ndarray
+) -> list[dict[str, Any]]:
     """The glimpses of one tile in the form that ``inspect`` gives them; boxes in image pixels."""
     rows, columns = layout.tiles[tile]
     width, height = columns.stop - columns.start, rows.stop - rows.start
@@ -111,4 +113,3 @@ def preview(data: bytes, glimpses: int | None = None, *, model: AnyModel | None 
         for place, tile in zip(layout.tiles[tiles], shown):
             out[place] = tile
     return np.ascontiguousarray(layout.image(out))
-

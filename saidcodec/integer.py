@@ -90,6 +90,10 @@ class Chain:
         self.raw_last = raw_last
         self.outputs = tuple(outputs)
 
+    def run(self, x: np.ndarray) -> list[np.ndarray]:
+        """uint8 [n, in] → the wanted layers' results."""
+        raise NotImplementedError
+
 
 class NumpyChain(Chain):
     def run(self, x: np.ndarray) -> list[np.ndarray]:
@@ -125,4 +129,5 @@ class OnnxChain(Chain):
         return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
     def run(self, x: np.ndarray) -> list[np.ndarray]:
-        return self._session.run(None, {"x": x})
+        results: list[np.ndarray] = self._session.run(None, {"x": x})
+        return results

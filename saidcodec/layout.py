@@ -100,7 +100,9 @@ class Layout:
         return planes
 
     def band(self, tiles: slice, stored: Sequence[bool], predictions: Sequence[np.ndarray | None]) -> Band:
-        shapes = [(rows.stop - rows.start, columns.stop - columns.start) for rows, columns in self.tiles[tiles]]
+        shapes = [
+            (rows.stop - rows.start, columns.stop - columns.start) for rows, columns in self.tiles[tiles]
+        ]
         size = (self.tiling.tile_width, self.tiling.tile_height)
         return Band(*size, shapes, stored, predictions, self.components, self.has_alpha)
 

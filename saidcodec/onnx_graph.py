@@ -19,9 +19,8 @@ def serialised_chain(chain: Chain) -> bytes:
         constants.append(numpy_helper.from_array(value, name))
         return name
 
-    one = constant("one", np.float32(1.0))
-    zero = constant("zero", np.uint8(0))
-    signed_zero = constant("signed_zero", np.int8(0))
+    one = constant("one", np.array(1.0, np.float32))
+    zero = constant("zero", np.array(0, np.uint8))
     current = "x"
     last = len(chain.layers) - 1
     for i, layer in enumerate(chain.layers):
@@ -40,7 +39,9 @@ def serialised_chain(chain: Chain) -> bytes:
         if i in chain.outputs:
             kind = TensorProto.FLOAT if raw else TensorProto.UINT8
             outputs.append(helper.make_tensor_value_info(current, kind, [None, len(layer.bias)]))
-    inputs_of_graph = [helper.make_tensor_value_info("x", TensorProto.UINT8, [None, len(chain.layers[0].weight)])]
+    inputs_of_graph = [
+        helper.make_tensor_value_info("x", TensorProto.UINT8, [None, len(chain.layers[0].weight)])
+    ]
     graph = helper.make_graph(nodes, "chain", inputs_of_graph, outputs, constants)
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
     return helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()

@@ -1,6 +1,7 @@
 """Both engines of the integer networks against plain int64 arithmetic."""
 
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ def random_layers(rng, sizes):
             rng.integers(-20000, 20000, b).astype(np.int32),
             rng.integers(4, 12, b).astype(np.int32),
         )
-        for a, b in zip(sizes, sizes[1:])
+        for a, b in pairwise(sizes)
     ]
 
 
@@ -64,11 +65,15 @@ def test_rounding_is_half_to_even():
 
 
 @pytest.mark.parametrize(
-    "change, problem",
+    ("change", "problem"),
     [({"weight": 64}, "±63"), ({"bias": 1 << 24}, "2\\^24"), ({"shift": 25}, "shift")],
 )
 def test_layers_that_could_leave_the_exact_range_are_named(change, problem):
-    parts = {"weight": np.ones((3, 2), np.int8), "bias": np.zeros(2, np.int32), "shift": np.zeros(2, np.int32)}
+    parts = {
+        "weight": np.ones((3, 2), np.int8),
+        "bias": np.zeros(2, np.int32),
+        "shift": np.zeros(2, np.int32),
+    }
     for name, value in change.items():
         parts[name].flat[0] = value
     assert Layer(**parts).problem() is not None

@@ -29,7 +29,7 @@ class Method:
 
     network: ResidualNetwork | None
     styles: Table
-    errors: tuple[int, int, int]
+    errors: tuple[int, ...]
     alpha_error: int
 
 

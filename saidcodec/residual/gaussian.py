@@ -31,7 +31,9 @@ def residual_bits(planes: np.ndarray, prediction: np.ndarray) -> float:
     return spent
 
 
-def write(planes: np.ndarray, prediction: np.ndarray, errors: tuple[int, ...], encoder: Encoder) -> np.ndarray:
+def write(
+    planes: np.ndarray, prediction: np.ndarray, errors: tuple[int, ...], encoder: Encoder
+) -> np.ndarray:
     """Code a tile int16 [h, w, components] within ``errors``; returns what the decoder will see."""
     seen = np.empty_like(planes)
     for c in range(planes.shape[2]):
@@ -47,7 +49,7 @@ def write(planes: np.ndarray, prediction: np.ndarray, errors: tuple[int, ...], e
 def read(prediction: np.ndarray, errors: tuple[int, ...], decoder: Decoder) -> np.ndarray:
     """The tile int16 [h, w, components] that ``write`` coded; CorruptError on an impossible sample."""
     planes = np.empty(prediction.shape, np.int16)
-    for c in range(planes.shape[2]):
+    for c in range(prediction.shape[-1]):
         scale = int(decoder.take(uniform(SCALES), 1)[0])
         symbols = decoder.take(bank().gaussian[scale], planes[..., c].size)
         residual = (symbols - REACH).reshape(planes.shape[:2])

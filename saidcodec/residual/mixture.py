@@ -7,6 +7,8 @@ formulas at real-valued indices, so the network learns on exactly the family it 
 quantised to.  The decoder never evaluates them (bitstream_spec.md, section 7).
 """
 
+from typing import Any
+
 SCALES = 44  # scale indices 0 .. 43, four to an octave
 SCALES_PER_OCTAVE = 4
 SMALLEST_SCALE_LOG2 = -3.5  # log2 of the core's width, in sample values, were index 0 on the ladder
@@ -17,25 +19,25 @@ CORE_SPREADS = (1.0, 3.0, 9.0)  # component widths in units of the core's width
 BROAD_SCALES = (2.0, 8.0, 32.0, 96.0)  # components for outliers, in sample values
 
 
-def scale_of(index):
+def scale_of(index: Any) -> Any:
     """Width of the core, in sample values, at a (real-valued) scale index."""
     certain = (1.0 - index) * (index < 1.0)
     return 2.0 ** (index / SCALES_PER_OCTAVE + SMALLEST_SCALE_LOG2 - CERTAINTY_LOG2 * certain)
 
 
-def heavy_weight(tail):
+def heavy_weight(tail: Any) -> Any:
     """Weight ratio of each wider core component to the one before it."""
     return 2.0 ** (1.4 * tail - 5.0)
 
 
-def outlier_weight(tail, scale):
+def outlier_weight(tail: Any, scale: Any) -> Any:
     """Weight of the broad components; it matters where the core is narrower than a sample."""
     narrow = 0.3 / scale
     narrow = narrow * (narrow < 1.0) + 1.0 * (narrow >= 1.0)
     return 2.0 ** (2.8 * tail - 12.0) * narrow * narrow + 2.0**-14
 
 
-def components(scale_index, tail):
+def components(scale_index: Any, tail: Any) -> list[tuple[Any, Any]]:
     """Pairs (weight, width) of the mixture; the weights sum to one."""
     scale = scale_of(scale_index)
     heavy = heavy_weight(tail)

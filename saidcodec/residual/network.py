@@ -43,7 +43,9 @@ class ResidualNetwork:
         offsets = len(WINDOW) + len(self.around)
         plain = COMPONENTS * offsets + POSITIONS + self.styles
         if len(trunk[0].weight) != plain:
-            raise ModelError(f"The model's first residual layer has {len(trunk[0].weight)} inputs, not {plain}.")
+            raise ModelError(
+                f"The model's first residual layer has {len(trunk[0].weight)} inputs, not {plain}."
+            )
         self.hidden = trunk[-1].weight.shape[1]
         self.inputs = LANES * offsets + POSITIONS + self.styles
 

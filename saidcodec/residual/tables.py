@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from saidcodec.entropy import Table
-from saidcodec.residual.mixture import SCALES, SMALLEST_SCALE_LOG2, SCALES_PER_OCTAVE, TAILS
+from saidcodec.residual.mixture import SCALES, SCALES_PER_OCTAVE, SMALLEST_SCALE_LOG2, TAILS
 
 REACH = 510
 SYMBOLS = 2 * REACH + 1

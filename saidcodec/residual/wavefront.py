@@ -17,8 +17,8 @@ import numpy as np
 
 from saidcodec.colour import HIGH, LOW
 from saidcodec.residual.context import SKEW, WINDOW, around, neighbour
-from saidcodec.residual.network import LANES, SURPRISES, ResidualNetwork
 from saidcodec.residual.mixture import SCALES, TAILS
+from saidcodec.residual.network import LANES, SURPRISES, ResidualNetwork
 from saidcodec.residual.tables import MEAN_STEPS, bank
 
 MIDDLE = (128, 0, 0)  # reference of a tile's first sample
@@ -159,6 +159,8 @@ class Wavefront:
             first = max(0, (step - self.width) // SKEW + 1)
             rows = slice(first, min(self.height - 1, step // SKEW) + 1)
             count = rows.stop - rows.start
+            if not count:  # a tile one sample wide has none at odd steps
+                continue
             n = count * tiles
             here = ((step + PAD_STEPS[0]) * (self.row_words // tiles) + rows.start + PAD_ROWS[0]) * tiles
 

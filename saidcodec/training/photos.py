@@ -12,7 +12,12 @@ from PIL import Image, ImageDraw, ImageFilter
 from saidcodec.colour import forward
 from saidcodec.training.residual import Tiles
 
-FILTERS = (Image.Resampling.BOX, Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
+FILTERS = (
+    Image.Resampling.BOX,
+    Image.Resampling.BILINEAR,
+    Image.Resampling.BICUBIC,
+    Image.Resampling.LANCZOS,
+)
 
 
 def load_folder(folder: Path) -> list[Image.Image]:
@@ -46,17 +51,20 @@ def vary(image: Image.Image, side: int, rng: np.random.Generator) -> np.ndarray:
         pixels = 255.0 * np.clip(gain * pixels / 255.0, 0.0, 1.0) ** gamma
         crop = Image.fromarray(np.rint(np.clip(pixels, 0, 255)).astype(np.uint8))
     if rng.random() < 0.2:
-        pixels = np.asarray(crop).astype(np.float32)
+        noisy = np.asarray(crop).astype(np.float64)
         sigma = rng.uniform(0.5, 6.0)
         shared = rng.normal(0, sigma, (side, side, 1))
         own = rng.normal(0, sigma, (side, side, 3))
         mix = rng.random()
-        pixels = pixels + mix * shared + (1 - mix) * own
-        crop = Image.fromarray(np.rint(np.clip(pixels, 0, 255)).astype(np.uint8))
+        noisy = noisy + mix * shared + (1 - mix) * own
+        crop = Image.fromarray(np.rint(np.clip(noisy, 0, 255)).astype(np.uint8))
     chance = rng.random()
     if chance < 0.10:  # chroma that was once stored at half resolution
         luma, *chroma = crop.convert("YCbCr").split()
-        chroma = [c.resize((side // 2, side // 2), Image.Resampling.BOX).resize(c.size, FILTERS[rng.integers(1, 3)]) for c in chroma]
+        chroma = [
+            c.resize((side // 2, side // 2), Image.Resampling.BOX).resize(c.size, FILTERS[rng.integers(1, 3)])
+            for c in chroma
+        ]
         crop = Image.merge("YCbCr", (luma, *chroma)).convert("RGB")
     elif chance < 0.22:  # a trace of JPEG
         stream = io.BytesIO()
@@ -65,7 +73,7 @@ def vary(image: Image.Image, side: int, rng: np.random.Generator) -> np.ndarray:
     pixels = np.asarray(crop)
     if rng.random() < 0.06:
         pixels = pixels[..., rng.permutation(3)]
-    return np.rot90(pixels, rng.integers(4))[:, :: rng.choice([-1, 1])]
+    return np.rot90(pixels, int(rng.integers(4)))[:, :: int(rng.choice([-1, 1]))]
 
 
 def drawing(side: int, rng: np.random.Generator) -> np.ndarray:
@@ -86,10 +94,10 @@ def drawing(side: int, rng: np.random.Generator) -> np.ndarray:
             draw.line(corners, fill=colour, width=int(rng.integers(1, 6)))
         else:
             text = "".join(chr(int(c)) for c in rng.integers(33, 126, 12))
-            draw.text(corners[0], text, fill=colour)
+            draw.text((float(box[0, 0]), float(box[0, 1])), text, fill=colour)
     if scale > 1:
         image = image.resize((side, side), FILTERS[rng.integers(len(FILTERS))])
-    pixels = np.asarray(image).astype(np.float32)
+    pixels = np.asarray(image).astype(np.float64)
     if rng.random() < 0.3:
         ramp = np.linspace(-1, 1, side) * rng.uniform(0, 60)
         pixels = pixels + (ramp[:, None, None] if rng.random() < 0.5 else ramp[None, :, None])
@@ -104,7 +112,7 @@ def make_tiles(images: Sequence[Image.Image], n: int, side: int, rng: np.random.
         if rng.random() < 0.04:
             pixels = drawing(side, rng)
         else:
-            pixels = vary(images[rng.integers(len(images))], side, rng)
+            pixels = vary(images[int(rng.integers(len(images)))], side, rng)
         if rng.random() < 0.08:
             planes[i, ..., 0] = np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).convert("L"))
             grey[i] = 1
@@ -113,7 +121,9 @@ def make_tiles(images: Sequence[Image.Image], n: int, side: int, rng: np.random.
     return Tiles(planes, np.zeros_like(planes), np.zeros(n, np.uint8), grey)
 
 
-def pools(images: Sequence[Image.Image], size: int, fresh: int, side: int, rng: np.random.Generator) -> Iterator[Tiles]:
+def pools(
+    images: Sequence[Image.Image], size: int, fresh: int, side: int, rng: np.random.Generator
+) -> Iterator[Tiles]:
     """A pool of ``size`` tiles of which ``fresh`` are new each time."""
     tiles = make_tiles(images, size, side, rng)
     start = 0

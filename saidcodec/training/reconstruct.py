@@ -15,7 +15,9 @@ WITHOUT = 0.2  # share of tiles whose SAID layer is off
 
 
 @torch.no_grad()
-def reconstruct(model: said.Said, images: np.ndarray, settings: said.Settings, most: int, rng: np.random.Generator) -> np.ndarray:
+def reconstruct(
+    model: said.Said, images: np.ndarray, settings: said.Settings, most: int, rng: np.random.Generator
+) -> np.ndarray:
     """One x̂ of each uint8 image [n, 64, 64, 3], after a random or a paying number of glimpses; uint8."""
     grey = settings.grey
     x = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255.0

@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +61,8 @@ class ResidualNetwork(nn.Module):
         super().__init__()
         self.shape = shape
         sizes = (shape.inputs, *shape.hidden)
-        self.trunk = nn.ModuleList(IntegerLinear(a, b) for a, b in zip(sizes, sizes[1:]))
+        layers = [IntegerLinear(a, b) for a, b in pairwise(sizes)]
+        self.trunk = nn.ModuleList(layers)
         width = shape.hidden[-1]
         self.head_y = IntegerLinear(width, 3)
         self.hidden_co = IntegerLinear(width + 3, shape.head)
@@ -75,10 +77,10 @@ class ResidualNetwork(nn.Module):
         for head in (self.head_y, self.head_co, self.head_cg):
             head.weight.data.mul_(0.1)
         with torch.no_grad():
-            for hidden in self.trunk:
+            for hidden in layers:
                 hidden.bias.uniform_(0.0, 0.3)
-            self.trunk[0].weight.mul_(2.0)
-            self.trunk[0].weight[:, -shape.styles :].mul_(0.3)
+            layers[0].weight.mul_(2.0)
+            layers[0].weight[:, -shape.styles :].mul_(0.3)
 
     def quantise(self, on: bool) -> None:
         self.qat = on
@@ -196,11 +198,11 @@ class WindowSampler:
         reference[first] = torch.tensor(MIDDLE, dtype=torch.float32)
 
         across, down = x[:, None], y[:, None]
-        column, row = context.neighbour(across, down, *self.window.T, side)
+        column, row = context.neighbour(across, down, self.window[:, 0], self.window[:, 1], side)
         index = torch.where(column < 0, left[:, None], base[:, None] + row * side + column)
         window = unpacked(self.planes[index]) - reference[:, None]
         window[first] = 0.0
-        column, row = context.around(across, down, *self.around.T, side, side)
+        column, row = context.around(across, down, self.around[:, 0], self.around[:, 1], side, side)
         seen = unpacked(self.reconstruction[base[:, None] + row * side + column])
         on = self.has_reconstruction[tile]
         around = (seen - reference[:, None]) * on[:, None, None]
@@ -280,7 +282,9 @@ def train(
     """
     torch.manual_seed(settings.seed)
     network = ResidualNetwork(settings.shape)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.rate, betas=(0.9, 0.99), weight_decay=1e-4)
+    optimiser = torch.optim.AdamW(
+        network.parameters(), lr=settings.rate, betas=(0.9, 0.99), weight_decay=1e-4
+    )
     step, spent = 0, 0.0
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=False)
@@ -306,7 +310,7 @@ def train(
         batch = sampler.random(generator, settings.tiles, settings.group)
         loss = batch_bits(network, batch, 16, torch.bfloat16)
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         total += loss.detach()
@@ -329,7 +333,14 @@ def train(
     return network
 
 
-def save(path: Path, network: ResidualNetwork, optimiser: torch.optim.Optimizer, step: int, seconds: float, settings: Settings) -> None:
+def save(
+    path: Path,
+    network: ResidualNetwork,
+    optimiser: torch.optim.Optimizer,
+    step: int,
+    seconds: float,
+    settings: Settings,
+) -> None:
     state = {
         "network": network.state_dict(),
         "optimiser": optimiser.state_dict(),
@@ -364,7 +375,9 @@ def export(network: ResidualNetwork) -> dict[str, np.ndarray]:
     """The integer tensors of a model file's residual part (spec section 6)."""
     tensors: dict[str, np.ndarray] = {"residual.around": np.array(network.shape.around, np.int8)}
 
-    def put(name: str, layer: IntegerLinear, context: int = 0, surprises: int = 0, head: bool = False) -> None:
+    def put(
+        name: str, layer: IntegerLinear, context: int = 0, surprises: int = 0, head: bool = False
+    ) -> None:
         """``context`` and ``surprises``: how many inputs, first and last, carry an offset of 128."""
         exponent = exponents(layer.weight).double()
         step = torch.exp2(exponent)
@@ -382,6 +395,7 @@ def export(network: ResidualNetwork) -> dict[str, np.ndarray]:
         tensors[f"residual.{name}.shift"] = shift.numpy().astype(np.int32)
 
     for i, layer in enumerate(network.trunk):
+        assert isinstance(layer, IntegerLinear)
         put(f"trunk{i}", layer, context=network.shape.inputs if i == 0 else 0)
     put("head_y", network.head_y, head=True)
     put("hidden_co", network.hidden_co, surprises=3)

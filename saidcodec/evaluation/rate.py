@@ -1,0 +1,141 @@
+"""Bytes and speed of saidcodec beside other lossless codecs, on the same images in the same run."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from saidcodec import codec, images
+from saidcodec.errors import ImageError
+
+Encode = Callable[[np.ndarray], bytes]
+Decode = Callable[[bytes], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A codec under comparison; ``decode`` gives the pixels back exactly."""
+
+    name: str
+    encode: Encode
+    decode: Decode
+
+
+@dataclass(frozen=True)
+class Result:
+    """Sums over all images: bytes, seconds, samples (sub-pixels) and pixels."""
+
+    name: str
+    bytes: int
+    encoding: float
+    decoding: float
+    samples: int
+    pixels: int
+    count: int
+
+    @property
+    def bits_per_sample(self) -> float:
+        return 8 * self.bytes / self.samples
+
+
+def peers(threads: int) -> list[Peer]:
+    """PNG always; WebP, JPEG 2000 and JPEG XL where imagecodecs is installed."""
+    found = [Peer("PNG (optimised)", lambda pixels: pillow_png(pixels), pillow_open)]
+    try:
+        import imagecodecs
+    except ImportError:
+        return found
+
+    def jpegxl(effort: int) -> Encode:
+        def encode(pixels: np.ndarray) -> bytes:
+            data: bytes = imagecodecs.jpegxl_encode(pixels, lossless=True, effort=effort, numthreads=threads)
+            return data
+
+        return encode
+
+    return [
+        *found,
+        Peer("WebP lossless", lambda p: imagecodecs.webp_encode(p, lossless=True), imagecodecs.webp_decode),
+        Peer(
+            "JPEG 2000",
+            lambda p: imagecodecs.jpeg2k_encode(p, level=0, reversible=True),
+            imagecodecs.jpeg2k_decode,
+        ),
+        Peer("JPEG XL e7", jpegxl(7), imagecodecs.jpegxl_decode),
+        Peer("JPEG XL e9", jpegxl(9), imagecodecs.jpegxl_decode),
+    ]
+
+
+def own(model: str, threads: int) -> Peer:
+    """saidcodec with a model, or "auto"."""
+    return Peer(
+        f"saidcodec {model}",
+        lambda pixels: codec.encode(pixels, model=model, threads=threads),
+        lambda data: codec.decode(data, threads=threads),
+    )
+
+
+def pillow_png(pixels: np.ndarray) -> bytes:
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG", optimize=True)
+    return stream.getvalue()
+
+
+def pillow_open(data: bytes) -> np.ndarray:
+    from PIL import Image
+
+    return np.asarray(Image.open(io.BytesIO(data)))
+
+
+def measure(peer: Peer, pictures: Sequence[np.ndarray]) -> Result:
+    """Encode and decode every picture once.  Raises AssertionError if a pixel differs."""
+    peer.decode(peer.encode(pictures[0]))  # start-up is not counted
+    size, encoding, decoding = 0, 0.0, 0.0
+    for picture in pictures:
+        start = time.perf_counter()
+        data = peer.encode(picture)
+        middle = time.perf_counter()
+        back = peer.decode(data)
+        decoding += time.perf_counter() - middle
+        encoding += middle - start
+        size += len(data)
+        if not np.array_equal(back.reshape(picture.shape), picture):
+            raise AssertionError(f"{peer.name} did not give the same pixels back")
+    samples, pixels = sum(p.size for p in pictures), sum(p.shape[0] * p.shape[1] for p in pictures)
+    return Result(peer.name, size, encoding, decoding, samples, pixels, len(pictures))
+
+
+def gather(paths: Iterable[str]) -> list[np.ndarray]:
+    """The images of files and folders.  Raises ImageError if there is none."""
+    found = []
+    for path in map(Path, paths):
+        for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
+            try:
+                found.append(images.from_pillow(images.open_image(file, str(file)))[0])
+            except ImageError:
+                if not path.is_dir():
+                    raise
+    if not found:
+        raise ImageError("There are no images to measure.")
+    return found
+
+
+def table(pictures: Sequence[np.ndarray], model: str, threads: int | None = None) -> Iterator[str]:
+    """Lines of a Markdown table, one codec a line, as they are measured."""
+    threads = threads or codec.cores()
+    head = f"codec ({len(pictures)} images, {threads} threads)"
+    yield f"| {head} | bytes an image | bits per sub-pixel | encode MP/s | decode MP/s |"
+    yield "|---|---|---|---|---|"
+    for peer in [*peers(threads), own(model, threads)]:
+        result = measure(peer, pictures)
+        yield (
+            f"| {result.name} | {result.bytes / result.count:,.0f} | {result.bits_per_sample:.3f} | "
+            f"{result.pixels / 1e6 / result.encoding:.2f} | {result.pixels / 1e6 / result.decoding:.2f} |"
+        )
