@@ -204,7 +204,7 @@ def photographs(sources: Sequence[Image.Image], n: int, seed: int) -> Dataset:
     for i in range(n):
         source = sources[int(rng.integers(len(sources)))]
         largest = min(source.size)
-        side = int(round(math.exp(rng.uniform(math.log(min(CANVAS, largest)), math.log(largest)))))
+        side = round(math.exp(rng.uniform(math.log(min(CANVAS, largest)), math.log(largest))))
         x, y = (int(rng.integers(length - side + 1)) for length in source.size)
         crop = source.crop((x, y, x + side, y + side))
         pixels = np.asarray(crop.resize((CANVAS, CANVAS), Image.Resampling.BOX))

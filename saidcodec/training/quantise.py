@@ -22,19 +22,19 @@ class Activation(torch.autograd.Function):
     """Clamp to [0, HIDDEN_MAX] and, if asked, round to the integer grid; straight-through inside."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, quantised: bool) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, x: Tensor, quantised: bool) -> Tensor:
         ctx.save_for_backward(x)
         y = x.clamp(0.0, HIDDEN_MAX)
         return y.mul_(HIDDEN_UNIT).round_().div_(HIDDEN_UNIT) if quantised else y
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (x,) = ctx.saved_tensors
         return torch.ops.aten.hardtanh_backward(grad, x, 0.0, HIDDEN_MAX), None
 
 
 def activation(x: Tensor, quantised: bool) -> Tensor:
-    result: Tensor = Activation.apply(x, quantised)
+    result: Tensor = Activation.apply(x, quantised)  # type: ignore[no-untyped-call]
     return result
 
 

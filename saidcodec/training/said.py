@@ -9,6 +9,7 @@ description length without labels, reached in fewer steps than by the gradient o
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -484,7 +485,7 @@ def train_there(
         model.multiplier.zero_()
     set_quantised(model, bool(model.multiplier.any()))
     learning = [[p for p in part.parameters() if p.requires_grad] for part in model.children()]
-    optimiser = torch.optim.Adam(sum(learning, []), lr=settings.rate, betas=(0.5, 0.999))
+    optimiser = torch.optim.Adam(itertools.chain(*learning), lr=settings.rate, betas=(0.5, 0.999))
     step, spent = 0, 0.0
     if checkpoint.exists():
         state = read_checkpoint(checkpoint)
@@ -524,7 +525,7 @@ def train_there(
         else:
             losses, *_ = run(model, images, settings)
         optimiser.zero_grad(set_to_none=True)
-        losses.total.backward()
+        losses.total.backward()  # type: ignore[no-untyped-call]
         for parameters in learning:
             nn.utils.clip_grad_norm_(parameters, 5.0)
         optimiser.step()

@@ -30,7 +30,8 @@ def test_missed_objects_cost_recall():
 def test_images_without_detections_or_objects():
     none = np.zeros((0, 4))
     pairs = detection.match([none, np.array([A])], [np.zeros(0), np.ones(1)], [np.array([A]), none])
-    assert pairs.total == 1 and detection.average_precision(pairs, 0.5) == 0.0
+    assert pairs.total == 1
+    assert detection.average_precision(pairs, 0.5) == 0.0
 
 
 def test_counting_stops_where_a_glimpse_costs_more_than_it_saves():

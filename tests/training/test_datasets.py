@@ -23,13 +23,15 @@ def idx(array):
 
 def test_multi_mnist_obeys_the_recipe(digits):
     data = datasets.multi_mnist(digits, 60, seed=1)
-    assert data.images.shape == (60, 64, 64, 3) and data.images.dtype == np.uint8
+    assert data.images.shape == (60, 64, 64, 3)
+    assert data.images.dtype == np.uint8
     assert (data.images == data.images[..., :1]).all()
     assert set(data.counts) == {1, 2, 3, 4, 5}
     for boxes, count in zip(data.boxes, data.counts):
         assert (boxes[count:] == -1).all()
         corners = boxes[:count, :2] / SCALE
-        assert np.allclose(corners, np.rint(corners), atol=1e-4) and corners.min() >= -1e-4
+        assert np.allclose(corners, np.rint(corners), atol=1e-4)
+        assert corners.min() >= -1e-4
         assert corners.max() <= 64 + 1e-4
         assert np.allclose(boxes[:count, 2:] - boxes[:count, :2], 20 * SCALE, atol=1e-4)
         apart = np.abs(corners[:, None] - corners[None]).max(-1) + 99 * np.eye(count)
@@ -56,7 +58,8 @@ def test_multi_dsprites_obeys_the_recipe():
         assert (boxes[count:] == -1).all()
         covered = np.zeros((64, 64), bool)
         for x0, y0, x1, y1 in boxes[:count].astype(int):
-            assert 3 <= x1 - x0 <= 34 and 3 <= y1 - y0 <= 34
+            assert 3 <= x1 - x0 <= 34
+            assert 3 <= y1 - y0 <= 34
             covered[y0:y1, x0:x1] = True
         assert not image[~covered].any()
         last = image[int(boxes[count - 1, 1]) : int(boxes[count - 1, 3])].max((0, 1))
@@ -103,7 +106,8 @@ def test_sheets(tmp_path):
     boxes = np.full((5, 10, 4), -1)
     np.savez(tmp_path / "dev.npz", boxes=boxes, n_objects=np.zeros(5, int))
     known = datasets.sheets(tmp_path, "dev")
-    assert len(known) == 5 and known.boxes.shape == (5, 10, 4)
+    assert len(known) == 5
+    assert known.boxes.shape == (5, 10, 4)
     with pytest.raises(ValueError, match="no sheets"):
         datasets.sheets(tmp_path, "train")
 
@@ -113,7 +117,8 @@ def test_folders(tmp_path):
     (tmp_path / "notes.txt").write_text("no image")
     assert (datasets.scenes(tmp_path).images == 7).all()
     crops = datasets.photographs(datasets.open_folder(tmp_path), 3, seed=0)
-    assert crops.images.shape == (3, 64, 64, 3) and (crops.images == 7).all()
+    assert crops.images.shape == (3, 64, 64, 3)
+    assert (crops.images == 7).all()
+    (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="no images"):
-        (tmp_path / "empty").mkdir()
         datasets.open_folder(tmp_path / "empty")

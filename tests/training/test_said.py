@@ -68,7 +68,9 @@ def test_switches(changes, images):
     model = said.Said()
     losses, canvas, boxes = said.run(model, said.on_device(images[:4]), settings(**changes))
     losses.total.backward()
-    assert torch.isfinite(losses.total) and torch.isfinite(canvas).all() and len(boxes) == 2
+    assert torch.isfinite(losses.total)
+    assert torch.isfinite(canvas).all()
+    assert len(boxes) == 2
     assert model.glimpse.dense1.weight.grad.abs().sum() > 0
 
 
@@ -97,8 +99,10 @@ def test_rehearsal_improves_the_vae(images, tmp_path):
 
 def test_random_boxes_are_boxes():
     boxes = said.random_boxes(torch.rand(5, 64, 64), 8)
-    assert boxes.shape == (5, 8, 4) and (boxes == boxes.round()).all()
-    assert (boxes >= 0).all() and (boxes <= 64).all()
+    assert boxes.shape == (5, 8, 4)
+    assert (boxes == boxes.round()).all()
+    assert (boxes >= 0).all()
+    assert (boxes <= 64).all()
     assert (boxes[..., 2:] - boxes[..., :2] >= said.SMALLEST_BOX).all()
 
 
@@ -142,7 +146,8 @@ def test_exported_tables_are_tables(trained, images):
     tables = [name for name in tensors if name.endswith("frequency")]
     assert len(tables) == 6
     for name in tables:
-        assert (tensors[name] >= 1).all() and (tensors[name].sum(-1) == TOTAL).all()
+        assert (tensors[name] >= 1).all()
+        assert (tensors[name].sum(-1) == TOTAL).all()
     with pytest.raises(ValueError, match="Both layers"):
         export.merge(tensors, tensors, {})
 
@@ -166,7 +171,8 @@ def test_numpy_networks_equal_torch(trained):
 def test_metrics_and_picture(trained, tmp_path):
     data = datasets.multi_dsprites(6, seed=5)
     figures = watch.metrics(trained[0], data, 3, settings())
-    assert 0 <= figures["ap_paper"] <= 1 and 0 <= figures["boxes"] <= 3
+    assert 0 <= figures["ap_paper"] <= 1
+    assert 0 <= figures["boxes"] <= 3
     watch.picture(trained[0], data.images[:3], 3, settings(), tmp_path / "boxes.png")
     assert (tmp_path / "boxes.png").stat().st_size > 500
 
