@@ -41,7 +41,7 @@ class Metadata:
 
 @dataclass(frozen=True)
 class Header:
-    """``mode`` is Pillow's name; ``coder`` 0 none, 1 Gaussian, 2 context; ``side`` and ``bands`` powers of 2."""
+    """``mode`` is Pillow's name; ``coder`` 0 none, 1 Gaussian, 2 context; ``side``, ``bands`` powers of 2."""
 
     width: int
     height: int
