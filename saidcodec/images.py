@@ -49,12 +49,12 @@ def from_array(pixels: np.ndarray) -> tuple[np.ndarray, str]:
     """Check a uint8 array H×W, H×W×1, ×2, ×3 or ×4.  Raises ImageError."""
     if pixels.dtype != np.uint8:
         raise ImageError(f"Only 8-bit images can be encoded, not arrays of {pixels.dtype}.")
-    if pixels.ndim == 3 and pixels.shape[2] == 1:
-        pixels = pixels[..., 0]
-    channels = 1 if pixels.ndim == 2 else pixels.shape[-1]
-    if pixels.ndim not in (2, 3) or not 1 <= channels <= len(MODES) or not pixels.size:
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    if pixels.ndim != 3 or pixels.shape[2] > len(MODES) or not pixels.size:
         raise ImageError(f"An array of shape {pixels.shape} is no image.")
-    return pixels, MODES[channels - 1]
+    channels = pixels.shape[2]
+    return pixels[..., 0] if channels == 1 else pixels, MODES[channels - 1]
 
 
 def from_pillow(image: Image) -> tuple[np.ndarray, str, Metadata]:
