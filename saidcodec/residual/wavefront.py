@@ -9,7 +9,7 @@ ever borrows from the next.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,6 +30,7 @@ LOWEST_LANE, HIGHEST_LANE = np.int16(DIFFERENCE_BIAS - 128), np.int16(DIFFERENCE
 
 PAD_STEPS = (8, 4)  # steps kept before the first and after the last, for neighbours outside
 PAD_ROWS = (3, 1)
+BATCH = 4096  # samples that go through the network at once where nothing has to be waited for
 
 
 def word(lanes: Iterable[int]) -> np.int64:
@@ -46,21 +47,36 @@ def middle_of(shape: tuple[int, ...]) -> np.ndarray:
     return np.broadcast_to(np.array(MIDDLE[: shape[2]], np.int16), shape)
 
 
-@dataclass
-class Place:
-    """A component of a step: ``rows`` of y, and which of its samples lie in their tile (None: all)."""
+@dataclass(frozen=True)
+class Span:
+    """A step's samples: ``rows`` of y in every tile, in the order (y, tile), at start .. stop of a batch."""
 
     step: int
     rows: slice
+    start: int
+    stop: int
+
+
+@dataclass
+class Batch:
+    """Samples of one component that go through the network together: one step or, if all samples are
+    known beforehand, several.  ``active``: which of them lie in their tile (None: all)."""
+
+    spans: list[Span]
     component: int
     active: np.ndarray | None
 
 
 class Coder(Protocol):
-    """Turns the network's choice for a step into samples: by reading, writing or measuring them."""
+    """Turns the network's choices into samples: by reading, writing or measuring them."""
 
-    def code(self, place: Place, table: np.ndarray, centre: np.ndarray, sign: np.ndarray) -> np.ndarray:
-        """Samples int [n] of one component of a step; n covers (y in the rows, tile) in C order."""
+    @property
+    def progressive(self) -> bool:
+        """Whether a step's samples are known only after it has been coded."""
+        ...
+
+    def code(self, batch: Batch, table: np.ndarray, centre: np.ndarray, sign: np.ndarray) -> np.ndarray:
+        """The batch's samples, int [n]."""
         ...
 
 
@@ -107,17 +123,39 @@ class Wavefront:
             values[y] = skewed[SKEW * y : SKEW * y + width, y, tile, : self.components]
         return values - SAMPLE_BIAS
 
-    def values(self, place: Place) -> np.ndarray:
-        """Samples of a step as they stand, int32 [n]."""
-        values = self._skewed(0)[place.step, place.rows, :, place.component]
-        return values.reshape(-1).astype(np.int32) - SAMPLE_BIAS
+    def values(self, batch: Batch) -> np.ndarray:
+        """A batch's samples as they stand, int32 [n]."""
+        skewed = self._skewed(0)
+        parts = [skewed[span.step, span.rows, :, batch.component].reshape(-1) for span in batch.spans]
+        return np.concatenate(parts).astype(np.int32) - SAMPLE_BIAS
 
-    def _active(self, step: int, rows: slice) -> np.ndarray | None:
-        """Which samples of a step lie inside their tile, bool [n]; None where all do."""
+    def _active(self, spans: list[Span]) -> np.ndarray | None:
+        """Which samples lie inside their tile, bool [n]; None where all do."""
         if self.full:
             return None
-        y = np.arange(rows.start, rows.stop)[:, None]
-        return ((step - SKEW * y < self.widths) & (y < self.heights)).reshape(-1)
+        parts = []
+        for span in spans:
+            y = np.arange(span.rows.start, span.rows.stop)[:, None]
+            parts.append(((span.step - SKEW * y < self.widths) & (y < self.heights)).reshape(-1))
+        return np.concatenate(parts)
+
+    def _batches(self, steps: Iterable[int], progressive: bool) -> Iterator[list[Span]]:
+        """The steps' samples, in batches of about BATCH or one step each."""
+        spans: list[Span] = []
+        n = 0
+        for step in steps:
+            first = max(0, (step - self.width) // SKEW + 1)
+            rows = slice(first, min(self.height - 1, step // SKEW) + 1)
+            count = (rows.stop - rows.start) * self.tiles
+            if not count:  # a tile one sample wide has none at odd steps
+                continue
+            if spans and (progressive or n + count > BATCH):
+                yield spans
+                spans, n = [], 0
+            spans.append(Span(step, rows, n, n + count))
+            n += count
+        if spans:
+            yield spans
 
     def walk(
         self,
@@ -147,58 +185,62 @@ class Wavefront:
         blind = np.flatnonzero(~has_reconstruction) if has_reconstruction.any() else np.zeros(0, np.int64)
 
         fixed = LANES * len(offsets)
-        context = np.full((longest, network.inputs), 128, np.uint8)
+        most = max(longest, BATCH)
+        context = np.full((most, network.inputs), 128, np.uint8)
+        references = np.empty((most, LANES), np.int32)
         marks = np.full((self.height, tiles, network.inputs - fixed), 128, np.uint8)
         marks[:, :, 0] += (127 * has_reconstruction).astype(np.uint8)
         marks[:, :, 2] += (np.arange(self.height) * 128 // self.height).astype(np.uint8)[:, None]
         marks[:, np.arange(tiles), 3 + styles] = 255
         across = (128 + np.arange(self.width) * 128 // self.width).astype(np.uint8)
-        row = np.full((longest, network.hidden + 2 * SURPRISES), 128, np.uint8)
+        row = np.full((most, network.hidden + 2 * SURPRISES), 128, np.uint8)
 
-        for step in range(self.steps) if steps is None else steps:
-            first = max(0, (step - self.width) // SKEW + 1)
-            rows = slice(first, min(self.height - 1, step // SKEW) + 1)
-            count = rows.stop - rows.start
-            if not count:  # a tile one sample wide has none at odd steps
-                continue
-            n = count * tiles
-            here = ((step + PAD_STEPS[0]) * (self.row_words // tiles) + rows.start + PAD_ROWS[0]) * tiles
+        for spans in self._batches(range(self.steps) if steps is None else steps, coder.progressive):
+            for span in spans:
+                step, rows, start, stop = span.step, span.rows, span.start, span.stop
+                n, count = stop - start, rows.stop - rows.start
+                here = ((step + PAD_STEPS[0]) * (self.row_words // tiles) + rows.start + PAD_ROWS[0]) * tiles
+                reference = flat[here - self.row_words : here - self.row_words + n] - TO_REFERENCE
+                x = step - SKEW * np.arange(rows.start, rows.stop)
+                if x[-1] == 0:  # no left neighbour: the one above, or the middle of the range
+                    above = here + n - tiles - SKEW * self.row_words - tiles
+                    reference[-tiles:] = flat[above : above + tiles] - TO_REFERENCE if step else MIDDLE_WORD
+                seen = flat[here + lowest :].take(gather[:n], mode="clip")
+                self._mend(seen, reference, x, rows, offsets[: len(relative)], blind)
+                seen -= reference[:, None]
+                lanes = seen.view(np.int16)
+                np.maximum(lanes, LOWEST_LANE, out=lanes)
+                np.minimum(lanes, HIGHEST_LANE, out=lanes)
+                context[start:stop, : lanes.shape[1]] = lanes.astype(np.uint8)
+                mark = context[start:stop, fixed:].reshape(count, tiles, -1)
+                mark[...] = marks[rows]
+                mark[:, :, 1] = across[x][:, None]
+                np.subtract(
+                    reference.view(np.int16).reshape(n, LANES), REFERENCE_BIAS, out=references[start:stop]
+                )
 
-            reference = flat[here - self.row_words : here - self.row_words + n] - TO_REFERENCE
-            x = step - SKEW * np.arange(rows.start, rows.stop)
-            if x[-1] == 0:  # no left neighbour: the one above, or the middle of the range
-                above = here + n - tiles - SKEW * self.row_words - tiles
-                reference[-tiles:] = flat[above : above + tiles] - TO_REFERENCE if step else MIDDLE_WORD
-
-            seen = flat[here + lowest :].take(gather[:n], mode="clip")
-            self._mend(seen, reference, x, rows, offsets[: len(relative)], blind)
-            seen -= reference[:, None]
-            lanes = seen.view(np.int16)
-            np.maximum(lanes, LOWEST_LANE, out=lanes)
-            np.minimum(lanes, HIGHEST_LANE, out=lanes)
-            context[:n, : lanes.shape[1]] = lanes.astype(np.uint8)
-            mark = context[:n, fixed:].reshape(count, tiles, -1)
-            mark[...] = marks[rows]
-            mark[:, :, 1] = across[x][:, None]
-
+            n = spans[-1].stop
             hidden, raw = network.trunk(context[:n])
             row[:n, : network.hidden] = hidden
-            references = (reference.view(np.int16).reshape(n, LANES) - REFERENCE_BIAS).astype(np.int32)
-            place = Place(step, rows, 0, self._active(step, rows))
+            batch = Batch(spans, 0, self._active(spans))
             for c in range(self.components):
+                batch.component = c
+                reference = references[:n, c]
                 if c:
-                    place.component = c
                     raw = network.head(c, row[:n])
-                mean, shape = choices(raw, references[:, c], c)
+                mean, shape = choices(raw, reference, c)
                 position = shape + (mean & (MEAN_STEPS - 1))
                 centre = (mean >> 4) + look_up.carry.take(position)
-                sample = coder.code(place, look_up.table.take(position), centre, look_up.sign.take(position))
-                if place.active is not None:
-                    sample = np.where(place.active, sample, references[:, c])
-                skewed[step, rows, :, c] = (sample + SAMPLE_BIAS).reshape(count, tiles)
+                sample = coder.code(batch, look_up.table.take(position), centre, look_up.sign.take(position))
+                if coder.progressive:
+                    if batch.active is not None:
+                        sample = np.where(batch.active, sample, reference)
+                    (span,) = spans
+                    values = (sample + SAMPLE_BIAS).reshape(-1, tiles)
+                    skewed[span.step, span.rows, :, c] = values
                 if c + 1 < self.components:
                     at = network.hidden + SURPRISES * c
-                    surprise(sample, mean, references[:, c], row[:n, at : at + SURPRISES])
+                    surprise(sample, mean, reference, row[:n, at : at + SURPRISES])
 
     def _mend(
         self,
