@@ -60,7 +60,8 @@ class Encoder:
     def add(self, symbols: np.ndarray, table: Table) -> None:
         """Append integer symbols (any shape, taken in C order), each below ``len(table)``."""
         flat = np.ascontiguousarray(symbols, np.int32).reshape(-1)
-        self._parts.append((flat, [table], [len(flat)]))
+        if len(table) > 1:  # a single symbol leaves the state as it is
+            self._parts.append((flat, [table], [len(flat)]))
 
     def add_groups(self, symbols: np.ndarray, tables: Sequence[Table], counts: Sequence[int]) -> None:
         """Append int32 symbols [sum of counts] in runs, each run under its own table."""
@@ -72,7 +73,7 @@ class Encoder:
         for symbols, tables, counts in reversed(self._parts):
             end = len(symbols)
             for table, count in zip(reversed(tables), reversed(counts)):
-                if count and len(table) > 1:  # a single symbol leaves the state as it is
+                if count:
                     push(symbols[end - count : end], table.model)
                 end -= count
         # The last word holds the head of the state; its leading zero bytes say nothing.
