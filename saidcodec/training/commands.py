@@ -175,7 +175,7 @@ def train_said(
             progress=lambda share: bar.update(int(1000 * share) - bar.pos),
         )
     measure(model, -1)
-    tensors = export.with_statistics(export.said_tensors(model), learning.images[:STATISTICS], grey)
+    tensors = export.with_statistics(export.said_tensors(model.cpu()), learning.images[:STATISTICS], grey)
     metadata = {"name": out.stem, "licence": licence, "description": description, "dataset": dataset}
     click.echo(f"{out}: model {models.save(out, tensors, metadata)}")
 

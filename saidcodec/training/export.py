@@ -18,7 +18,7 @@ from saidcodec.said.latent import LATENT_REACH
 from saidcodec.said.search import describe
 from saidcodec.training import residual
 from saidcodec.training.quantise import HIDDEN_UNIT, WEIGHT_MAX, IntegerConv, exponents, set_quantised
-from saidcodec.training.said import LATENT_UNIT, LATENTS, Said, Settings
+from saidcodec.training.said import LATENT_UNIT, LATENTS, Said, Settings, read_checkpoint
 
 POSTERIOR_UNITS = 1024
 BASE_STEPS = 9
@@ -129,7 +129,7 @@ def said_tensors(model: Said) -> dict[str, np.ndarray]:
 
 def load_said(path: Path) -> tuple[Said, Settings]:
     """The model of a checkpoint, quantised, and the settings it was trained with."""
-    state = torch.load(path, weights_only=False)
+    state = read_checkpoint(path)
     model = Said()
     model.load_state_dict(state["model"])
     if not model.multiplier.any():
