@@ -18,7 +18,7 @@ from saidcodec.said.latent import LATENT_REACH
 from saidcodec.said.search import describe
 from saidcodec.training import residual
 from saidcodec.training.quantise import HIDDEN_UNIT, WEIGHT_MAX, IntegerConv, exponents, set_quantised
-from saidcodec.training.said import LATENT_UNIT, LATENTS, Said, Settings, read_checkpoint
+from saidcodec.training.said import LATENT_UNIT, Said, Settings, read_checkpoint
 
 POSTERIOR_UNITS = 1024
 BASE_STEPS = 9
@@ -181,6 +181,3 @@ def style_counts(network: residual.ResidualNetwork, tiles: residual.Tiles, per_t
 def style_table(counts: np.ndarray) -> Mapping[str, np.ndarray]:
     """The table of styles from how often each was chosen [styles]."""
     return {"tile.style.frequency": frequency(counts + 1.0)}
-
-
-assert LATENTS == 10
