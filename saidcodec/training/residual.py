@@ -36,6 +36,7 @@ from saidcodec.training.quantise import (
 
 COMPONENTS = 3
 INPUT_UNIT = 16.0  # sample values in one real unit of a context input
+KEEN = 0.85  # share of the windows that ``keen`` sampling takes from busy places
 MIDDLE = (128, 0, 0)  # reference of a tile's first sample, per component
 
 
@@ -188,6 +189,9 @@ class WindowSampler:
         self.reconstruction = packed(tiles.reconstruction)
         self.has_reconstruction = torch.from_numpy(tiles.has_reconstruction).float()
         self.grey = torch.from_numpy(tiles.grey).float()
+        self.busy = busy(tiles.planes)
+        self.is_busy = torch.zeros(self.planes.numel(), dtype=torch.bool)
+        self.is_busy[self.busy] = True
 
     def draw(self, tile: Tensor, y: Tensor, x: Tensor, group: int) -> Batch:
         """Contexts of the samples (x, y) of the named tiles; index arrays [N]."""
@@ -223,6 +227,31 @@ class WindowSampler:
         chosen = torch.randint(len(self.grey), (tiles,), generator=generator).repeat_interleave(group)
         place = torch.randint(self.side * self.side, (tiles * group,), generator=generator)
         return self.draw(chosen, place // self.side, place % self.side, group)
+
+    def keen(self, generator: torch.Generator, n: int) -> Batch:
+        """Windows mostly from where something happens, weighted so that the mean loss stays the same.
+
+        For images that are largely flat.  Rows of a group do not share a tile, so there is one style.
+        """
+        total, many = self.planes.numel(), len(self.busy)
+        place = torch.randint(total, (n,), generator=generator)
+        keen = round(KEEN * n)
+        place[:keen] = self.busy[torch.randint(many, (keen,), generator=generator)]
+        density = (1.0 - KEEN) / total + self.is_busy[place].float() * (KEEN / many)
+        tile, rest = place // self.side**2, place % self.side**2
+        batch = self.draw(tile, rest // self.side, rest % self.side, n)
+        batch.weight *= (1.0 / (total * density))[:, None]
+        return batch
+
+
+def busy(planes: np.ndarray) -> Tensor:
+    """Flat indices of the samples of [N, T, T, 3] whose surroundings are not all the same."""
+    edges = np.zeros(planes.shape[:3], bool)
+    edges[:, 1:] |= (planes[:, 1:] != planes[:, :-1]).any(-1)
+    edges[:, :, 1:] |= (planes[:, :, 1:] != planes[:, :, :-1]).any(-1)
+    near = torch.from_numpy(edges)[:, None].to(torch.uint8)
+    grown = [functional.max_pool2d(part.float(), 7, 1, 3) for part in near.split(512)]
+    return torch.cat(grown).reshape(-1).nonzero()[:, 0]
 
 
 def with_style(context: Tensor, style: Tensor, styles: int) -> Tensor:
@@ -262,6 +291,7 @@ class Settings:
     tiles: int = 64  # tiles in one batch
     group: int = 256  # windows from each of them
     rate: float = 2e-3
+    keen: bool = False  # sample mostly where something happens; for largely flat images, one style
     qat_from: float = 0.6  # share of the schedule before the quantisation-aware phase
     seed: int = 0
     log_every: int = 500
@@ -314,7 +344,10 @@ def train(
         if progress >= settings.qat_from and not network.qat:
             network.quantise(True)
             peaks = {layer: useful_peak(layer.weight)[:, None] for layer in network.integer_layers()}
-        batch = sampler.random(generator, settings.tiles, settings.group)
+        if settings.keen:
+            batch = sampler.keen(generator, settings.tiles * settings.group)
+        else:
+            batch = sampler.random(generator, settings.tiles, settings.group)
         loss = batch_bits(network, batch, 16, torch.bfloat16)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
