@@ -1,0 +1,140 @@
+"""Damaged and malicious .said files: one typed error each, at once, and never wrong pixels."""
+
+import struct
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from factory import random_model
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import saidcodec
+from saidcodec import container
+from saidcodec.container import Metadata
+from saidcodec.errors import LimitError, ModelError, SaidError, TruncatedError
+
+MODEL = random_model()
+PIXELS = np.random.default_rng(3).integers(0, 3, (5, 6, 3)).astype(np.uint8)
+FILES = {
+    residual: saidcodec.encode(PIXELS, model=MODEL, residual=residual, glimpses=1)
+    for residual in ("context", "gaussian", "none")
+}
+
+
+def read_all(data: bytes) -> None:
+    saidcodec.decode(data, model=MODEL)
+    saidcodec.preview(data, model=MODEL)
+    saidcodec.inspect(data, model=MODEL)
+
+
+@pytest.mark.parametrize("residual", FILES)
+def test_every_flipped_bit_is_found(residual: str) -> None:
+    data = FILES[residual]
+    for place in range(8 * len(data)):
+        damaged = bytearray(data)
+        damaged[place // 8] ^= 1 << place % 8
+        with pytest.raises(SaidError):
+            saidcodec.decode(bytes(damaged), model=MODEL)
+
+
+@pytest.mark.parametrize("residual", FILES)
+def test_every_truncation_is_found(residual: str) -> None:
+    data = FILES[residual]
+    for length in range(len(data)):
+        with pytest.raises(SaidError) as raised:
+            saidcodec.decode(data[:length], model=MODEL)
+        assert length == 0 or isinstance(raised.value, TruncatedError)
+
+
+def resealed(residual: str, said: bytes | None = None, band: bytes | None = None) -> bytes:
+    """A file with other sections and right checksums of its head: what only a malicious writer makes."""
+    file = container.unpack(FILES[residual])
+    bands = (file.bands or ()) if band is None else (band,)
+    return container.pack(
+        file.header, file.metadata, file.said if said is None else said, bands, file.checksum
+    )
+
+
+@pytest.mark.parametrize("residual", FILES)
+@given(said=st.binary(max_size=120))
+@settings(max_examples=60, deadline=None)
+def test_any_said_section_is_read_or_refused(residual: str, said: bytes) -> None:
+    try:
+        read_all(resealed(residual, said=said))
+    except SaidError:
+        return
+    assert said == container.unpack(FILES[residual]).said or residual == "none"
+
+
+@pytest.mark.parametrize("residual", ["context", "gaussian"])
+@given(band=st.binary(max_size=400))
+@settings(max_examples=60, deadline=None)
+def test_any_residual_section_is_read_or_refused(residual: str, band: bytes) -> None:
+    try:
+        read_all(resealed(residual, band=band))
+    except SaidError:
+        return
+    assert (band,) == container.unpack(FILES[residual]).bands
+
+
+@given(st.integers(1, 200), st.integers(1, 200), st.sampled_from(container.MODES), st.booleans(), st.data())
+@settings(max_examples=60, deadline=None)
+def test_any_other_header_is_read_or_refused(
+    width: int, height: int, mode: str, grey: bool, data: st.DataObject
+) -> None:
+    residual = data.draw(st.sampled_from(list(FILES)))
+    file = container.unpack(FILES[residual])
+    header = replace(
+        file.header,
+        width=width,
+        height=height,
+        mode=mode,
+        replicated=grey and mode.startswith("RGB"),
+        side=data.draw(st.sampled_from([16, 64, 256, 16 << 15])),
+        max_error=data.draw(st.sampled_from([0, 1, 255])),
+    )
+    bands = list(file.bands or ())[:1] + [b""] * (container.count_bands(header) - 1) if header.coder else []
+    try:
+        read_all(container.pack(header, file.metadata, file.said, bands, file.checksum))
+    except SaidError:
+        return
+    assert (width, height, residual) == (6, 5, residual) or residual == "none"
+
+
+def test_a_model_that_is_not_installed_is_named() -> None:
+    with pytest.raises(ModelError, match=rf"{MODEL.id}.*--model"):
+        saidcodec.decode(FILES["context"])
+
+
+def test_another_model_than_the_files_is_refused() -> None:
+    with pytest.raises(ModelError, match=f"needs the model {MODEL.id}, but"):
+        saidcodec.decode(FILES["context"], model=random_model(1))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="measures memory as Linux does")
+def test_huge_claims_allocate_nothing() -> None:
+    """2^31 × 2^31 pixels in thirty bytes, in a process that may not have much memory."""
+    sides = struct.pack("5B", 0xFF, 0xFF, 0xFF, 0xFF, 0x07)
+    data = container.SIGNATURE + b"\x01\x22" + sides + sides + bytes(20)
+    with pytest.raises(LimitError):
+        saidcodec.decode(data)
+    code = (
+        f"import resource, saidcodec\n"
+        f"saidcodec.encode, saidcodec.inspect\n"
+        f"before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        f"for read in (saidcodec.decode, saidcodec.inspect, saidcodec.preview):\n"
+        f"    try: read({data!r})\n"
+        f"    except saidcodec.SaidError: pass\n"
+        f"print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(run.stdout) < 4096, "kibibytes"
+
+
+def test_metadata_alone_survives_a_cut() -> None:
+    data = saidcodec.encode(PIXELS, model=MODEL, metadata=Metadata(exif=b"MM\0*"))
+    file = container.unpack(data[: len(data) - 6], residual=False)
+    assert file.metadata.exif == b"MM\0*"
