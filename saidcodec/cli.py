@@ -149,7 +149,7 @@ def readable(account: dict[str, Any]) -> str:
     """An account for people."""
     bits, total = account["bits"], account["bits"]["total"]
     lines = [
-        f"{account['width']}×{account['height']} {account['mode']}, version {account['version']}, "
+        f"{account['width']} x {account['height']} {account['mode']}, version {account['version']}, "
         f"model {account['model']['name']} ({account['model']['id']})",
         f"{total / 8:.0f} bytes, {account['bpp']:.4f} bits per pixel",
     ]
@@ -176,8 +176,11 @@ def models() -> None:
     from saidcodec import models as library
 
     for path in library.installed():
-        about = library.read_metadata(path)
-        click.echo(f"{path.stem:<16}{about.get('id', '?'):<10}{about.get('description', '')}")
+        try:
+            about = library.read_metadata(path)
+        except SaidError as error:
+            about = {"description": str(error)}
+        click.echo(f"{path.stem:<16}{about.get('id', '-'):<10}{about.get('description', '')}")
 
 
 class Lazy(click.Group):

@@ -42,7 +42,12 @@ class Layer:
         return np.ldexp(np.float32(1), -self.shift.astype(np.int32)).astype(np.float32)
 
     def problem(self) -> str | None:
-        """Why this layer could leave the exact range of integers; None if it can't."""
+        """Why this layer is none, or could leave the exact range of integers; None if all is well."""
+        outputs = self.weight.shape[1:]
+        if len(outputs) != 1 or self.bias.shape != outputs or self.shift.shape != outputs:
+            return "its shapes do not fit together"
+        if self.weight.dtype != np.int8 or self.bias.dtype != np.int32 or self.shift.dtype != np.int32:
+            return "it is not of int8 and int32"
         if np.abs(self.weight.astype(np.int32)).max(initial=0) > WEIGHT_MAX:
             return "a weight is beyond ±63"
         peak = 255 * np.abs(self.weight.astype(np.int64)).sum(0) + np.abs(self.bias.astype(np.int64))

@@ -9,11 +9,12 @@ import numpy as np
 
 from saidcodec import colour
 from saidcodec.container import Header
-from saidcodec.entropy import Decoder, Encoder, Table
+from saidcodec.entropy import Decoder, Encoder
 from saidcodec.models import Model
 from saidcodec.residual.band import Band, Method
 from saidcodec.residual.network import ResidualNetwork
 from saidcodec.said import Description, read, render, write
+from saidcodec.said.tensors import one_table
 from saidcodec.tiling import Tiling
 
 NO_RESIDUAL, GAUSSIAN, CONTEXT = range(3)  # residual coders
@@ -49,7 +50,7 @@ class Layout:
         self.tiling = Tiling(header.width, header.height, header.side, header.bands)
         self.tiles = self.tiling.tiles()
         network = network_of(model, threads) if header.coder == CONTEXT and decodes else None
-        styles = Table(model.tensors["tile.style.frequency"])
+        styles = one_table(model, "tile.style.frequency")
         errors = max_errors(header.max_error, self.components)
         self.method = Method(network, styles, errors, header.max_error)
 
@@ -109,14 +110,14 @@ class Layout:
     def write_said(self, kinds: Sequence[int], descriptions: Sequence[Description | None]) -> bytes:
         """The SAID section (spec section 9)."""
         encoder = Encoder()
-        encoder.add(np.array(kinds), Table(self.model.tensors["tile.kind.frequency"]))
+        encoder.add(np.array(kinds), one_table(self.model, "tile.kind.frequency", STORED + 1))
         write([d for d in descriptions if d is not None], self.grey, self.model, encoder)
         return encoder.finish()
 
     def read_said(self, data: bytes) -> tuple[np.ndarray, list[Description | None]]:
         """(kinds, descriptions) of all tiles.  Raises CorruptError."""
         decoder = Decoder(data)
-        kinds = decoder.take(Table(self.model.tensors["tile.kind.frequency"]), len(self.tiles))
+        kinds = decoder.take(one_table(self.model, "tile.kind.frequency", STORED + 1), len(self.tiles))
         described = iter(read(int((kinds == SAID).sum()), self.grey, self.model, decoder))
         decoder.finish()
         return kinds, [next(described) if kind == SAID else None for kind in kinds]

@@ -24,7 +24,8 @@ def draw_boxes(pixels: np.ndarray, glimpses: list[dict[str, Any]]) -> Image.Imag
         draw.rectangle((x0, y0, x1 - 1, y1 - 1), outline=colour, width=2)
         label = str(number)
         left, top, right, bottom = draw.textbbox((0, 0), label, font=font)
-        corner = (x0, y0, x0 + right - left + 5, y0 + bottom - top + 5)
-        draw.rectangle(corner, fill=colour)
-        draw.text((x0 + 3 - left, y0 + 2 - top), label, fill="black", font=font)
+        width, height = right - left + 5, bottom - top + 5
+        x, y = max(0, min(x0, image.width - 1 - width)), max(0, min(y0, image.height - 1 - height))
+        draw.rectangle((x, y, x + width, y + height), fill=colour)
+        draw.text((x + 3 - left, y + 2 - top), label, fill="black", font=font)
     return image

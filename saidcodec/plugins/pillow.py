@@ -49,6 +49,9 @@ class SaidImageFile(ImageFile.ImageFile):
             self.tile = [ImageFile._Tile("raw", (0, 0, *self.size), 0, self.mode)]
         return super().load()
 
+    def load_seek(self, pos: int) -> None:
+        """Being here keeps Pillow from mapping the file itself into memory as if it held pixels."""
+
 
 def accept(prefix: bytes) -> bool:
     return prefix.startswith(SIGNATURE)

@@ -13,6 +13,7 @@ from saidcodec.residual.context import WINDOW
 COMPONENTS = 3
 LANES = 4  # a sample's components travel in 64-bit words; the fourth lane is idle
 SURPRISES = 3  # what a decoded component adds to the heads after it
+CHOICE = 3  # mean, scale index, tail index
 POSITIONS = 3  # flag of the reconstruction, x, y
 
 
@@ -26,32 +27,43 @@ class ResidualNetwork:
     def __init__(self, tensors: Mapping[str, np.ndarray], threads: int | None):
         """``threads`` for ONNX Runtime, or None for NumPy; ModelError if the weights are unfit."""
 
-        def layer(name: str) -> Layer:
-            try:
-                parts = [tensors[f"residual.{name}.{part}"] for part in ("weight", "bias", "shift")]
-            except KeyError as error:
-                raise ModelError(f"The model lacks the tensor {error.args[0]}.") from None
-            found = Layer(*parts)
-            if problem := found.problem():
+        def tensor(name: str) -> np.ndarray:
+            if name not in tensors:
+                raise ModelError(f"The model lacks the tensor {name}.")
+            return tensors[name]
+
+        def layer(name: str, inputs: int) -> Layer:
+            found = Layer(*(tensor(f"residual.{name}.{part}") for part in ("weight", "bias", "shift")))
+            problem = found.problem()
+            if not problem and len(found.weight) != inputs:
+                problem = f"it has {len(found.weight)} inputs, not {inputs}"
+            if problem:
                 raise ModelError(f"The model's residual layer {name} is unfit: {problem}.")
             return found
 
-        depth = sum(name.startswith("residual.trunk") and name.endswith(".weight") for name in tensors)
-        trunk = [layer(f"trunk{i}") for i in range(depth)]
-        self.around = tuple((int(dx), int(dy)) for dx, dy in tensors["residual.around"])
-        self.styles = len(tensors["tile.style.frequency"])
+        def head(name: str, inputs: int) -> Layer:
+            found = layer(name, inputs)
+            if found.weight.shape[1] != CHOICE:
+                raise ModelError(f"The model's residual layer {name} does not name mean, scale and tail.")
+            return found
+
+        around = tensor("residual.around")
+        if around.ndim != 2 or around.shape[1] != 2 or around.dtype != np.int8:
+            raise ModelError("The model's tensor residual.around is no list of offsets.")
+        self.around = tuple((int(dx), int(dy)) for dx, dy in around)
+        self.styles = len(tensor("tile.style.frequency"))
         offsets = len(WINDOW) + len(self.around)
-        plain = COMPONENTS * offsets + POSITIONS + self.styles
-        if len(trunk[0].weight) != plain:
-            raise ModelError(
-                f"The model's first residual layer has {len(trunk[0].weight)} inputs, not {plain}."
-            )
-        self.hidden = trunk[-1].weight.shape[1]
+        depth = sum(name.startswith("residual.trunk") and name.endswith(".weight") for name in tensors)
+        self.hidden = COMPONENTS * offsets + POSITIONS + self.styles
+        trunk = []
+        for i in range(max(depth, 1)):
+            trunk.append(layer(f"trunk{i}", self.hidden))
+            self.hidden = trunk[-1].weight.shape[1]
         self.inputs = LANES * offsets + POSITIONS + self.styles
 
         trunk[0] = Layer(with_idle_lanes(trunk[0].weight, offsets), trunk[0].bias, trunk[0].shift)
         # Both later heads read one row: hidden, then what Co's and then Cg's head may know of the pixel.
-        hidden_co = layer("hidden_co")
+        hidden_co = layer("hidden_co", self.hidden + SURPRISES)
         missing = np.zeros((SURPRISES, hidden_co.weight.shape[1]), np.int8)
         hidden_co = Layer(np.concatenate([hidden_co.weight, missing]), hidden_co.bias, hidden_co.shift)
 
@@ -60,11 +72,12 @@ class ResidualNetwork:
                 return NumpyChain(layers, True, outputs)
             return OnnxChain(layers, True, outputs, threads)
 
-        self._trunk = chain([*trunk, layer("head_y")], (depth - 1, depth))
-        self._heads = (
-            chain([hidden_co, layer("head_co")], (1,)),
-            chain([layer("hidden_cg"), layer("head_cg")], (1,)),
+        hidden_cg = layer("hidden_cg", self.hidden + 2 * SURPRISES)
+        head_co, head_cg = (
+            head(f"head_{c}", h.weight.shape[1]) for c, h in (("co", hidden_co), ("cg", hidden_cg))
         )
+        self._trunk = chain([*trunk, head("head_y", self.hidden)], (depth - 1, depth))
+        self._heads = (chain([hidden_co, head_co], (1,)), chain([hidden_cg, head_cg], (1,)))
 
     def trunk(self, context: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """uint8 [n, inputs] → (hidden uint8 [n, hidden], raw choice for Y float32 [n, 3])."""

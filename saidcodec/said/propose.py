@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from saidcodec.errors import ModelError
 from saidcodec.models import Model
 from saidcodec.said.description import CANVAS
 
@@ -46,6 +47,12 @@ def focus(maps: np.ndarray) -> np.ndarray:
     return np.concatenate([mean, spread, seen], 2).reshape(n, -1).astype(np.float32)
 
 
+def part(model: Model, name: str) -> np.ndarray:
+    if name not in model.tensors:
+        raise ModelError(f"The model cannot encode: it lacks the tensor {name}.")
+    return model.tensors[name]
+
+
 def relu(x: np.ndarray) -> np.ndarray:
     return np.maximum(x, 0.0, out=x)
 
@@ -57,17 +64,17 @@ def flat(x: np.ndarray) -> np.ndarray:
 
 def dense(x: np.ndarray, model: Model, name: str) -> np.ndarray:
     """Weights are stored [out, in]."""
-    return np.asarray(x @ model.tensors[name + ".weight"].T + model.tensors[name + ".bias"])
+    return np.asarray(x @ part(model, name + ".weight").T + part(model, name + ".bias"))
 
 
 def convolve(x: np.ndarray, model: Model, name: str, stride: int) -> np.ndarray:
     """Zero-padded convolution of [n, h, w, c]; weights are stored [out, in, k, k]."""
-    weight = model.tensors[name + ".weight"]
+    weight = part(model, name + ".weight")
     size = weight.shape[-1]
     pad = size // 2
     padded = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), (1, 2))[:, ::stride, ::stride]
     n, height, width = windows.shape[:3]
     columns = windows.reshape(n * height * width, -1)  # (in, ky, kx) order, as the weights'
-    y = columns @ weight.reshape(len(weight), -1).T + model.tensors[name + ".bias"]
+    y = columns @ weight.reshape(len(weight), -1).T + part(model, name + ".bias")
     return np.asarray(y.reshape(n, height, width, -1))

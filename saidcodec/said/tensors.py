@@ -35,3 +35,11 @@ def table_rows(model: Model, name: str, shape: tuple[int, ...]) -> list[Table]:
     if rows.min() < 1 or (rows.sum(1, dtype=np.int64) != TOTAL).any():
         raise ModelError(f"The model's tensor {name} holds a table that does not sum to 2^24 or has a gap.")
     return [Table(row) for row in rows]
+
+
+def one_table(model: Model, name: str, length: int | None = None) -> Table:
+    """A tensor that is one table, of ``length`` symbols where that is fixed.  Raises ModelError."""
+    if length is None:
+        length = len(model.tensors[name]) if name in model.tensors and model.tensors[name].ndim else 1
+    (table,) = table_rows(model, name, (length,))
+    return table

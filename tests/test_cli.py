@@ -1,0 +1,386 @@
+"""The command line: what it writes, what it says, and its exit status."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from factory import flat_colour_tensors, random_tensors
+from PIL import Image
+
+from saidcodec import container, models
+from saidcodec.cli import main
+from saidcodec.errors import LimitError
+
+RNG = np.random.default_rng(11)
+SHAPES = {"L": (6, 9), "LA": (6, 9, 2), "RGB": (6, 9, 3), "RGBA": (6, 9, 4)}
+Arguments = Sequence[str | Path]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder, and a folder beside it with a model that paints flat colours."""
+    library = tmp_path / "library"
+    library.mkdir()
+    models.save(
+        library / "flat.safetensors", flat_colour_tensors(), {"name": "flat", "description": "Paints."}
+    )
+    monkeypatch.setenv(models.FOLDER_VARIABLE, str(library))
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    return work
+
+
+def run(*arguments: str | Path, data: bytes = b"") -> Result:
+    return CliRunner().invoke(main, [str(a) for a in arguments], input=data)
+
+
+def done(*arguments: str | Path, data: bytes = b"") -> Result:
+    result = run(*arguments, data=data)
+    assert (result.exit_code, result.stderr) == (0, ""), result.stderr
+    return result
+
+
+def refused(*arguments: str | Path, data: bytes = b"") -> str:
+    """The one line that a failing command says."""
+    before = snapshot()
+    result = run(*arguments, data=data)
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert result.stdout == ""
+    assert result.stderr.startswith("Error: ")
+    assert result.stderr.endswith(".\n")
+    assert result.stderr.count("\n") == 1
+    assert snapshot() == before
+    return result.stderr
+
+
+def snapshot() -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in Path().iterdir() if path.is_file()}
+
+
+def picture(name: str = "in.png", mode: str = "RGB") -> np.ndarray:
+    pixels = RNG.integers(0, 256, SHAPES[mode]).astype(np.uint8)
+    Image.fromarray(pixels).save(name)
+    return pixels
+
+
+def encoded(*options: str) -> np.ndarray:
+    pixels = picture()
+    done("encode", "in.png", "it.said", "--model", "flat", *options)
+    return pixels
+
+
+@pytest.mark.parametrize("mode", SHAPES)
+@pytest.mark.parametrize("residual", ["context", "gaussian"])
+def test_round_trip(mode: str, residual: str) -> None:
+    pixels = picture(mode=mode)
+    done("encode", "in.png", "it.said", "--model", "flat", "--residual", residual)
+    done("decode", "it.said", "out.png")
+    image = Image.open("out.png")
+    assert image.mode == mode
+    np.testing.assert_array_equal(np.asarray(image), pixels)
+    assert sorted(os.listdir()) == ["in.png", "it.said", "out.png"]
+
+
+def test_bound_on_the_error() -> None:
+    pixels = encoded("--max-error", "5")
+    done("decode", "it.said")
+    assert abs(np.asarray(Image.open("it.png")).astype(int) - pixels).max() <= 5
+
+
+def test_the_suffix_picks_the_format() -> None:
+    pixels = encoded()
+    for name, format_ in (("a.webp", "WEBP"), ("b.TIF", "TIFF"), ("c.ppm", "PPM"), ("d.bmp", "BMP")):
+        done("decode", "it.said", name)
+        image = Image.open(name)
+        assert image.format == format_
+        np.testing.assert_array_equal(np.asarray(image.convert("RGB")), pixels)
+    assert "no image format with the suffix .xyz" in refused("decode", "it.said", "e.xyz")
+
+
+def test_standard_input_and_output() -> None:
+    pixels = picture()
+    said = done("encode", "-", "-", "--model", "flat", data=Path("in.png").read_bytes()).stdout_bytes
+    assert said.startswith(container.SIGNATURE)
+    for arguments in (("decode", "-"), ("decode", "-", "-")):
+        Path("back.png").write_bytes(done(*arguments, data=said).stdout_bytes)
+        np.testing.assert_array_equal(np.asarray(Image.open("back.png")), pixels)
+    assert json.loads(done("inspect", "-", "--json", data=said).stdout)["width"] == 9
+
+
+def test_metadata_survives() -> None:
+    tags = Image.Exif()
+    tags[0x010F] = "A camera"
+    Image.new("RGB", (4, 4)).save("in.jpg", exif=tags, icc_profile=b"profile", xmp=b"<x/>")
+    done("encode", "in.jpg", "it.said", "--model", "flat")
+    for command, name in (("decode", "out.png"), ("preview", "seen.webp")):
+        done(command, "it.said", name)
+        image = Image.open(name)
+        assert image.getexif()[0x010F] == "A camera"
+        assert image.info["icc_profile"] == b"profile"
+        assert image.info["xmp"] == b"<x/>"
+
+
+def test_existing_outputs_are_refused_without_force() -> None:
+    pixels = encoded()
+    for arguments in (
+        ("encode", "in.png", "it.said", "--model", "flat"),
+        ("decode", "it.said", "in.png"),
+        ("preview", "it.said", "in.png"),
+        ("inspect", "it.said", "--picture", "in.png"),
+    ):
+        assert "exists already; --force overwrites it" in refused(*arguments)
+    Path("it.png").write_bytes(b"old")
+    assert "it.png exists already" in refused("decode", "it.said")
+    done("decode", "it.said", "--force")
+    np.testing.assert_array_equal(np.asarray(Image.open("it.png")), pixels)
+
+
+def test_outputs_that_cannot_be_written() -> None:
+    encoded()
+    assert "its folder does not exist" in refused("decode", "it.said", "gone/a.png")
+    assert "its folder does not exist" in refused("encode", "in.png", "gone/a.said")
+    os.mkdir("sub.png")
+    assert "it is a folder" in refused("decode", "it.said", "sub.png", "--force")
+
+
+def test_inputs_that_cannot_be_read() -> None:
+    Path("text.png").write_text("no image")
+    Path("empty.png").touch()
+    picture()
+    Path("cut.png").write_bytes(Path("in.png").read_bytes()[:-60])
+    assert "gone.png cannot be read: No such file" in refused("encode", "gone.png", "it.said")
+    assert "text.png is not an image" in refused("encode", "text.png", "it.said")
+    assert "empty.png is not an image" in refused("encode", "empty.png", "it.said")
+    assert "cannot be read" in refused("encode", "cut.png", "it.said", "--model", "flat")
+    assert "Is a directory" in refused("encode", ".", "it.said")
+    Image.new("CMYK", (3, 3)).save("deep.tif")
+    assert "CMYK" in refused("encode", "deep.tif", "it.said")
+
+
+@pytest.mark.parametrize(
+    "command", [("decode", "bad.said", "o.png"), ("preview", "bad.said", "o.png"), ("inspect", "bad.said")]
+)
+def test_damaged_files(command: Arguments) -> None:
+    encoded()
+    good = Path("it.said").read_bytes()
+    head = container.SIGNATURE + b"\x01\x02" + b"\xff\xff\xff\xff\x07" * 2
+    for data, sentence in (
+        (b"", "is empty"),
+        (Path("in.png").read_bytes(), "not a .said file"),
+        (good[:12], "truncated"),
+        (good[:4] + b"\x20" + good[5:], "version 2.0; this program reads 0.1"),
+        (good[:12] + bytes([good[12] ^ 1]) + good[13:], "damaged"),
+        (head + bytes(20), "2147483648×2147483648 pixels"),
+        (good + b"\0", "too many"),
+    ):
+        Path("bad.said").write_bytes(data)
+        assert sentence in refused(*command)
+
+
+def test_a_truncated_file_still_shows_its_glimpses() -> None:
+    pixels = np.zeros((40, 40, 3), np.uint8)
+    pixels[10:20, 20:30] = 200, 100, 0
+    Image.fromarray(pixels).save("in.png")
+    done("encode", "in.png", "it.said", "--model", "flat", "--residual", "gaussian", "--glimpses", "2")
+    whole = Path("it.said").read_bytes()
+    residual = container.unpack(whole).sizes["residual"]
+    Path("cut.said").write_bytes(whole[: len(whole) - residual - 4])
+    assert "truncated" in refused("decode", "cut.said")
+    done("preview", "cut.said", "cut.png")
+    done("preview", "it.said", "whole.png")
+    assert len(set(Image.open("whole.png").getdata())) > 1
+    assert Path("cut.png").read_bytes() == Path("whole.png").read_bytes()
+    assert json.loads(done("inspect", "cut.said", "--json").stdout)["glimpses"]
+
+
+def test_a_model_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = encoded()
+    path = models.find("flat").id, Path(os.environ[models.FOLDER_VARIABLE]) / "flat.safetensors"
+    monkeypatch.delenv(models.FOLDER_VARIABLE)
+    sentence = refused("decode", "it.said")
+    assert path[0] in sentence
+    assert "--model PATH" in sentence
+    done("decode", "it.said", "--model", path[1])
+    np.testing.assert_array_equal(np.asarray(Image.open("it.png")), pixels)
+
+
+def test_models_that_are_unfit() -> None:
+    encoded()
+    Path("bad.safetensors").write_bytes(b"noise")
+    models.save(Path("other.safetensors"), random_tensors(1), {"name": "other"})
+    models.save(Path("bare.safetensors"), {"a": np.zeros(1, np.int8)}, {"name": "bare"})
+    assert "not a model file" in refused("decode", "it.said", "out.png", "--model", "bad.safetensors")
+    assert "needs the model" in refused("decode", "it.said", "out.png", "--model", "other.safetensors")
+    assert "no model nothing" in refused("encode", "in.png", "new.said", "--model", "nothing")
+    assert "lacks" in refused("encode", "in.png", "new.said", "--model", "bare.safetensors")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("encode",),
+        ("encode", "in.png"),
+        ("encode", "in.png", "o.said", "--residual", "magic"),
+        ("encode", "in.png", "o.said", "--max-error", "256"),
+        ("encode", "in.png", "o.said", "--max-error", "-1"),
+        ("encode", "in.png", "o.said", "--glimpses", "some"),
+        ("encode", "in.png", "o.said", "--glimpses", "-1"),
+        ("decode", "a", "b", "c"),
+        ("inspect", "it.said", "--nonsense"),
+        ("sing",),
+    ],
+)
+def test_wrong_usage(arguments: Arguments) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert "Usage:" in result.stderr
+    assert os.listdir() == []
+
+
+@pytest.mark.parametrize("residual", ["context", "gaussian", "none"])
+def test_the_account_adds_up(residual: str) -> None:
+    encoded("--glimpses", "3", "--residual", residual)
+    account = json.loads(done("inspect", "it.said", "--json").stdout)
+    assert set(account) == {
+        "width", "height", "mode", "version", "model", "bits", "kl_bits", "bpp", "glimpses"
+    }  # fmt: skip
+    assert (account["width"], account["height"], account["mode"], account["version"]) == (9, 6, "RGB", "0.1")
+    assert account["model"] == {"name": "flat", "id": models.find("flat").id}
+    bits = account["bits"]
+    assert list(bits) == ["header", "base", "boxes", "latents", "residual", "metadata", "total"]
+    assert bits["total"] == 8 * Path("it.said").stat().st_size == sum(bits.values()) - bits["total"]
+    assert min(bits.values()) >= 0
+    assert account["bpp"] == bits["total"] / 54
+    for glimpse in account["glimpses"]:
+        x0, y0, x1, y1 = glimpse["box"]
+        assert 0 <= x0 < x1 <= 9
+        assert 0 <= y0 < y1 <= 6
+        assert set(glimpse) == {"tile", "box", "bits", "saved_bits"}
+
+
+def test_the_account_for_people() -> None:
+    encoded("--glimpses", "2")
+    lines = done("inspect", "it.said").stdout.splitlines()
+    assert lines[0].startswith("9 x 6 RGB, version 0.1, model flat")
+    assert any("latents" in line for line in lines)
+
+
+def test_a_picture_of_the_boxes() -> None:
+    encoded("--glimpses", "2")
+    done("inspect", "it.said", "--picture", "boxes.png")
+    image = Image.open("boxes.png")
+    assert min(image.size) * 9 == max(image.size) * 6
+    assert max(image.size) >= 512
+
+
+def test_preview_by_glimpses() -> None:
+    encoded("--glimpses", "2")
+    done("preview", "it.said", "all.png")
+    done("preview", "it.said", "most.png", "--glimpses", "32")
+    done("preview", "it.said", "none.png", "--glimpses", "0")
+    assert Path("all.png").read_bytes() == Path("most.png").read_bytes()
+    assert Image.open("none.png").size == (9, 6)
+
+
+def test_models_are_listed() -> None:
+    (line,) = [line for line in done("models").stdout.splitlines() if line.startswith("flat ")]
+    assert line.split() == ["flat", models.find("flat").id, "Paints."]
+
+
+def test_a_broken_model_file_is_listed_as_such() -> None:
+    (Path(os.environ[models.FOLDER_VARIABLE]) / "broken.safetensors").write_bytes(b"noise")
+    lines = done("models").stdout.splitlines()
+    assert any(line.startswith("flat ") for line in lines)
+    assert any(line.startswith("broken ") and "not a model file" in line for line in lines)
+
+
+def test_too_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded()
+
+    def starve(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("saidcodec.codec.decode_image", starve)
+    assert "not enough memory" in refused("decode", "it.said")
+
+
+def test_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded()
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("saidcodec.images.save", interrupt)
+    assert "Interrupted" in refused("decode", "it.said")
+
+
+def test_sentences_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded()
+
+    def fail(*_: object, **__: object) -> None:
+        raise LimitError("two\nlines.")
+
+    monkeypatch.setattr("saidcodec.codec.decode_image", fail)
+    assert "two lines" in refused("decode", "it.said")
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join(sys.path)
+    environment = {**os.environ, "PYTHONPATH": path}
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+
+
+def test_decoding_a_small_file_loads_little() -> None:
+    encoded()
+    result = python(
+        "import sys\n"
+        "from saidcodec.cli import main\n"
+        "main(['decode', 'it.said'], standalone_mode=False)\n"
+        "print(*{'torch', 'onnx', 'onnxruntime', 'imagecodecs'} & set(sys.modules))\n"
+    )
+    assert (result.stdout, result.stderr) == ("\n", "")
+
+
+def test_help_loads_less() -> None:
+    result = python(
+        "import sys\n"
+        "from saidcodec.cli import main\n"
+        "main(['--help'], standalone_mode=False)\n"
+        "print(*{'numpy', 'PIL', 'torch'} & set(sys.modules), file=sys.stderr)\n"
+    )
+    assert "train" in result.stdout
+    assert result.stderr == "\n"
+
+
+def test_training_without_its_extra() -> None:
+    result = python(
+        "import sys; sys.modules['torch'] = None\nfrom saidcodec.cli import main\nmain(['train', 'said'])"
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("Error: ")
+    assert "saidcodec[train]" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes")
+def test_a_reader_that_goes_away() -> None:
+    encoded()
+    code = "from saidcodec.cli import main; main(['decode', 'it.said', '-'])"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    read, write = os.pipe()
+    os.close(read)
+    result = subprocess.run(
+        [sys.executable, "-c", code], stdout=write, stderr=subprocess.PIPE, env=environment
+    )
+    os.close(write)
+    assert result.stderr == b""
+    assert result.returncode == 1
