@@ -1,8 +1,8 @@
 """saidcodec: a learned, lossless image codec that keeps what an image is made of readable.
 
-    data = saidcodec.encode(image)        # a Pillow image or a uint8 array
-    pixels = saidcodec.decode(data)       # exactly the same pixels
-    saidcodec.inspect(data)               # where the bits went, and the object boxes
+data = saidcodec.encode(image)        # a Pillow image or a uint8 array
+pixels = saidcodec.decode(data)       # exactly the same pixels
+saidcodec.inspect(data)               # where the bits went, and the object boxes
 """
 
 from typing import TYPE_CHECKING, Any

@@ -17,6 +17,7 @@ from saidcodec.errors import CorruptError, LimitError, ModelError
 from saidcodec.layout import CONTEXT, GAUSSIAN, NO_RESIDUAL, PLAIN, SAID, STORED, Layout
 from saidcodec.models import Model
 from saidcodec.residual import band
+from saidcodec.residual.tables import bank
 from saidcodec.residual.wavefront import middle_of
 from saidcodec.said import Description
 from saidcodec.tiling import choose_tiling
@@ -25,6 +26,7 @@ CODERS = {"none": NO_RESIDUAL, "gaussian": GAUSSIAN, "context": CONTEXT}
 FAST_PIXELS = 1 << 14  # from here on ONNX Runtime earns its start-up in decoding
 AUTO_PIXELS = 1 << 14  # up to here every shipped model is tried
 DEFAULT_MODEL = "photo"
+STREAM_SLACK = 64  # bits that the coder's state may hide
 
 AnyModel = Model | str | Path
 
@@ -171,8 +173,10 @@ def joined(layout: Layout, planes: np.ndarray, alpha: np.ndarray | None) -> np.n
 def read(layout: Layout, file: Container) -> np.ndarray:
     """The image's pixels, uint8, by bands."""
     kinds, descriptions = layout.read_said(file.said)
-    out = np.empty((layout.header.height, layout.header.width, layout.channels), np.uint8)
     bands = layout.tiling.bands()
+    if layout.header.coder != NO_RESIDUAL:
+        check_lengths(layout, file.bands or ())
+    out = np.empty((layout.header.height, layout.header.width, layout.channels), np.uint8)
     for tiles, stream in zip(bands, file.bands or [b""] * len(bands)):
         predictions = layout.predict(descriptions[tiles], tiles)
         if layout.header.coder == NO_RESIDUAL:
@@ -182,6 +186,20 @@ def read(layout: Layout, file: Container) -> np.ndarray:
         for place, tile in zip(layout.tiles[tiles], decoded):
             out[place] = tile
     return np.ascontiguousarray(layout.image(out))
+
+
+def check_lengths(layout: Layout, streams: Sequence[bytes]) -> None:
+    """Refuse a band that has too few bits for its samples, before anything is allocated for them.
+
+    Even where every sample has the likeliest symbol of the narrowest table, it costs a little.
+    """
+    cheapest = bank().cheapest
+    for tiles, stream in zip(layout.tiling.bands(), streams):
+        samples = layout.components * sum(
+            (rows.stop - rows.start) * (columns.stop - columns.start) for rows, columns in layout.tiles[tiles]
+        )
+        if 8 * len(stream) + STREAM_SLACK < cheapest * samples:
+            raise CorruptError(f"The file is damaged: {len(stream)} bytes cannot hold {samples} samples.")
 
 
 def read_band(

@@ -24,7 +24,8 @@ MODES = ("L", "LA", "RGB", "RGBA")
 MOST_SIDE = 1 << 24  # pixels
 MOST_PIXELS = 1 << 28  # decode() refuses more before it allocates anything
 MOST_METADATA = 1 << 26  # bytes, unpacked
-SMALLEST_TILE = 16
+SMALLEST_TILE, LARGEST_TILE = 16, 512
+MOST_BAND_PIXELS = 1 << 22  # what a decoder must hold at once
 VARINT_BYTES = 5  # 35 bits: the incompressible residual of the largest image needs 31
 KINDS = {1: "icc", 2: "exif", 3: "xmp"}
 CRITICAL = 0x80
@@ -193,7 +194,13 @@ def read_header(cursor: Cursor) -> tuple[Header, bool]:
         raise CorruptError("The file's header gives an impossible error bound.")
     tiling = cursor.take(1)[0]
     side, bands = SMALLEST_TILE << (tiling & 15), 1 << (tiling >> 4)
+    if side > LARGEST_TILE:
+        raise LimitError(
+            f"The file claims tiles of {side} pixels a side, more than the limit of {LARGEST_TILE}."
+        )
     header = Header(width, height, mode, replicated, coder, max_error, model, side, bands)
+    if width * height > count_bands(header) * MOST_BAND_PIXELS:
+        raise LimitError(f"The file claims bands of more than {MOST_BAND_PIXELS} pixels.")
     return header, bool(layout & 8)
 
 

@@ -27,7 +27,7 @@ HEAD = len(SMALL) - 4 - len(b"residual") - 1  # bytes up to the head checksum's 
 
 
 def headers() -> st.SearchStrategy[Header]:
-    sides = st.one_of(st.integers(1, 300), st.integers(1, 1 << 14))
+    sides = st.one_of(st.integers(1, 300), st.integers(1, 1 << 11))
 
     def build(
         width: int, height: int, mode: str, grey: bool, coder: int, bound: int, side: int, bands: int
@@ -52,7 +52,7 @@ def headers() -> st.SearchStrategy[Header]:
         st.booleans(),
         st.integers(0, 2),
         st.one_of(st.just(0), st.integers(1, 255)),
-        st.integers(4, 15),
+        st.integers(0, 5),
         st.integers(0, 6),
     )
 
@@ -175,8 +175,15 @@ def test_claims_beyond_the_limits(width: int, height: int) -> None:
 
 
 def test_the_largest_image_is_within_the_limits() -> None:
-    file = unpack(pack(replace(HEADER, width=1 << 14, height=1 << 14, side=1 << 14), METADATA, b"", [b""], 0))
+    header = replace(HEADER, width=1 << 14, height=1 << 14, side=512, bands=64)
+    file = unpack(pack(header, METADATA, b"", [b""] * 64, 0))
     assert file.header.width * file.header.height == container.MOST_PIXELS
+
+
+@pytest.mark.parametrize("claim", [{"side": 1024}, {"width": 1 << 12, "height": (1 << 10) + 1, "bands": 1}])
+def test_tiles_and_bands_are_bounded(claim: dict[str, int]) -> None:
+    with pytest.raises(LimitError, match="more than"):
+        unpack(pack(replace(HEADER, **claim), METADATA, b"", [b""], 0))
 
 
 @pytest.mark.parametrize("number", [b"\x80\x00", b"\xff\x80\x00", b"\x80\x80\x80\x80\x00"])

@@ -174,4 +174,6 @@ def test_shipped_models_are_whole_and_have_cards() -> None:
         model = models.load(path)
         assert model.name == path.stem
         assert path.with_suffix(".md").is_file()
-        assert {name for name in random_tensors() if not name.startswith("residual.trunk")} <= set(model.tensors)
+        assert {name for name in random_tensors() if not name.startswith("residual.trunk")} <= set(
+            model.tensors
+        )

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from saidcodec.entropy import Table
+from saidcodec.entropy import PRECISION, Table
 from saidcodec.residual.mixture import SCALES, SCALES_PER_OCTAVE, SMALLEST_SCALE_LOG2, TAILS
 
 REACH = 510
@@ -45,6 +45,7 @@ class Bank:
     table: np.ndarray  # int32 [16 * TAILS * SCALES]
     carry: np.ndarray  # int32, the same shape
     sign: np.ndarray  # int32, the same shape
+    cheapest: float  # bits of the likeliest symbol of the narrowest table
 
     def first(self, scale: int, tail: int) -> Table:
         """The table centred on an integer (fraction 0)."""
@@ -74,4 +75,5 @@ def bank() -> Bank:
     """The bank, read from the package on first use."""
     with np.load(BANK) as data:
         rows, gaussian = data["mixture"], data["gaussian"]
-    return Bank(tuple(map(Table, rows)), tuple(map(Table, gaussian)), *positions())
+    cheapest = PRECISION - float(np.log2(max(rows.max(), gaussian.max())))
+    return Bank(tuple(map(Table, rows)), tuple(map(Table, gaussian)), *positions(), cheapest)

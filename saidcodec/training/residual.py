@@ -250,7 +250,7 @@ def busy(planes: np.ndarray) -> Tensor:
     edges[:, 1:] |= (planes[:, 1:] != planes[:, :-1]).any(-1)
     edges[:, :, 1:] |= (planes[:, :, 1:] != planes[:, :, :-1]).any(-1)
     near = torch.from_numpy(edges)[:, None].to(torch.uint8)
-    grown = [functional.max_pool2d(part.float(), 7, 1, 3) for part in near.split(512)]
+    grown = [functional.max_pool2d(part.float(), 7, 1, 3) for part in torch.split(near, 512)]
     return torch.cat(grown).reshape(-1).nonzero()[:, 0]
 
 
