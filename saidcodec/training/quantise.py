@@ -44,23 +44,6 @@ def exponents(weight: Tensor) -> Tensor:
     return torch.floor(torch.log2(WEIGHT_MAX / peak)).clamp(2, 14)
 
 
-def useful_peak(weight: Tensor) -> Tensor:
-    """Per output: the largest weight worth keeping, [out].
-
-    Cutting off a few outliers allows a grid twice or four times as fine; this picks what leaves the
-    smallest squared error.
-    """
-    flat = weight.detach().flatten(1)
-    lowest = exponents(weight)
-    errors = []
-    for finer in range(3):
-        step = torch.exp2((lowest + finer).clamp(2, 14))[:, None]
-        kept = (flat * step).round().clamp(-WEIGHT_MAX, WEIGHT_MAX) / step
-        errors.append((kept - flat).square().sum(1))
-    best = (lowest + torch.stack(errors).argmin(0)).clamp(2, 14)
-    return WEIGHT_MAX / torch.exp2(best)
-
-
 def on_grid(weight: Tensor) -> Tensor:
     """Weights as the integer layer has them; the gradient passes straight through."""
     step = torch.exp2(exponents(weight)).reshape(-1, *[1] * (weight.dim() - 1))

@@ -31,7 +31,6 @@ from saidcodec.training.quantise import (
     exponents,
     rounded,
     set_quantised,
-    useful_peak,
 )
 
 COMPONENTS = 3
@@ -87,9 +86,6 @@ class ResidualNetwork(nn.Module):
     def quantise(self, on: bool) -> None:
         self.qat = on
         set_quantised(self, on)
-
-    def integer_layers(self) -> list[IntegerLinear]:
-        return [layer for layer in self.modules() if isinstance(layer, IntegerLinear)]
 
     def features(self, context: Tensor) -> Tensor:
         for layer in self.trunk:
@@ -332,7 +328,6 @@ def train(
     sampler = WindowSampler(settings.shape, next(pools))
     judge = WindowSampler(settings.shape, development)
     total = torch.zeros(())
-    peaks: dict[IntegerLinear, Tensor] = {}  # once the grid is fixed, weights stay within it
     start = time.monotonic() - spent
     while True:
         progress = max(step / settings.steps, (time.monotonic() - start) / settings.seconds)
@@ -341,9 +336,7 @@ def train(
         rate = settings.rate * min(1.0, (step + 1) / 300) * 0.5 * (1 + math.cos(math.pi * progress))
         for group in optimiser.param_groups:
             group["lr"] = rate
-        if progress >= settings.qat_from and not network.qat:
-            network.quantise(True)
-            peaks = {layer: useful_peak(layer.weight)[:, None] for layer in network.integer_layers()}
+        network.quantise(progress >= settings.qat_from)
         if settings.keen:
             batch = sampler.keen(generator, settings.tiles * settings.group)
         else:
@@ -353,9 +346,6 @@ def train(
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
-        with torch.no_grad():
-            for layer, peak in peaks.items():
-                layer.weight.copy_(torch.maximum(torch.minimum(layer.weight, peak), -peak))
         total += loss.detach()
         step += 1
         if step % 50 == 0:
