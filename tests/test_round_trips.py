@@ -1,0 +1,213 @@
+"""The public API: exact round trips of every kind of image, however it is decoded."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from factory import flat_colour_model, random_model
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+import saidcodec
+from saidcodec import codec, container, models
+from saidcodec.container import Metadata
+from saidcodec.errors import LimitError, ModelError
+
+RANDOM, FLAT = random_model(), flat_colour_model()
+CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
+RNG = np.random.default_rng(8)
+
+
+def noise(height: int, width: int, channels: int) -> np.ndarray:
+    return RNG.integers(0, 256, (height, width, channels)).astype(np.uint8)
+
+
+def smooth(height: int, width: int, channels: int) -> np.ndarray:
+    rows, columns = np.mgrid[0:height, 0:width]
+    planes = [128 + 100 * np.sin(rows / (9 + c) + columns / (13 - c)) for c in range(channels)]
+    return (np.stack(planes, -1) + RNG.normal(0, 1, (height, width, channels))).clip(0, 255).astype(np.uint8)
+
+
+def flat(height: int, width: int, channels: int) -> np.ndarray:
+    pixels = np.zeros((height, width, channels), np.uint8)
+    pixels[height // 3 :, width // 4 : width // 2 + 1] = 200
+    return pixels
+
+
+def shaped(pixels: np.ndarray) -> np.ndarray:
+    """H×W×1 as H×W, which is how it comes back."""
+    return pixels[..., 0] if pixels.shape[2] == 1 else pixels
+
+
+def same(pixels: np.ndarray, data: bytes, **options: object) -> None:
+    back = saidcodec.decode(data, **options)  # type: ignore[arg-type]
+    assert back.dtype == np.uint8
+    np.testing.assert_array_equal(back, pixels)
+
+
+@given(
+    st.integers(1, 80),
+    st.integers(1, 80),
+    st.sampled_from(list(CHANNELS)),
+    st.sampled_from([noise, smooth, flat]),
+    st.sampled_from(["context", "gaussian"]),
+    st.sampled_from([None, 0, 2]),
+)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_any_image_comes_back(
+    height: int,
+    width: int,
+    mode: str,
+    kind: Callable[[int, int, int], np.ndarray],
+    residual: str,
+    glimpses: int | None,
+) -> None:
+    pixels = shaped(kind(height, width, CHANNELS[mode]))
+    data = saidcodec.encode(pixels, model=RANDOM, residual=residual, glimpses=glimpses)
+    assert len(data) <= pixels.size + 200  # what does not compress is stored; random tables cost the rest
+    same(pixels, data, model=RANDOM)
+    assert saidcodec.inspect(data, model=RANDOM)["mode"] == mode
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 4097), (4097, 1), (63, 65), (2, 2), (161, 160), (3, 700)])
+@pytest.mark.parametrize("channels", [1, 4])
+def test_awkward_sizes(size: tuple[int, int], channels: int) -> None:
+    for kind in (noise, smooth):
+        pixels = shaped(kind(*size, channels))
+        same(pixels, saidcodec.encode(pixels, model=FLAT), model=FLAT)
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_a_grey_image_in_colours_costs_what_a_grey_one_does(channels: int) -> None:
+    grey = smooth(40, 40, 1)
+    alpha = noise(40, 40, channels - 3)
+    colour = np.concatenate([grey, grey, grey, alpha], -1)
+    data = saidcodec.encode(colour, model=FLAT)
+    same(colour, data, model=FLAT)
+    plain = shaped(np.concatenate([grey, alpha], -1))
+    assert len(data) == len(saidcodec.encode(plain, model=FLAT))
+
+
+@pytest.mark.parametrize("alpha", [0, 77, 255])
+def test_constant_alpha_costs_next_to_nothing(alpha: int) -> None:
+    colour = smooth(50, 50, 3)
+    with_alpha = np.concatenate([colour, np.full((50, 50, 1), alpha, np.uint8)], -1)
+    data = saidcodec.encode(with_alpha, model=FLAT)
+    same(with_alpha, data, model=FLAT)
+    assert len(data) <= len(saidcodec.encode(colour, model=FLAT)) + 4
+
+
+def test_every_way_of_decoding_gives_the_same_pixels() -> None:
+    """NumPy below a size and ONNX Runtime beyond it, any number of threads, one engine or the other."""
+    pixels = np.concatenate([smooth(150, 260, 3), flat(150, 260, 3)])
+    files = {saidcodec.encode(pixels, model=FLAT, threads=threads) for threads in (1, 2, 4)}
+    assert len(files) == 1
+    (data,) = files
+    for threads in (1, 2, 4):
+        same(pixels, data, model=FLAT, threads=threads)
+
+
+def test_both_engines_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = smooth(70, 90, 3)
+    data = saidcodec.encode(pixels, model=FLAT)
+    for least in (0, 1 << 30):
+        monkeypatch.setattr(codec, "FAST_PIXELS", least)
+        same(pixels, data, model=FLAT)
+
+
+@pytest.mark.parametrize("bound", [1, 2, 3, 8, 60, 255])
+@pytest.mark.parametrize("mode", list(CHANNELS))
+@pytest.mark.parametrize("residual", ["context", "gaussian"])
+def test_near_lossless_keeps_its_bound(bound: int, mode: str, residual: str) -> None:
+    for kind in (noise, flat):
+        pixels = shaped(kind(20, 31, CHANNELS[mode]))
+        data = saidcodec.encode(pixels, model=FLAT, residual=residual, max_error=bound)
+        back = saidcodec.decode(data, model=FLAT)
+        assert back.shape == pixels.shape
+        assert abs(back.astype(int) - pixels).max() <= bound
+
+
+def test_a_larger_error_makes_a_smaller_file() -> None:
+    pixels = noise(64, 64, 3)
+    sizes = [
+        len(saidcodec.encode(pixels, model=FLAT, residual="gaussian", max_error=d)) for d in (0, 1, 4, 16)
+    ]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-1] < sizes[0] / 1.5
+
+
+def test_without_residual_the_file_is_its_preview() -> None:
+    pixels = flat(40, 60, 3)
+    data = saidcodec.encode(pixels, model=FLAT, residual="none")
+    np.testing.assert_array_equal(saidcodec.decode(data, model=FLAT), saidcodec.preview(data, model=FLAT))
+
+
+def test_forced_glimpses() -> None:
+    data = saidcodec.encode(flat(64, 64, 3), model=FLAT, residual="gaussian", glimpses=3)
+    account = saidcodec.inspect(data, model=FLAT)
+    assert len(account["glimpses"]) <= 3
+    assert account["bits"]["latents"] > 0
+    assert (
+        saidcodec.inspect(saidcodec.encode(flat(64, 64, 3), model=FLAT, glimpses=0), model=FLAT)["glimpses"]
+        == []
+    )
+
+
+def test_pillow_images_and_their_metadata() -> None:
+    image = Image.fromarray(smooth(9, 8, 3))
+    image.info["icc_profile"] = b"profile"
+    data = saidcodec.encode(image, model=FLAT)
+    pixels, mode, metadata = codec.decode_image(data, model=FLAT)
+    assert (mode, metadata) == ("RGB", Metadata(icc=b"profile"))
+    np.testing.assert_array_equal(pixels, np.asarray(image))
+    other = saidcodec.encode(image, model=FLAT, metadata=Metadata(xmp=b"<x/>"))
+    assert codec.decode_image(other, model=FLAT)[2] == Metadata(xmp=b"<x/>")
+
+
+def test_any_memory_layout() -> None:
+    pixels = smooth(30, 40, 3)
+    for view in (pixels[::-1, ::2], pixels.transpose(1, 0, 2), np.asfortranarray(pixels)):
+        same(view, saidcodec.encode(view, model=FLAT), model=FLAT)
+
+
+def test_the_input_is_not_changed() -> None:
+    pixels = smooth(30, 30, 3)
+    before = pixels.copy()
+    for options in ({}, {"max_error": 4}, {"residual": "none"}):
+        saidcodec.encode(pixels, model=FLAT, **options)  # type: ignore[arg-type]
+        np.testing.assert_array_equal(pixels, before)
+
+
+def test_encoding_twice_gives_the_same_file() -> None:
+    pixels = smooth(50, 50, 3)
+    assert saidcodec.encode(pixels, model=FLAT) == saidcodec.encode(pixels, model=FLAT)
+
+
+@pytest.mark.parametrize("options", [{"residual": "magic"}, {"max_error": -1}, {"max_error": 256}])
+def test_wrong_options(options: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="must"):
+        saidcodec.encode(flat(3, 3, 1), model=FLAT, **options)  # type: ignore[arg-type]
+
+
+def test_images_beyond_the_limits_are_refused() -> None:
+    strip = np.lib.stride_tricks.as_strided(np.zeros(1, np.uint8), ((1 << 24) + 1, 1), (0, 0))
+    with pytest.raises(LimitError, match="limit"):
+        saidcodec.encode(strip, model=FLAT)
+
+
+def test_models_by_name_need_to_be_there() -> None:
+    with pytest.raises(ModelError, match="no model nothing"):
+        saidcodec.encode(flat(3, 3, 1), model="nothing")
+
+
+@pytest.mark.skipif(not models.installed(), reason="no model is shipped")
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_shipped_models(channels: int) -> None:
+    for pixels in (shaped(flat(64, 64, channels)), shaped(smooth(100, 180, channels))):
+        data = saidcodec.encode(pixels)
+        same(pixels, data)
+        assert len(data) < pixels.nbytes
+        account = saidcodec.inspect(data)
+        assert sum(account["bits"].values()) == 2 * account["bits"]["total"] == 16 * len(data)
+        assert account["model"]["id"] == container.unpack(data).header.model
