@@ -1,0 +1,35 @@
+"""The frozen bank."""
+
+import numpy as np
+import pytest
+
+from saidcodec.entropy import TOTAL
+from saidcodec.residual import mixture
+from saidcodec.residual.tables import MEAN_STEPS, REACH, SYMBOLS, bank, fractions
+
+
+def test_every_table_is_valid() -> None:
+    for table in (*bank().tables, *bank().gaussian):
+        assert len(table) == SYMBOLS
+        assert table.frequency.min() >= 1
+        assert table.frequency.sum() == TOTAL
+
+
+def test_flat_regions_cost_almost_nothing() -> None:
+    assert bank().first(0, 0).bits[REACH] < 0.005
+
+
+@pytest.mark.parametrize("scale", [0, 5, 6, 13, 14, 21, 25, 26, 43])
+@pytest.mark.parametrize("fraction", range(MEAN_STEPS))
+def test_the_table_of_a_mean_is_centred_on_it(scale: int, fraction: int) -> None:
+    place = fraction + MEAN_STEPS * (1 + mixture.TAILS * scale)
+    table = bank().tables[bank().table[place]]
+    centre = int(bank().carry[place])
+    offsets = centre + bank().sign[place] * (np.arange(SYMBOLS) - REACH)
+    mean = float((offsets * table.frequency).sum() / TOTAL)
+    assert mean == pytest.approx(fraction / MEAN_STEPS, abs=0.5 / fractions(scale) + 0.02)
+
+
+def test_wider_scales_are_wider() -> None:
+    centres = [bank().first(scale, 0).bits[REACH] for scale in range(mixture.SCALES)]
+    assert (np.diff(centres) > 0).all()
