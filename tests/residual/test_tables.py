@@ -19,9 +19,9 @@ def test_flat_regions_cost_almost_nothing() -> None:
     assert bank().first(0, 0).bits[REACH] < 0.005
 
 
-@pytest.mark.parametrize("scale", [0, 5, 6, 13, 14, 21, 25, 26, 43])
+@pytest.mark.parametrize("scale", [18, 21, 22, 25, 26, 30, 43])
 @pytest.mark.parametrize("fraction", range(MEAN_STEPS))
-def test_the_table_of_a_mean_is_centred_on_it(scale: int, fraction: int) -> None:
+def test_a_table_wider_than_a_sample_is_centred_on_its_mean(scale: int, fraction: int) -> None:
     place = fraction + MEAN_STEPS * (1 + mixture.TAILS * scale)
     table = bank().tables[bank().table[place]]
     centre = int(bank().carry[place])
