@@ -17,7 +17,7 @@ from saidcodec.residual.coders import Meter, Reader, Writer
 from saidcodec.residual.network import ResidualNetwork
 from saidcodec.residual.wavefront import Wavefront, middle_of
 
-PROBE = 32  # every 32nd step is measured when a style is chosen
+PROBE = 64  # every 64th step is measured when a style is chosen
 
 
 @dataclass(frozen=True)

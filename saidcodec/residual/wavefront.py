@@ -278,8 +278,9 @@ def choices(raw: np.ndarray, reference: np.ndarray, component: int) -> tuple[np.
     mean += whole[:, 0]
     np.maximum(mean, MEAN_STEPS * LOW[component], out=mean)
     np.minimum(mean, MEAN_STEPS * HIGH, out=mean)
-    index = np.minimum(np.maximum(whole[:, 1:], 0), (SCALES - 1, TAILS - 1))
-    return mean, index @ (MEAN_STEPS * TAILS, MEAN_STEPS)
+    scale = np.minimum(np.maximum(whole[:, 1], 0), SCALES - 1)
+    tail = np.minimum(np.maximum(whole[:, 2], 0), TAILS - 1)
+    return mean, MEAN_STEPS * (tail + TAILS * scale)
 
 
 def surprise(sample: np.ndarray, mean: np.ndarray, reference: np.ndarray, out: np.ndarray) -> None:
