@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -18,16 +17,6 @@ FILTERS = (
     Image.Resampling.BICUBIC,
     Image.Resampling.LANCZOS,
 )
-
-
-def load_folder(folder: Path) -> list[Image.Image]:
-    """Every image that Pillow opens directly in ``folder``, as RGB, in the order of their names."""
-    images = []
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in Image.registered_extensions():
-            with Image.open(path) as image:
-                images.append(image.convert("RGB"))
-    return images
 
 
 def vary(image: Image.Image, side: int, rng: np.random.Generator) -> np.ndarray:

@@ -1,0 +1,25 @@
+"""Files encoded once, elsewhere, decode to the pixels that they had there."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+import saidcodec
+from saidcodec import models
+
+FOLDER = Path(__file__).parent / "vectors"
+PIXELS = json.loads((FOLDER / "pixels.json").read_text())
+
+
+@pytest.mark.parametrize("name", sorted(PIXELS))
+def test_vectors_decode_to_the_same_pixels(name: str) -> None:
+    pixels = saidcodec.decode((FOLDER / f"{name}.said").read_bytes())
+    assert list(pixels.shape) == PIXELS[name]["shape"]
+    assert hashlib.sha256(pixels.tobytes()).hexdigest() == PIXELS[name]["sha256"]
+
+
+def test_every_file_is_listed_and_every_model_has_one() -> None:
+    assert {path.stem for path in FOLDER.glob("*.said")} == set(PIXELS)
+    assert {name.split("-")[0] for name in PIXELS} == {path.stem for path in models.installed()}
