@@ -191,15 +191,19 @@ def read(layout: Layout, file: Container) -> np.ndarray:
 def check_lengths(layout: Layout, streams: Sequence[bytes]) -> None:
     """Refuse a band that has too few bits for its samples, before anything is allocated for them.
 
-    Even where every sample has the likeliest symbol of the narrowest table, it costs a little.
+    Even where every sample has the likeliest symbol of the narrowest table, or is a copy of the surest
+    kind, it costs a little.
     """
-    cheapest = bank().cheapest
+    cheapest = layout.components * bank().cheapest
+    network = layout.method.network
+    if network and network.copies:
+        cheapest = min(cheapest, min(float(table.bits.min()) for table in bank().copies))
     for tiles, stream in zip(layout.tiling.bands(), streams):
-        samples = layout.components * sum(
+        pixels = sum(
             (rows.stop - rows.start) * (columns.stop - columns.start) for rows, columns in layout.tiles[tiles]
         )
-        if 8 * len(stream) + STREAM_SLACK < cheapest * samples:
-            raise CorruptError(f"The file is damaged: {len(stream)} bytes cannot hold {samples} samples.")
+        if 8 * len(stream) + STREAM_SLACK < cheapest * pixels:
+            raise CorruptError(f"The file is damaged: {len(stream)} bytes cannot hold {pixels} pixels.")
 
 
 def read_band(

@@ -2,9 +2,10 @@
 
     signature 4 | version 1 | layout 1 | width-1 v | height-1 v | model 4 | [max error v] | tiling 1
     [metadata: length v, body] | SAID section: length v, body | head checksum 2
-    [residual section: length v, body] | pixel checksum 4
+    [residual section: [length v], body] | pixel checksum 4
 
-v is a little-endian base-128 number of at most five bytes.  Layout, from the lowest bit: channels 2,
+The residual's length is there where the header allows several bands; a file with one band, which is a small
+one, saves it.  v is a little-endian base-128 number of at most five bytes.  Layout, from the lowest bit: channels 2,
 replicated grey 1, metadata 1, residual coder 2, near-lossless 1, zero 1.
 """
 
@@ -19,7 +20,7 @@ from saidcodec.errors import CorruptError, FormatError, LimitError, TruncatedErr
 from saidcodec.tiling import Tiling
 
 SIGNATURE = b"\xd3A\r\n"
-VERSION = (0, 1)
+VERSION = (0, 2)
 MODES = ("L", "LA", "RGB", "RGBA")
 MOST_SIDE = 1 << 24  # pixels
 MOST_PIXELS = 1 << 28  # decode() refuses more before it allocates anything
@@ -27,6 +28,7 @@ MOST_METADATA = 1 << 26  # bytes, unpacked
 SMALLEST_TILE, LARGEST_TILE = 16, 512
 MOST_BAND_PIXELS = 1 << 22  # what a decoder must hold at once
 VARINT_BYTES = 5  # 35 bits: the incompressible residual of the largest image needs 31
+CHECKSUM_BYTES = 4
 KINDS = {1: "icc", 2: "exif", 3: "xmp"}
 CRITICAL = 0x80
 
@@ -93,8 +95,8 @@ def pack(header: Header, metadata: Metadata, said: bytes, bands: Sequence[bytes]
     head += binascii.crc_hqx(head, 0xFFFF).to_bytes(2, "little")
     if header.coder:
         body = b"".join(varint(len(band)) for band in bands[:-1]) + b"".join(bands)
-        head += varint(len(body)) + body
-    return head + checksum.to_bytes(4, "little")
+        head += (varint(len(body)) if header.bands > 1 else b"") + body
+    return head + checksum.to_bytes(CHECKSUM_BYTES, "little")
 
 
 def pack_metadata(metadata: Metadata) -> bytes:
@@ -156,8 +158,8 @@ def unpack(data: bytes, *, residual: bool = True) -> Container:
     bands: tuple[bytes, ...] | None = None
     checksum = 0
     try:
-        body = cursor.take(cursor.varint()) if header.coder else b""
-        checksum = int.from_bytes(cursor.take(4), "little")
+        body = cursor.take(residual_length(header, cursor))
+        checksum = int.from_bytes(cursor.take(CHECKSUM_BYTES), "little")
         if cursor.at != len(data):
             raise CorruptError(f"The file has {len(data) - cursor.at} bytes too many at its end.")
         bands = split_bands(body, count_bands(header)) if header.coder else ()
@@ -234,6 +236,15 @@ def metadata_items(body: bytes) -> Iterator[tuple[str, bytes]]:
                 raise CorruptError("The file holds the same kind of metadata twice.")
             seen.add(kind)
             yield KINDS[kind], value
+
+
+def residual_length(header: Header, cursor: Cursor) -> int:
+    """Bytes of the residual section that follows; what a single band has left before the checksum."""
+    if not header.coder:
+        return 0
+    if header.bands > 1:
+        return cursor.varint()
+    return max(0, len(cursor.data) - cursor.at - CHECKSUM_BYTES)
 
 
 def count_bands(header: Header) -> int:

@@ -15,6 +15,7 @@ LATENTS, REACH, CANVAS, MOST_GLIMPSES, SCALES = 10, 64, 64, 32, 44
 DECODER = ((10, 128), (128, 512), (288, 32), (288, 16), (144, 16), (144, 4))
 STYLES = 2
 AROUND = ((0, 0), (1, 0), (0, 1))
+COPIES = ((-1, 0), (0, -1), (2, -2))
 
 Tensors = dict[str, np.ndarray]
 
@@ -56,14 +57,20 @@ def tables(rng: np.random.Generator) -> Tensors:
     }
 
 
-def residual(rng: np.random.Generator, hidden: int = 16) -> Tensors:
+def residual(rng: np.random.Generator, copies: bool, hidden: int = 16) -> Tensors:
     """A small random residual network."""
     found: Tensors = {"residual.around": np.array(AROUND, np.int8)}
     inputs = 3 * (len(WINDOW) + len(AROUND)) + 3 + STYLES
+    clues = 0
+    if copies:
+        found["residual.copies"] = np.array(COPIES, np.int8)
+        inputs += 2 + len(WINDOW)
+        clues = 3
+        put(found, "residual.head_copy", layer(rng, hidden, len(COPIES), 24, 12))
     put(found, "residual.trunk0", layer(rng, inputs, hidden, 96, 64))
     put(found, "residual.trunk1", layer(rng, hidden, hidden, 96, 64))
-    put(found, "residual.hidden_co", layer(rng, hidden + 3, hidden, 96, 64))
-    put(found, "residual.hidden_cg", layer(rng, hidden + 6, hidden, 96, 64))
+    put(found, "residual.hidden_co", layer(rng, hidden + 3 + clues, hidden, 96, 64))
+    put(found, "residual.hidden_cg", layer(rng, hidden + 6 + clues, hidden, 96, 64))
     for head in ("y", "co", "cg"):
         weight, bias, shift = layer(rng, hidden, 3, 0, 4)
         bias += (np.array([0, 24, 1]) << shift).astype(np.int32)  # mean, scale index, tail index
@@ -93,10 +100,10 @@ def encoder(rng: np.random.Generator) -> Tensors:
     return found
 
 
-def random_tensors(seed: int = 0) -> Tensors:
-    """A whole model of random integers within all limits."""
+def random_tensors(seed: int = 0, copies: bool = False) -> Tensors:
+    """A whole model of random integers within all limits, of a network with copies or without."""
     rng = np.random.default_rng(seed)
-    found = {**tables(rng), **residual(rng), **encoder(rng)}
+    found = {**tables(rng), **residual(rng, copies), **encoder(rng)}
     for i, (inputs, outputs) in enumerate(DECODER):
         put(found, f"said.decoder.{i}", layer(rng, inputs, outputs, 112, 64))
     found["said.latent.multiplier"] = rng.integers(1, 129, LATENTS).astype(np.int32)
@@ -139,8 +146,8 @@ def model_of(tensors: Mapping[str, np.ndarray], name: str = "test") -> Model:
     return Model(name, identify(tensors), tensors, {"name": name})
 
 
-def random_model(seed: int = 0) -> Model:
-    return model_of(random_tensors(seed))
+def random_model(seed: int = 0, copies: bool = False) -> Model:
+    return model_of(random_tensors(seed, copies))
 
 
 def flat_colour_model() -> Model:

@@ -156,7 +156,7 @@ class File:
 def parse(data):
     source = Bytes(data)
     need(source.take(4) == b"\xd3A\r\n")
-    need(source.take(1) == b"\x01")
+    need(source.take(1) == b"\x02")
     layout = source.take(1)[0]
     mode, replicated, coder = layout & 3, layout >> 2 & 1, layout >> 4 & 3
     need(not layout & 128 and coder < 3 and (not replicated or mode >= 2))
@@ -187,7 +187,7 @@ def parse(data):
         0,
     )
     if coder:
-        body = Bytes(source.take(source.number()))
+        body = Bytes(source.take(source.number() if file.bands > 1 else len(data) - source.at - 4))
         count = min(file.bands, len(file.tiles()))
         lengths = [body.number() for _ in range(count - 1)]
         file.streams = [body.take(length) for length in lengths]
@@ -416,7 +416,8 @@ class Plane:
 
     def __init__(self, file, tensors, banks, tiles, components, errors):
         self.tensors, self.tiles = tensors, tiles
-        self.mixture, self.gaussian = banks
+        self.mixture, self.gaussian, self.copy = banks
+        self.copies = [tuple(offset) for offset in tensors.get("residual.copies", np.zeros((0, 2), int)).tolist()]
         self.tw, self.th = file.tile_size
         self.components, self.errors = components, errors
         self.context_coder = file.coder == 2
@@ -463,15 +464,20 @@ class Plane:
             return tile.samples[x - 1, y]
         return tile.samples[0, y - 1] if y else list(MIDDLE)
 
-    def context(self, tile, x, y):
-        """6.3 and 6.4."""
-        reference = self.reference(tile, x, y)
-        inputs = []
+    def near(self, tile, x, y):
+        """6.3: the reference, then the window, by offset."""
+        found = {(-1, 0): self.reference(tile, x, y)}
         for dx, dy in WINDOW:
             row = max(y + dy, 0)
             column = min(clamp(x + dx, 0, self.tw - 1), x + 2 * (y - row) - 1)
-            values = reference if column < 0 else tile.samples[column, row]
-            inputs += [v - r for v, r in zip(values, reference)]
+            found[dx, dy] = found[-1, 0] if column < 0 else tile.samples[column, row]
+        return found
+
+    def context(self, tile, x, y):
+        """6.4."""
+        near = self.near(tile, x, y)
+        reference = near[-1, 0]
+        inputs = [v - r for offset in WINDOW for v, r in zip(near[offset], reference)]
         for dx, dy in self.tensors["residual.around"].astype(int):
             if tile.seen is None:
                 inputs += [0, 0, 0]
@@ -480,6 +486,9 @@ class Plane:
                 column = min(clamp(x + dx, 0, self.tw - 1), tile.width - 1)
                 inputs += [int(v) - r for v, r in zip(tile.seen[row, column], reference)]
         inputs += [0 if tile.seen is None else 127, 128 * x // self.tw, 128 * y // self.th]
+        if self.copies:
+            most = max(1, *(values[0] for values in near.values()))
+            inputs += [most >> 1, *(127 * values[0] // most for values in near.values())]
         inputs += [127 * (s == tile.style) for s in range(len(self.tensors["tile.style.frequency"]))]
         return [clamp(d, -128, 127) + 128 for d in inputs]
 
@@ -497,44 +506,62 @@ class Plane:
         while f"residual.trunk{trunk}.weight" in self.tensors:
             hidden = layer(self.tensors, f"residual.trunk{trunk}", hidden)
             trunk += 1
-        references = [self.reference(*one) for one in found]
+        near = [self.near(*one) for one in found]
+        references = [one[-1, 0] for one in near]
+        inside = [i for i, (tile, x, y) in enumerate(found) if x < tile.width and y < tile.height]
+        copied = self.read_copies(stream, hidden, near, inside) if self.copies else {}
         for tile, x, y in found:
             tile.samples[x, y] = [0, 0, 0]
+        beside = [[] for _ in found]  # e_Y, then e_Y and e_Co
         for c in range(self.components):
+            starts, rows = [reference[c] for reference in references], [[] for _ in found]
+            if c and self.copies:
+                for i, (tile, x, y) in enumerate(found):
+                    starts[i], rows[i] = chroma_start(near[i], tile.samples[x, y][0], c)
             if c:
-                name = ("hidden_co", "hidden_cg")[c - 1]
-                total, shift = raw(
-                    self.tensors,
-                    f"residual.{('head_co', 'head_cg')[c - 1]}",
-                    layer(self.tensors, f"residual.{name}", hidden),
+                name = ("co", "cg")[c - 1]
+                extra = np.array([e + row for e, row in zip(beside, rows)], np.int64)
+                inner = layer(
+                    self.tensors, f"residual.hidden_{name}", np.concatenate([hidden, extra + 128], 1)
                 )
+                total, shift = raw(self.tensors, f"residual.head_{name}", inner)
             else:
                 total, shift = raw(self.tensors, "residual.head_y", hidden)
             choices = [
-                self.choice(
-                    [halves_to_even(int(t), 1 << int(s)) for t, s in zip(row, shift)], reference[c], c
-                )
-                for row, reference in zip(total, references)
+                self.choice([halves_to_even(int(t), 1 << int(s)) for t, s in zip(row, shift)], start, c)
+                for row, start in zip(total, starts)
             ]
-            inside = [i for i, (tile, x, y) in enumerate(found) if x < tile.width and y < tile.height]
             for i, (tile, x, y) in enumerate(found):
-                tile.samples[x, y][c] = references[i][c]
-            for i in sorted(inside, key=lambda i: choices[i][1]):
+                tile.samples[x, y][c] = copied.get(i, references[i])[c]
+            coded = [i for i in inside if i not in copied]
+            for i in sorted(coded, key=lambda i: choices[i][1]):
                 mean, row, centre, sign = choices[i]
                 tile, x, y = found[i]
                 tile.samples[x, y][c] = self.sample(centre, sign * (stream.take(self.mixture[row]) - 510), c)
-            surprises = []
-            for (tile, x, y), (mean, *_), reference in zip(found, choices, references):
+            for i, (tile, x, y) in enumerate(found):
                 sample = tile.samples[x, y][c]
-                error = sample - halves_to_even(mean, 16)
-                surprises.append(
-                    [clamp(d, -128, 127) + 128 for d in (4 * error, error, sample - reference[c])]
-                )
-            hidden = np.concatenate([hidden, np.array(surprises, np.int64)], 1)
+                error = sample - halves_to_even(choices[i][0], 16)
+                shown = (4 * error, error, sample - references[i][c])
+                beside[i] = beside[i] + [clamp(d, -128, 127) for d in shown]
 
-    def choice(self, whole, reference, component):
+    def read_copies(self, stream, hidden, near, inside):
+        """6.7: samples of the pixels that are copies, by place in the step."""
+        total, shift = raw(self.tensors, "residual.head_copy", hidden)
+        copied = {}
+        for j, offset in enumerate(self.copies):
+            asked = []
+            for i in inside:
+                earlier = [near[i][before] for before in self.copies[:j]]
+                if i not in copied and near[i][offset] not in earlier:
+                    asked.append((clamp(halves_to_even(int(total[i, j]), 1 << int(shift[j])), 0, 48), i))
+            for logit, i in sorted(asked, key=lambda one: one[0]):
+                if stream.take(self.copy[logit]):
+                    copied[i] = near[i][offset]
+        return copied
+
+    def choice(self, whole, start, component):
         """(mean, bank row, centre, sign) of 6.6 and 7."""
-        mean = clamp(16 * reference + whole[0], 16 * COMPONENT_LOW[component], 16 * 255)
+        mean = clamp(16 * start + whole[0], 16 * COMPONENT_LOW[component], 16 * 255)
         scale, tail = clamp(whole[1], 0, 43), clamp(whole[2], 0, 3)
         p = positions(scale)
         g = 16 // p
@@ -542,6 +569,19 @@ class Plane:
         if 2 * place > p:
             return mean, bank_row(scale, tail, p - place), (mean >> 4) + 1, -1
         return mean, bank_row(scale, tail, place), mean >> 4, 1
+
+
+def chroma_start(near, luma, c):
+    """6.8: where the mean of Co (1) or Cg (2) starts, and the clues."""
+    values = list(near.values())
+    equal = [v for v in values if v[0] == luma]
+    brightest = max(v[0] for v in values)
+    chosen = equal[0] if equal else next(v for v in values if v[0] == brightest)
+    bright, chroma = chosen[0], chosen[c]
+    start = clamp((2 * chroma * luma + bright) // (2 * bright), -255, 255) if bright else chroma
+    brighter = 127 if bright == luma else (luma - bright) >> 1
+    clues = (start - values[0][c], bright >> 1, brighter)
+    return start, [clamp(d, -128, 127) for d in clues]
 
 
 def read_band(file, tensors, banks, tiles, data):
@@ -589,7 +629,7 @@ def without_residual(file, seen, width, height):
 def decode(data, tensors, banks):
     """A file's pixels, uint8 H×W or H×W×C.
 
-    ``tensors``: those of its model; ``banks``: the arrays ``mixture`` and ``gaussian`` (7).
+    ``tensors``: those of its model; ``banks``: the arrays ``mixture``, ``gaussian`` and ``copy`` (7).
     """
     file = parse(data)
     need(file.model == identify(tensors))

@@ -17,7 +17,7 @@ MODES = {"L": (), "LA": (2,), "RGB": (3,), "RGBA": (4,)}
 @pytest.fixture(scope="module")
 def banks():
     with np.load(BANKS) as data:
-        return data["mixture"], data["gaussian"]
+        return data["mixture"], data["gaussian"], data["copy"]
 
 
 def picture(height, width, mode, seed=0):
@@ -57,6 +57,32 @@ def test_near_lossless(mode, bound, banks):
     for coder in ("context", "gaussian"):
         _, found = agree(image, random_model(3), banks, residual=coder, max_error=bound)
         assert np.abs(found.astype(int) - image).max() <= bound
+
+
+def flat_shapes(height, width, channels, seed=0):
+    """Rectangles of a few colours on black, with softened edges here and there; uint8."""
+    rng = np.random.default_rng(seed)
+    image = np.zeros((height, width, channels))
+    for _ in range(4):
+        top, left = rng.integers(0, height), rng.integers(0, width)
+        image[top : top + height // 2, left : left + width // 2] = rng.integers(40, 256, channels)
+        image[top, left:] *= rng.uniform(0.2, 1.0)
+    return image.astype(np.uint8)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("bound", [0, 4])
+def test_copies(mode, bound, banks):
+    image = flat_shapes(21, 26, *MODES[mode] or (1,))
+    image = image[..., 0] if mode == "L" else image
+    _, found = agree(image, random_model(5, copies=True), banks, max_error=bound)
+    assert np.abs(found.astype(int) - image).max() <= bound
+
+
+def test_copies_in_several_tiles_and_in_noise(banks):
+    model = random_model(6, copies=True)
+    agree(flat_shapes(9, 200, 3), model, banks)
+    agree(picture(19, 26, "RGB"), model, banks, glimpses=2)
 
 
 @pytest.mark.parametrize("coder", ["context", "gaussian"])

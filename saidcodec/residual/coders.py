@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -32,6 +33,7 @@ class Writer:
         self.wavefront, self.encoder, self.errors = wavefront, encoder, errors
         self.progressive = any(errors)
         self.tables = bank().tables
+        self.copies = bank().copies
         self._waiting: list[list[tuple[np.ndarray, list[Table], list[int]]]] = []
 
     def code(self, batch: Batch, table: np.ndarray, centre: np.ndarray, sign: np.ndarray) -> np.ndarray:
@@ -42,24 +44,39 @@ class Writer:
             sample = np.clip(centre + (2 * error + 1) * distance, LOW[batch.component], HIGH)
         else:
             distance, sample = truth - centre, truth
-        self._add(batch, sign * distance + REACH, table)
+        self._add(batch, sign * distance + REACH, table, self.tables, batch.active)
         return sample
 
-    def _add(self, batch: Batch, symbol: np.ndarray, table: np.ndarray) -> None:
-        """Sort each step's symbols by table; a step's components follow each other in the stream."""
-        if not batch.component:
+    def copy(self, batch: Batch, table: np.ndarray, asked: np.ndarray, offer: np.ndarray) -> np.ndarray:
+        same = asked & repeats(self.wavefront, batch, offer, self.errors)
+        self._add(batch, same.astype(np.int32), table, self.copies, asked)
+        return same
+
+    def finish(self, batch: Batch) -> None:
+        """Hand over what was added; a step's questions and components follow each other in the stream."""
+        for parts in self._waiting:
+            for part in parts:
+                self.encoder.add_groups(*part)
+        self._waiting = []
+
+    def _add(
+        self,
+        batch: Batch,
+        symbol: np.ndarray,
+        table: np.ndarray,
+        tables: Sequence[Table],
+        active: np.ndarray | None,
+    ) -> None:
+        """Sort each step's symbols by table."""
+        if not self._waiting:
             self._waiting = [[] for _ in batch.spans]
         for parts, span in zip(self._waiting, batch.spans):
-            own, tables = symbol[span.start : span.stop], table[span.start : span.stop]
-            if batch.active is not None:
-                active = batch.active[span.start : span.stop]
-                own, tables = own[active], tables[active]
-            order, used, counts = grouped(tables)
-            parts.append((own[order], [self.tables[index] for index in used], counts))
-        if batch.component == self.wavefront.components - 1:
-            for parts in self._waiting:
-                for part in parts:
-                    self.encoder.add_groups(*part)
+            own, numbers = symbol[span.start : span.stop], table[span.start : span.stop]
+            if active is not None:
+                here = active[span.start : span.stop]
+                own, numbers = own[here], numbers[here]
+            order, used, counts = grouped(numbers)
+            parts.append((own[order], [tables[index] for index in used], counts))
 
 
 class Reader:
@@ -69,17 +86,11 @@ class Reader:
         self.wavefront, self.decoder, self.errors = wavefront, decoder, errors
         self.progressive = True
         self.tables = bank().tables
+        self.copies = bank().copies
 
     def code(self, batch: Batch, table: np.ndarray, centre: np.ndarray, sign: np.ndarray) -> np.ndarray:
         active = batch.active
-        order, used, counts = grouped(table if active is None else table[active])
-        if not used:
-            return centre
-        taken = self.decoder.take_groups([self.tables[index] for index in used], counts)
-        symbol = np.empty(len(order), np.int32)
-        symbol[order] = taken
-        if active is not None:
-            symbol = spread(symbol, active)
+        symbol = self._take(table, self.tables, active, REACH)
         error = self.errors[batch.component]
         sample = centre + sign * (symbol - REACH) * (2 * error + 1)
         if error:
@@ -89,12 +100,30 @@ class Reader:
             raise CorruptError("The residual section decodes to an impossible sample.")
         return sample
 
+    def copy(self, batch: Batch, table: np.ndarray, asked: np.ndarray, offer: np.ndarray) -> np.ndarray:
+        return self._take(table, self.copies, asked, 0).astype(bool)
 
-def spread(values: np.ndarray, active: np.ndarray) -> np.ndarray:
-    """Values of the active samples at their places, REACH elsewhere."""
-    whole = np.full(len(active), REACH, np.int32)
-    whole[active] = values
-    return whole
+    def finish(self, batch: Batch) -> None:
+        """Nothing waits."""
+
+    def _take(
+        self, table: np.ndarray, tables: Sequence[Table], active: np.ndarray | None, idle: int
+    ) -> np.ndarray:
+        """Symbols of the active samples, ``idle`` for the others; int32 [n]."""
+        order, used, counts = grouped(table if active is None else table[active])
+        symbol = np.empty(len(order), np.int32)
+        if used:
+            symbol[order] = self.decoder.take_groups([tables[index] for index in used], counts)
+        if active is None:
+            return symbol
+        whole = np.full(len(active), idle, np.int32)
+        whole[active] = symbol
+        return whole
+
+
+def repeats(wavefront: Wavefront, batch: Batch, offer: np.ndarray, errors: Sequence[int]) -> np.ndarray:
+    """Which pixels of a batch lie within the errors of their offers, int [n, components]; bool [n]."""
+    return (np.abs(wavefront.pixels(batch) - offer) <= np.array(errors)).all(1)
 
 
 class Meter:
@@ -105,18 +134,34 @@ class Meter:
     def __init__(self, wavefront: Wavefront):
         self.wavefront = wavefront
         self.bits = np.zeros(wavefront.tiles)
-        self.lengths = code_lengths()
+        self.lengths, self.questions = code_lengths()
 
     def code(self, batch: Batch, table: np.ndarray, centre: np.ndarray, sign: np.ndarray) -> np.ndarray:
         truth = self.wavefront.values(batch)
         bits = self.lengths.take(table * SYMBOLS + sign * (truth - centre) + REACH)
-        if batch.active is not None:
-            bits = bits * batch.active
-        self.bits += bits.reshape(-1, self.wavefront.tiles).sum(0)
+        self._count(bits, batch.active)
         return truth
+
+    def copy(self, batch: Batch, table: np.ndarray, asked: np.ndarray, offer: np.ndarray) -> np.ndarray:
+        same = asked & repeats(self.wavefront, batch, offer, (0,) * self.wavefront.components)
+        self._count(self.questions.take(2 * table + same), asked)
+        return same
+
+    def finish(self, batch: Batch) -> None:
+        """Nothing waits."""
+
+    def _count(self, bits: np.ndarray, active: np.ndarray | None) -> None:
+        if active is not None:
+            bits = bits * active
+        self.bits += bits.reshape(-1, self.wavefront.tiles).sum(0)
 
 
 @lru_cache(maxsize=1)
-def code_lengths() -> np.ndarray:
-    """Bits of every symbol of every table of the bank, flat float32."""
-    return np.concatenate([table.bits for table in bank().tables]).astype(np.float32)
+def code_lengths() -> tuple[np.ndarray, np.ndarray]:
+    """Bits of every symbol of the bank's mixture tables and of its copy tables, flat float32 each."""
+    tables = bank()
+    mixture, copies = (
+        np.concatenate([table.bits for table in group]).astype(np.float32)
+        for group in (tables.tables, tables.copies)
+    )
+    return mixture, copies

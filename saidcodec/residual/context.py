@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
-# (dx, dy) relative to the sample; the left neighbour (-1, 0) is the reference, not an input.
+REFERENCE = (-1, 0)  # (dx, dy) relative to the sample: the left neighbour, from which differences count
 WINDOW = (
     (-2, 0), (-3, 0),
     (-3, -1), (-2, -1), (-1, -1), (0, -1), (1, -1),
     (-3, -2), (-2, -2), (-1, -2), (0, -2), (1, -2), (2, -2), (3, -2),
     (-2, -3), (-1, -3), (0, -3), (1, -3), (2, -3),
 )  # fmt: skip
+
+# The neighbours that a model of flat colours may copy, the likeliest first.
+COPIES = (REFERENCE, (0, -1), (1, -1), (-1, -1), (2, -2))
 
 SKEW = 2  # a sample (x, y) is decoded at step x + SKEW * y
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from saidcodec.errors import ModelError
 from saidcodec.integer import Chain, Layer, NumpyChain, OnnxChain
-from saidcodec.residual.context import WINDOW
+from saidcodec.residual.context import REFERENCE, WINDOW
+from saidcodec.residual.copies import CLUES, LUMA_INPUTS
 
 COMPONENTS = 3
 LANES = 4  # a sample's components travel in 64-bit words; the fourth lane is idle
@@ -21,7 +22,9 @@ class ResidualNetwork:
     """Weights of one model, ready to run.
 
     ``inputs`` is the width of the context rows that the wavefront fills: four lanes for each offset
-    of the window and of ``around``, then the flag of the reconstruction, x, y and the styles.
+    of the window and of ``around``, then the flag of the reconstruction, x, y, the luma inputs of a
+    network with copies, and the styles.  ``extras`` is the width of what the heads of Co and Cg read
+    beside the hidden activations: six surprises and the clues of a network with copies.
     """
 
     def __init__(self, tensors: Mapping[str, np.ndarray], threads: int | None):
@@ -41,42 +44,54 @@ class ResidualNetwork:
                 raise ModelError(f"The model's residual layer {name} is unfit: {problem}.")
             return found
 
-        def head(name: str, inputs: int) -> Layer:
+        def head(name: str, inputs: int, outputs: int = CHOICE) -> Layer:
             found = layer(name, inputs)
-            if found.weight.shape[1] != CHOICE:
-                raise ModelError(f"The model's residual layer {name} does not name mean, scale and tail.")
+            if found.weight.shape[1] != outputs:
+                raise ModelError(f"The model's residual layer {name} does not have {outputs} outputs.")
             return found
 
-        around = tensor("residual.around")
-        if around.ndim != 2 or around.shape[1] != 2 or around.dtype != np.int8:
-            raise ModelError("The model's tensor residual.around is no list of offsets.")
-        self.around = tuple((int(dx), int(dy)) for dx, dy in around)
+        def offsets_of(name: str) -> tuple[tuple[int, int], ...]:
+            found = tensor(name)
+            if found.ndim != 2 or found.shape[1] != 2 or found.dtype != np.int8:
+                raise ModelError(f"The model's tensor {name} is no list of offsets.")
+            return tuple((int(dx), int(dy)) for dx, dy in found)
+
+        self.around = offsets_of("residual.around")
+        self.copies = offsets_of("residual.copies") if "residual.copies" in tensors else ()
+        if not set(self.copies) <= {REFERENCE, *WINDOW}:
+            raise ModelError("The model copies from outside the window.")
+        lumas = LUMA_INPUTS + 1 + len(WINDOW) if self.copies else 0
+        self.clues = CLUES if self.copies else 0
         self.styles = len(tensor("tile.style.frequency"))
         offsets = len(WINDOW) + len(self.around)
         depth = sum(name.startswith("residual.trunk") and name.endswith(".weight") for name in tensors)
-        self.hidden = COMPONENTS * offsets + POSITIONS + self.styles
+        self.hidden = COMPONENTS * offsets + POSITIONS + lumas + self.styles
         trunk = []
         for i in range(max(depth, 1)):
             trunk.append(layer(f"trunk{i}", self.hidden))
             self.hidden = trunk[-1].weight.shape[1]
-        self.inputs = LANES * offsets + POSITIONS + self.styles
+        self.inputs = LANES * offsets + POSITIONS + lumas + self.styles
+        self.extras = 2 * SURPRISES + self.clues
 
         trunk[0] = Layer(with_idle_lanes(trunk[0].weight, offsets), trunk[0].bias, trunk[0].shift)
-        # Both later heads read one row: hidden, then what Co's and then Cg's head may know of the pixel.
-        hidden_co = layer("hidden_co", self.hidden + SURPRISES)
-        missing = np.zeros((SURPRISES, hidden_co.weight.shape[1]), np.int8)
-        hidden_co = Layer(np.concatenate([hidden_co.weight, missing]), hidden_co.bias, hidden_co.shift)
+        # Both later heads read one row: hidden, the surprises of Y and of Co, the clues.
+        hidden_co = layer("hidden_co", self.hidden + SURPRISES + self.clues)
+        known = self.hidden + SURPRISES
+        weight = np.insert(hidden_co.weight, [known] * SURPRISES, 0, 0)
+        hidden_co = Layer(weight, hidden_co.bias, hidden_co.shift)
 
         def chain(layers: list[Layer], outputs: tuple[int, ...]) -> Chain:
             if threads is None:
                 return NumpyChain(layers, True, outputs)
             return OnnxChain(layers, True, outputs, threads)
 
-        hidden_cg = layer("hidden_cg", self.hidden + 2 * SURPRISES)
+        hidden_cg = layer("hidden_cg", self.hidden + self.extras)
         head_co, head_cg = (
             head(f"head_{c}", h.weight.shape[1]) for c, h in (("co", hidden_co), ("cg", hidden_cg))
         )
         self._trunk = chain([*trunk, head("head_y", self.hidden)], (depth - 1, depth))
+        if self.copies:
+            self._copy = chain([head("head_copy", self.hidden, len(self.copies))], (0,))
         self._heads = (chain([hidden_co, head_co], (1,)), chain([hidden_cg, head_cg], (1,)))
 
     def trunk(self, context: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -84,8 +99,12 @@ class ResidualNetwork:
         hidden, choice = self._trunk.run(context)
         return hidden, choice
 
+    def copy(self, hidden: np.ndarray) -> np.ndarray:
+        """uint8 [n, hidden] → raw logits of the questions, float32 [n, copies]."""
+        return self._copy.run(hidden)[0]
+
     def head(self, component: int, row: np.ndarray) -> np.ndarray:
-        """uint8 [n, hidden + 6] → raw choice for Co (1) or Cg (2), float32 [n, 3]."""
+        """uint8 [n, hidden + extras] → raw choice for Co (1) or Cg (2), float32 [n, 3]."""
         return self._heads[component - 1].run(row)[0]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from saidcodec.entropy import PRECISION, Table
+from saidcodec.entropy import Table
 from saidcodec.residual.mixture import SCALES, SCALES_PER_OCTAVE, SMALLEST_SCALE_LOG2, TAILS
 
 REACH = 510
@@ -45,6 +45,7 @@ class Bank:
     table: np.ndarray  # int32 [16 * TAILS * SCALES]
     carry: np.ndarray  # int32, the same shape
     sign: np.ndarray  # int32, the same shape
+    copies: tuple[Table, ...]  # of a question, whether a pixel is the same as a neighbour
     cheapest: float  # bits of the likeliest symbol of the narrowest table
 
     def first(self, scale: int, tail: int) -> Table:
@@ -74,6 +75,6 @@ def positions() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def bank() -> Bank:
     """The bank, read from the package on first use."""
     with np.load(BANK) as data:
-        rows, gaussian = data["mixture"], data["gaussian"]
-    cheapest = PRECISION - float(np.log2(max(rows.max(), gaussian.max())))
-    return Bank(tuple(map(Table, rows)), tuple(map(Table, gaussian)), *positions(), cheapest)
+        rows, gaussian, copies = (tuple(map(Table, data[name])) for name in ("mixture", "gaussian", "copy"))
+    cheapest = min(float(table.bits.min()) for table in rows + gaussian)
+    return Bank(rows, gaussian, *positions(), copies, cheapest)

@@ -16,9 +16,10 @@ from typing import Protocol
 import numpy as np
 
 from saidcodec.colour import HIGH, LOW
-from saidcodec.residual.context import SKEW, WINDOW, around, neighbour
+from saidcodec.residual.context import REFERENCE, SKEW, WINDOW, around, neighbour
+from saidcodec.residual.copies import chroma_start, logit_index, luma_inputs, questions
 from saidcodec.residual.mixture import SCALES, TAILS
-from saidcodec.residual.network import LANES, SURPRISES, ResidualNetwork
+from saidcodec.residual.network import COMPONENTS, LANES, POSITIONS, SURPRISES, ResidualNetwork
 from saidcodec.residual.tables import MEAN_STEPS, bank
 
 MIDDLE = (128, 0, 0)  # reference of a tile's first sample
@@ -79,6 +80,14 @@ class Coder(Protocol):
         """The batch's samples, int [n]."""
         ...
 
+    def copy(self, batch: Batch, table: np.ndarray, asked: np.ndarray, offer: np.ndarray) -> np.ndarray:
+        """Whether each pixel asked about, bool [n], is its offer, int [n, components]; bool [n]."""
+        ...
+
+    def finish(self, batch: Batch) -> None:
+        """Called once all components of a batch have been coded."""
+        ...
+
 
 class Wavefront:
     """The skewed planes of a band of tiles of one nominal size.
@@ -127,6 +136,12 @@ class Wavefront:
         """A batch's samples as they stand, int32 [n]."""
         skewed = self._skewed(0)
         parts = [skewed[span.step, span.rows, :, batch.component].reshape(-1) for span in batch.spans]
+        return np.concatenate(parts).astype(np.int32) - SAMPLE_BIAS
+
+    def pixels(self, batch: Batch) -> np.ndarray:
+        """All components of a batch's samples, int32 [n, components]."""
+        skewed = self._skewed(0)[..., : self.components]
+        parts = [skewed[span.step, span.rows].reshape(-1, self.components) for span in batch.spans]
         return np.concatenate(parts).astype(np.int32) - SAMPLE_BIAS
 
     def _active(self, spans: list[Span]) -> np.ndarray | None:
@@ -184,16 +199,17 @@ class Wavefront:
         flat = self.planes.reshape(-1)
         blind = np.flatnonzero(~has_reconstruction) if has_reconstruction.any() else np.zeros(0, np.int64)
 
-        fixed = LANES * len(offsets)
+        fixed, styled = LANES * len(offsets), network.inputs - LANES * len(offsets) - network.styles
         most = max(longest, BATCH)
         context = np.full((most, network.inputs), 128, np.uint8)
         references = np.empty((most, LANES), np.int32)
         marks = np.full((self.height, tiles, network.inputs - fixed), 128, np.uint8)
         marks[:, :, 0] += (127 * has_reconstruction).astype(np.uint8)
         marks[:, :, 2] += (np.arange(self.height) * 128 // self.height).astype(np.uint8)[:, None]
-        marks[:, np.arange(tiles), 3 + styles] = 255
+        marks[:, np.arange(tiles), styled + styles] = 255
         across = (128 + np.arange(self.width) * 128 // self.width).astype(np.uint8)
-        row = np.full((most, network.hidden + 2 * SURPRISES), 128, np.uint8)
+        row = np.full((most, network.hidden + network.extras), 128, np.uint8)
+        near = np.empty((most if network.copies else 0, 1 + len(WINDOW)), np.int64)
 
         for spans in self._batches(range(self.steps) if steps is None else steps, coder.progressive):
             for span in spans:
@@ -207,6 +223,9 @@ class Wavefront:
                     reference[-tiles:] = flat[above : above + tiles] - TO_REFERENCE if step else MIDDLE_WORD
                 seen = flat[here + lowest :].take(gather[:n], mode="clip")
                 self._mend(seen, reference, x, rows, offsets[: len(relative)], blind)
+                if network.copies:
+                    near[start:stop, 0] = reference + TO_REFERENCE
+                    near[start:stop, 1:] = seen[:, : len(WINDOW)]
                 seen -= reference[:, None]
                 lanes = seen.view(np.int16)
                 np.maximum(lanes, LOWEST_LANE, out=lanes)
@@ -215,6 +234,9 @@ class Wavefront:
                 mark = context[start:stop, fixed:].reshape(count, tiles, -1)
                 mark[...] = marks[rows]
                 mark[:, :, 1] = across[x][:, None]
+                if network.copies:
+                    luma = luma_inputs(values_of(near[start:stop])[..., 0])
+                    mark[:, :, POSITIONS:styled] = (128 + luma).reshape(count, tiles, -1)
                 np.subtract(
                     reference.view(np.int16).reshape(n, LANES), REFERENCE_BIAS, out=references[start:stop]
                 )
@@ -223,24 +245,56 @@ class Wavefront:
             hidden, raw = network.trunk(context[:n])
             row[:n, : network.hidden] = hidden
             batch = Batch(spans, 0, self._active(spans))
+            inside, copied = batch.active, None
+            chroma: list[tuple[np.ndarray, np.ndarray]] = []
+            if network.copies:
+                copied, copies = self._copy(network, coder, batch, hidden, near[:n])
+                batch.active = ~copied if inside is None else inside & ~copied
             for c in range(self.components):
                 batch.component = c
-                reference = references[:n, c]
+                reference = start_value = references[:n, c]
                 if c:
+                    if chroma:
+                        start_value, clues = chroma[c - 1]
+                        row[:n, network.hidden + 2 * SURPRISES :] = clues
                     raw = network.head(c, row[:n])
-                mean, shape = choices(raw, reference, c)
+                mean, shape = choices(raw, start_value, c)
                 position = shape + (mean & (MEAN_STEPS - 1))
                 centre = (mean >> 4) + look_up.carry.take(position)
                 sample = coder.code(batch, look_up.table.take(position), centre, look_up.sign.take(position))
                 if coder.progressive:
-                    if batch.active is not None:
-                        sample = np.where(batch.active, sample, reference)
+                    if inside is not None:
+                        sample = np.where(inside, sample, reference)
+                    if copied is not None:
+                        sample = np.where(copied, copies[:, c], sample)
                     (span,) = spans
                     values = (sample + SAMPLE_BIAS).reshape(-1, tiles)
                     skewed[span.step, span.rows, :, c] = values
                 if c + 1 < self.components:
                     at = network.hidden + SURPRISES * c
                     surprise(sample, mean, reference, row[:n, at : at + SURPRISES])
+                    if network.copies and not c:
+                        chroma = chroma_starts(near[:n], sample)
+            coder.finish(batch)
+
+    def _copy(
+        self, network: ResidualNetwork, coder: Coder, batch: Batch, hidden: np.ndarray, near: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Ask about each copy in turn: which pixels are one, bool [n], and of what, int [n, components]."""
+        table = logit_index(network.copy(hidden))
+        places = (REFERENCE, *WINDOW)
+        offers = near[:, [places.index(offset) for offset in network.copies]]
+        values = values_of(offers)[..., : self.components]
+        asked = questions(offers)
+        copied, result = np.zeros(len(near), bool), values[:, 0].copy()
+        for j in range(len(network.copies)):
+            asks = asked[:, j] & ~copied
+            if batch.active is not None:
+                asks &= batch.active
+            same = coder.copy(batch, table[:, j], asks, values[:, j])
+            result[same] = values[same, j]
+            copied |= same
+        return copied, result
 
     def _mend(
         self,
@@ -269,6 +323,18 @@ class Wavefront:
                 grid[edge, :, known:] = place
         if len(blind):
             grid[:, blind, len(WINDOW) :] = own[:, blind, None]
+
+
+def values_of(words: np.ndarray) -> np.ndarray:
+    """Sample words [...] → their values, int16 [..., 3]."""
+    lanes = np.ascontiguousarray(words).view(np.int16).reshape(*words.shape, LANES)
+    return lanes[..., :COMPONENTS] - np.int16(SAMPLE_BIAS)
+
+
+def chroma_starts(near: np.ndarray, luma: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For Co and Cg of a network with copies: where the mean starts, int32 [n], and clues, uint8 [n, 3]."""
+    start, clues = chroma_start(values_of(near), luma)
+    return [(start[:, c], (128 + clues[:, c]).astype(np.uint8)) for c in range(2)]
 
 
 def choices(raw: np.ndarray, reference: np.ndarray, component: int) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from saidcodec.entropy import TOTAL
-from saidcodec.residual import mixture
+from saidcodec.residual import copies, mixture
 from saidcodec.residual.tables import BANK, REACH, SYMBOLS, fractions
 
 
@@ -33,8 +33,8 @@ def frequencies(components: list[tuple[float, float]], mean: float) -> np.ndarra
     return frequency.astype(np.int32)
 
 
-def build() -> tuple[np.ndarray, np.ndarray]:
-    """(mixture tables in bank order, Gaussian tables by scale), each int32 [n, SYMBOLS]."""
+def build() -> dict[str, np.ndarray]:
+    """Mixture tables in bank order, Gaussian ones by scale, copies' by logit; int32 [n, symbols] each."""
     rows = []
     for scale in range(mixture.SCALES):
         steps = fractions(scale)
@@ -42,14 +42,21 @@ def build() -> tuple[np.ndarray, np.ndarray]:
             parts = mixture.components(scale, tail)
             rows += [frequencies(parts, k / steps) for k in range(steps // 2 + 1)]
     gaussian = [frequencies([(1.0, mixture.scale_of(s))], 0.0) for s in range(mixture.SCALES)]
-    return np.stack(rows), np.stack(gaussian)
+    logits = (np.arange(copies.LOGITS) - copies.LOGITS // 2) / copies.ODDS_PER_BIT
+    same = np.rint(TOTAL / (1.0 + 2.0**-logits)).astype(np.int32)
+    return {
+        "mixture": np.stack(rows),
+        "gaussian": np.stack(gaussian),
+        "copy": np.stack([TOTAL - same, same], 1),
+    }
 
 
 def main() -> None:
-    rows, gaussian = build()
-    np.savez_compressed(Path(BANK), mixture=rows, gaussian=gaussian)
-    digest = hashlib.sha256(rows.astype("<i4").tobytes() + gaussian.astype("<i4").tobytes())
-    print(f"{len(rows)} mixture tables, {len(gaussian)} Gaussian tables, SHA-256 {digest.hexdigest()}")
+    arrays = build()
+    np.savez_compressed(Path(BANK), allow_pickle=False, **arrays)
+    digest = hashlib.sha256(b"".join(array.astype("<i4").tobytes() for array in arrays.values()))
+    counts = ", ".join(f"{len(array)} {name}" for name, array in arrays.items())
+    print(f"Tables: {counts}; SHA-256 {digest.hexdigest()}")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import numpy as np
 from saidcodec import models
 from saidcodec.training import datasets, export, photos, reconstruct, residual, said, watch
 from saidcodec.training.datasets import Dataset
+from saidcodec.training.windows import Shape, Tiles
 
 HELD_OUT = 200  # generated images to measure on
 PICTURED = 10
@@ -20,6 +21,7 @@ STATISTICS = 600  # images whose glimpses shape the coding tables
 TILE = 96  # side of a photograph's tiles in the training of the residual network
 POOL, FRESH = 2048, 128  # tiles that windows are drawn from, and how many of them a turn replaces
 AROUND = tuple((dx, dy) for dy in (-1, 0, 1) for dx in (-1, 0, 1))  # where x̂ is seen, for scenes
+FLAT_COLOURS = ("multidsprites",)  # datasets whose pixels mostly repeat a neighbour exactly
 BOUND = 10**9  # steps, where only time ends a training
 
 
@@ -228,16 +230,21 @@ def train_residual(
     if data is None and dataset != "multidsprites":
         raise click.UsageError(f"The dataset {dataset} needs --data.")
     widths = tuple(int(width) for width in hidden.split(","))
-    shape = residual.Shape(hidden=widths, styles=styles)
+    shape = Shape(hidden=widths, styles=styles)
     if dataset == "photographs":
         pool, development = photograph_tiles(data or Path())
     elif seen is None:
         raise click.UsageError(f"The dataset {dataset} needs --said-checkpoint.")
     else:
-        shape = residual.Shape(hidden=widths, styles=styles, around=AROUND)
+        shape = Shape(hidden=widths, styles=styles, around=AROUND, copies=dataset in FLAT_COLOURS)
         pool, development = scene_tiles(SOURCES[dataset](data or Path(), images, seed), seen, glimpses)
     settings = residual.Settings(
-        steps=steps or BOUND, seconds=seconds or float("inf"), rate=rate, seed=seed, shape=shape
+        steps=steps or BOUND,
+        seconds=seconds or float("inf"),
+        rate=rate,
+        keen=seen is not None and styles == 1,
+        seed=seed,
+        shape=shape,
     )
     path = checkpoint or out.with_suffix(".pt")
     network = residual.train(settings, pool, development, path, click.echo, begin)
@@ -249,10 +256,10 @@ def train_residual(
     click.echo(f"{out}: model {models.save(out, tensors, metadata)}")
 
 
-Pool = Callable[[np.random.Generator], Iterator[residual.Tiles]]
+Pool = Callable[[np.random.Generator], Iterator[Tiles]]
 
 
-def photograph_tiles(folder: Path) -> tuple[Pool, residual.Tiles]:
+def photograph_tiles(folder: Path) -> tuple[Pool, Tiles]:
     """Varied crops of all but the last tenth of a folder's images, and plain tiles of that tenth."""
     images = datasets.open_folder(folder)
     last = max(1, len(images) // 10)
@@ -261,7 +268,7 @@ def photograph_tiles(folder: Path) -> tuple[Pool, residual.Tiles]:
     return lambda rng: photos.pools(learning, POOL, FRESH, TILE, rng), development
 
 
-def scene_tiles(data: tuple[Dataset, Dataset], seen: Path, glimpses: int) -> tuple[Pool, residual.Tiles]:
+def scene_tiles(data: tuple[Dataset, Dataset], seen: Path, glimpses: int) -> tuple[Pool, Tiles]:
     """Canvases with what a trained SAID layer makes of them, to learn from and to measure on."""
     model, settings = export.load_said(seen)
     learning, development = (

@@ -19,6 +19,7 @@ from saidcodec.said.search import describe
 from saidcodec.training import residual
 from saidcodec.training.quantise import HIDDEN_UNIT, WEIGHT_MAX, IntegerConv, exponents, set_quantised
 from saidcodec.training.said import LATENT_UNIT, Said, Settings, read_checkpoint
+from saidcodec.training.windows import Tiles, WindowSampler
 
 POSTERIOR_UNITS = 1024
 BASE_STEPS = 9
@@ -166,9 +167,9 @@ def merge(
     return {**said, **residual}, dict(metadata)
 
 
-def style_counts(network: residual.ResidualNetwork, tiles: residual.Tiles, per_tile: int = 512) -> np.ndarray:
+def style_counts(network: residual.ResidualNetwork, tiles: Tiles, per_tile: int = 512) -> np.ndarray:
     """How many of the tiles each style suits best; [styles]."""
-    sampler = residual.WindowSampler(network.shape, tiles)
+    sampler = WindowSampler(network.shape, tiles)
     generator = torch.Generator().manual_seed(0)
     counts = np.zeros(network.shape.styles)
     for _ in range(-(-len(tiles.grey) // 32)):

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from saidcodec.colour import forward
-from saidcodec.training.residual import Tiles
+from saidcodec.training.windows import Tiles
 
 FILTERS = (
     Image.Resampling.BOX,

@@ -8,7 +8,7 @@ import torch
 from saidcodec import colour
 from saidcodec.said import base
 from saidcodec.training import said
-from saidcodec.training.residual import Tiles
+from saidcodec.training.windows import Tiles
 
 STEPS = (4, 6, 8)  # quantisation of the base, as in choice.py
 WITHOUT = 0.2  # share of tiles whose SAID layer is off

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -21,8 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from saidcodec.residual import context, mixture
-from saidcodec.residual.context import WINDOW
+from saidcodec.residual import copies, mixture
+from saidcodec.residual.context import COPIES
 from saidcodec.training.quantise import (
     HIDDEN_UNIT,
     WEIGHT_MAX,
@@ -32,27 +32,7 @@ from saidcodec.training.quantise import (
     rounded,
     set_quantised,
 )
-
-COMPONENTS = 3
-INPUT_UNIT = 16.0  # sample values in one real unit of a context input
-KEEN = 0.85  # share of the windows that ``keen`` sampling takes from busy places
-MIDDLE = (128, 0, 0)  # reference of a tile's first sample, per component
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Sizes of a residual network; the model file records them."""
-
-    hidden: tuple[int, ...] = (160, 128, 128, 128)
-    head: int = 64
-    styles: int = 8
-    # (dx, dy) offsets at which the network sees the reconstruction
-    around: tuple[tuple[int, int], ...] = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
-
-    @property
-    def inputs(self) -> int:
-        """Window, reconstruction, its flag, position, styles."""
-        return COMPONENTS * (len(WINDOW) + len(self.around)) + 1 + 2 + self.styles
+from saidcodec.training.windows import COMPONENTS, INPUT_UNIT, Batch, Copies, Shape, Tiles, WindowSampler
 
 
 class ResidualNetwork(nn.Module):
@@ -66,16 +46,22 @@ class ResidualNetwork(nn.Module):
         self.trunk = nn.ModuleList(layers)
         width = shape.hidden[-1]
         self.head_y = IntegerLinear(width, 3)
-        self.hidden_co = IntegerLinear(width + 3, shape.head)
+        clues = 0
+        heads = [self.head_y]
+        if shape.copies:
+            self.head_copy = IntegerLinear(width, len(COPIES))
+            heads.append(self.head_copy)
+            clues = copies.CLUES
+        self.hidden_co = IntegerLinear(width + 3 + clues, shape.head)
         self.head_co = IntegerLinear(shape.head, 3)
-        self.hidden_cg = IntegerLinear(width + 6, shape.head)
+        self.hidden_cg = IntegerLinear(width + 6 + clues, shape.head)
         self.head_cg = IntegerLinear(shape.head, 3)
         self.qat = False
         for layer in self.modules():
             if isinstance(layer, IntegerLinear):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
                 nn.init.zeros_(layer.bias)
-        for head in (self.head_y, self.head_co, self.head_cg):
+        for head in (*heads, self.head_co, self.head_cg):
             head.weight.data.mul_(0.1)
         with torch.no_grad():
             for hidden in layers:
@@ -102,21 +88,45 @@ class ResidualNetwork(nn.Module):
             mean, scale, tail = rounded(mean * 16.0) / 16.0, rounded(scale), rounded(tail)
         return mean, scale, tail
 
-    def forward(self, context: Tensor, sample: Tensor, reference: Tensor) -> Tensor:
-        """Bits of each component, [N, 3].  ``sample`` and ``reference``: [N, 3], sample values."""
+    def forward(
+        self, context: Tensor, sample: Tensor, reference: Tensor, copies: Copies | None = None
+    ) -> Tensor:
+        """Bits of each component, [N, 3].  ``sample`` and ``reference``: [N, 3], sample values.
+
+        With copies the bits of the questions count as luma's.
+        """
         hidden = self.features(context)
         seen: list[Tensor] = []
         bits = []
         layers = ((None, self.head_y), (self.hidden_co, self.head_co), (self.hidden_cg, self.head_cg))
         for c, (inner, head) in enumerate(layers):
-            out = hidden
+            out, start = hidden, reference[:, c]
             if inner is not None:
-                out = activation(inner(hidden, torch.cat(seen, 1)), self.qat)
-            mean, scale, tail = self.parameters_of(head(out), reference[:, c], -255.0 if c else 0.0)
+                beside = seen
+                if copies is not None:
+                    start = copies.start[:, c - 1]
+                    beside = [*seen, copies.clues[:, c - 1].to(hidden.dtype)]
+                out = activation(inner(hidden, torch.cat(beside, 1)), self.qat)
+            mean, scale, tail = self.parameters_of(head(out), start, -255.0 if c else 0.0)
             bits.append(mixture_bits(sample[:, c] - mean, scale, tail))
             if c < COMPONENTS - 1:
                 seen.append(surprise(sample[:, c], mean.detach(), reference[:, c]).to(hidden.dtype))
-        return torch.stack(bits, 1)
+        total = torch.stack(bits, 1)
+        if copies is None:
+            return total
+        asking = question_bits(8.0 * self.head_copy(hidden).float(), copies, self.qat)
+        total = total * ~copies.same.any(1, keepdim=True)
+        return torch.cat([total[:, :1] + asking[:, None], total[:, 1:]], 1)
+
+
+def question_bits(logit: Tensor, asked: Copies, quantised: bool) -> Tensor:
+    """Bits of the questions whose answers have the log2 odds [N, copies]; [N]."""
+    most = (copies.LOGITS // 2) / copies.ODDS_PER_BIT
+    logit = logit.clamp(-most, most)
+    if quantised:
+        logit = rounded(copies.ODDS_PER_BIT * logit) / copies.ODDS_PER_BIT
+    against = torch.where(asked.same, -logit, logit)
+    return (functional.softplus(against * math.log(2)) / math.log(2) * asked.asked).sum(1)
 
 
 def surprise(sample: Tensor, mean: Tensor, reference: Tensor) -> Tensor:
@@ -139,117 +149,6 @@ def mixture_bits(error: Tensor, scale_index: Tensor, tail: Tensor) -> Tensor:
     return -torch.log2(probability)
 
 
-@dataclass
-class Tiles:
-    """A pool of tiles to sample windows from; arrays [N, T, T, 3] int16 in Y, Co, Cg."""
-
-    planes: np.ndarray
-    reconstruction: np.ndarray  # same shape; ignored where has_reconstruction is 0
-    has_reconstruction: np.ndarray  # [N]
-    grey: np.ndarray  # [N], 1 where only Y is coded
-
-
-@dataclass
-class Batch:
-    context: Tensor  # [N, inputs] real units, styles left at zero
-    sample: Tensor  # [N, 3]
-    reference: Tensor  # [N, 3]
-    weight: Tensor  # [N, 3], 0 where a component is not coded
-    group: int  # consecutive rows that share a tile
-
-
-def packed(planes: np.ndarray) -> Tensor:
-    """[..., 3] int16 → flat int64 with the components in its bytes, so that a gather moves one word."""
-    words = np.zeros((*planes.shape[:-1], 4), np.int16)
-    words[..., :3] = planes
-    return torch.from_numpy(words).view(torch.int64).reshape(-1)
-
-
-def unpacked(words: Tensor) -> Tensor:
-    """int64 [...] → float [..., 3]."""
-    return words[..., None].view(torch.int16)[..., :3].float()
-
-
-class WindowSampler:
-    """Draws contexts at random places of a pool of tiles."""
-
-    def __init__(self, shape: Shape, tiles: Tiles):
-        self.shape = shape
-        self.window = torch.tensor(WINDOW)
-        self.around = torch.tensor(shape.around)
-        self.replace(tiles)
-
-    def replace(self, tiles: Tiles) -> None:
-        self.side = tiles.planes.shape[1]
-        self.planes = packed(tiles.planes)
-        self.reconstruction = packed(tiles.reconstruction)
-        self.has_reconstruction = torch.from_numpy(tiles.has_reconstruction).float()
-        self.grey = torch.from_numpy(tiles.grey).float()
-        self.busy = busy(tiles.planes)
-        self.is_busy = torch.zeros(self.planes.numel(), dtype=torch.bool)
-        self.is_busy[self.busy] = True
-
-    def draw(self, tile: Tensor, y: Tensor, x: Tensor, group: int) -> Batch:
-        """Contexts of the samples (x, y) of the named tiles; index arrays [N]."""
-        side = self.side
-        base = tile * (side * side)
-        here = base + y * side + x
-
-        sample = unpacked(self.planes[here])
-        left = torch.where(x > 0, here - 1, torch.where(y > 0, here - side, here))
-        reference = unpacked(self.planes[left])
-        first = (x == 0) & (y == 0)
-        reference[first] = torch.tensor(MIDDLE, dtype=torch.float32)
-
-        across, down = x[:, None], y[:, None]
-        column, row = context.neighbour(across, down, self.window[:, 0], self.window[:, 1], side)
-        index = torch.where(column < 0, left[:, None], base[:, None] + row * side + column)
-        window = unpacked(self.planes[index]) - reference[:, None]
-        window[first] = 0.0
-        column, row = context.around(across, down, self.around[:, 0], self.around[:, 1], side, side)
-        seen = unpacked(self.reconstruction[base[:, None] + row * side + column])
-        on = self.has_reconstruction[tile]
-        around = (seen - reference[:, None]) * on[:, None, None]
-        n = len(x)
-        extra = torch.stack([127 * on, (x * 128) // side, (y * 128) // side], 1)
-        styles = torch.zeros(n, self.shape.styles)
-        inputs = torch.cat([window.reshape(n, -1), around.reshape(n, -1), extra, styles], 1)
-        inputs = inputs.clamp_(-128.0, 127.0) / INPUT_UNIT
-        weight = torch.ones(n, COMPONENTS)
-        weight[:, 1:] = 1.0 - self.grey[tile][:, None]
-        return Batch(inputs, sample, reference, weight, group)
-
-    def random(self, generator: torch.Generator, tiles: int, group: int) -> Batch:
-        chosen = torch.randint(len(self.grey), (tiles,), generator=generator).repeat_interleave(group)
-        place = torch.randint(self.side * self.side, (tiles * group,), generator=generator)
-        return self.draw(chosen, place // self.side, place % self.side, group)
-
-    def keen(self, generator: torch.Generator, n: int) -> Batch:
-        """Windows mostly from where something happens, weighted so that the mean loss stays the same.
-
-        For images that are largely flat.  Rows of a group do not share a tile, so there is one style.
-        """
-        total, many = self.planes.numel(), len(self.busy)
-        place = torch.randint(total, (n,), generator=generator)
-        keen = round(KEEN * n)
-        place[:keen] = self.busy[torch.randint(many, (keen,), generator=generator)]
-        density = (1.0 - KEEN) / total + self.is_busy[place].float() * (KEEN / many)
-        tile, rest = place // self.side**2, place % self.side**2
-        batch = self.draw(tile, rest // self.side, rest % self.side, n)
-        batch.weight *= (1.0 / (total * density))[:, None]
-        return batch
-
-
-def busy(planes: np.ndarray) -> Tensor:
-    """Flat indices of the samples of [N, T, T, 3] whose surroundings are not all the same."""
-    edges = np.zeros(planes.shape[:3], bool)
-    edges[:, 1:] |= (planes[:, 1:] != planes[:, :-1]).any(-1)
-    edges[:, :, 1:] |= (planes[:, :, 1:] != planes[:, :, :-1]).any(-1)
-    near = torch.from_numpy(edges)[:, None].to(torch.uint8)
-    grown = [functional.max_pool2d(part.float(), 7, 1, 3) for part in torch.split(near, 512)]
-    return torch.cat(grown).reshape(-1).nonzero()[:, 0]
-
-
 def with_style(context: Tensor, style: Tensor, styles: int) -> Tensor:
     context = context.clone()
     context[:, -styles:] = functional.one_hot(style, styles).to(context.dtype) * (127.0 / INPUT_UNIT)
@@ -267,7 +166,8 @@ def best_style(network: ResidualNetwork, batch: Batch, probe: int, dtype: torch.
     tried = torch.arange(styles).repeat_interleave(len(rows))
     with torch.no_grad():
         context = with_style(batch.context[every], tried, styles).to(dtype)
-        bits = network(context, batch.sample[every], batch.reference[every])
+        copied = batch.copies and batch.copies.rows(every)
+        bits = network(context, batch.sample[every], batch.reference[every], copied)
         totals = (bits * batch.weight[every]).sum(1).reshape(styles, -1, probe).sum(2)
     return totals.argmin(0).repeat_interleave(batch.group)
 
@@ -276,7 +176,8 @@ def batch_bits(network: ResidualNetwork, batch: Batch, probe: int, dtype: torch.
     """Mean bits per coded component, each group under its best style."""
     styles = network.shape.styles
     style = best_style(network, batch, probe, dtype)
-    bits = network(with_style(batch.context, style, styles).to(dtype), batch.sample, batch.reference)
+    context = with_style(batch.context, style, styles).to(dtype)
+    bits = network(context, batch.sample, batch.reference, batch.copies)
     return (bits * batch.weight).sum() / batch.weight.sum()
 
 
@@ -409,20 +310,24 @@ def export(network: ResidualNetwork) -> dict[str, np.ndarray]:
     tensors: dict[str, np.ndarray] = {"residual.around": np.array(network.shape.around, np.int8)}
 
     def put(
-        name: str, layer: IntegerLinear, context: int = 0, surprises: int = 0, head: bool = False
+        name: str,
+        layer: IntegerLinear,
+        context: int = 0,
+        beside: int = 0,
+        scales: Sequence[tuple[float, float]] | None = None,
     ) -> None:
-        """``context`` and ``surprises``: how many inputs, first and last, carry an offset of 128."""
+        """``context`` and ``beside``: how many inputs, first and last, carry an offset of 128."""
         exponent = exponents(layer.weight).double()
         step = torch.exp2(exponent)
         weight = torch.round(layer.weight.detach().double() * step[:, None]).clamp(-WEIGHT_MAX, WEIGHT_MAX)
         unit = INPUT_UNIT if context else HIDDEN_UNIT
         shift = exponent + math.log2(unit) - math.log2(HIDDEN_UNIT)
         bias = layer.bias.detach().double() * unit * step
-        if head:  # mean in sixteenths, scale index, tail index: see parameters_of
-            gain = torch.tensor([8.0 * 16.0, 8.0, 2.0], dtype=torch.double)
+        if scales is not None:  # a head's raw outputs are indices: (steps a real unit, index at zero) each
+            gain, zero = torch.tensor(scales, dtype=torch.double).T
             shift = exponent + math.log2(unit) - torch.log2(gain)
-            bias = bias + torch.tensor([0.0, 18.0, 1.5], dtype=torch.double) * torch.exp2(shift)
-        offset = weight[:, :context].sum(1) + weight[:, weight.shape[1] - surprises :].sum(1)
+            bias = bias + zero * torch.exp2(shift)
+        offset = weight[:, :context].sum(1) + weight[:, weight.shape[1] - beside :].sum(1)
         tensors[f"residual.{name}.weight"] = weight.T.numpy().astype(np.int8).copy()
         tensors[f"residual.{name}.bias"] = (torch.round(bias) - 128 * offset).numpy().astype(np.int32)
         tensors[f"residual.{name}.shift"] = shift.numpy().astype(np.int32)
@@ -430,11 +335,18 @@ def export(network: ResidualNetwork) -> dict[str, np.ndarray]:
     for i, layer in enumerate(network.trunk):
         assert isinstance(layer, IntegerLinear)
         put(f"trunk{i}", layer, context=network.shape.inputs if i == 0 else 0)
-    put("head_y", network.head_y, head=True)
-    put("hidden_co", network.hidden_co, surprises=3)
-    put("head_co", network.head_co, head=True)
-    put("hidden_cg", network.hidden_cg, surprises=6)
-    put("head_cg", network.head_cg, head=True)
+    choice = ((8.0 * 16.0, 0.0), (8.0, 18.0), (2.0, 1.5))  # see parameters_of
+    clues = 0
+    put("head_y", network.head_y, scales=choice)
+    if network.shape.copies:
+        tensors["residual.copies"] = np.array(COPIES, np.int8)
+        odds = (8.0 * copies.ODDS_PER_BIT, copies.LOGITS // 2)
+        put("head_copy", network.head_copy, scales=[odds] * len(COPIES))
+        clues = copies.CLUES
+    put("hidden_co", network.hidden_co, beside=3 + clues)
+    put("head_co", network.head_co, scales=choice)
+    put("hidden_cg", network.hidden_cg, beside=6 + clues)
+    put("head_cg", network.head_cg, scales=choice)
     return tensors
 
 

@@ -26,8 +26,9 @@ def wavefront(chosen: list[np.ndarray], components: int) -> Wavefront:
 
 
 @pytest.mark.parametrize("components", [1, 3])
-def test_tiles_measured_singly_or_together_cost_the_same(components: int) -> None:
-    network = ResidualNetwork(random_model(1).tensors, None)
+@pytest.mark.parametrize("copies", [False, True])
+def test_tiles_measured_singly_or_together_cost_the_same(components: int, copies: bool) -> None:
+    network = ResidualNetwork(random_model(1, copies).tensors, None)
     styles = np.arange(4) % network.styles
     every = tiles(components)
     together = wavefront(every, components)
@@ -40,8 +41,9 @@ def test_tiles_measured_singly_or_together_cost_the_same(components: int) -> Non
         assert own.bits[0] == pytest.approx(meter.bits[i], rel=1e-5)
 
 
-def test_steps_measured_in_any_order_cost_the_same() -> None:
-    network = ResidualNetwork(random_model(1).tensors, 2)
+@pytest.mark.parametrize("copies", [False, True])
+def test_steps_measured_in_any_order_cost_the_same(copies: bool) -> None:
+    network = ResidualNetwork(random_model(1, copies).tensors, 2)
     front = wavefront(tiles(3), 3)
     styles, without = np.zeros(4, int), np.zeros(4, bool)
     forward, backward = Meter(front), Meter(front)
@@ -69,5 +71,7 @@ def test_the_window_never_looks_ahead() -> None:
 
 
 def test_code_lengths_are_those_of_the_tables() -> None:
-    assert code_lengths().min() > 0
-    assert code_lengths().max() == 24
+    mixture, copies = code_lengths()
+    assert mixture.min() > 0
+    assert mixture.max() == 24
+    assert np.allclose((2.0**-copies).reshape(-1, 2).sum(1), 1.0)
