@@ -4,9 +4,9 @@
     [metadata: length v, body] | SAID section: length v, body | head checksum 2
     [residual section: [length v], body] | pixel checksum 4
 
-The residual's length is there where the header allows several bands; a file with one band, which is a small
-one, saves it.  v is a little-endian base-128 number of at most five bytes.  Layout, from the lowest bit: channels 2,
-replicated grey 1, metadata 1, residual coder 2, near-lossless 1, zero 1.
+The residual's length is there where the header allows several bands; a file with one band, which is a
+small one, saves it.  v is a little-endian base-128 number of at most five bytes.  Layout, from the lowest
+bit: channels 2, replicated grey 1, metadata 1, residual coder 2, near-lossless 1, zero 1.
 """
 
 from __future__ import annotations

@@ -417,7 +417,9 @@ class Plane:
     def __init__(self, file, tensors, banks, tiles, components, errors):
         self.tensors, self.tiles = tensors, tiles
         self.mixture, self.gaussian, self.copy = banks
-        self.copies = [tuple(offset) for offset in tensors.get("residual.copies", np.zeros((0, 2), int)).tolist()]
+        self.copies = [
+            tuple(offset) for offset in tensors.get("residual.copies", np.zeros((0, 2), int)).tolist()
+        ]
         self.tw, self.th = file.tile_size
         self.components, self.errors = components, errors
         self.context_coder = file.coder == 2
@@ -535,7 +537,7 @@ class Plane:
                 tile.samples[x, y][c] = copied.get(i, references[i])[c]
             coded = [i for i in inside if i not in copied]
             for i in sorted(coded, key=lambda i: choices[i][1]):
-                mean, row, centre, sign = choices[i]
+                _, row, centre, sign = choices[i]
                 tile, x, y = found[i]
                 tile.samples[x, y][c] = self.sample(centre, sign * (stream.take(self.mixture[row]) - 510), c)
             for i, (tile, x, y) in enumerate(found):

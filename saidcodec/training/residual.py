@@ -21,8 +21,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from saidcodec.residual import copies, mixture
+from saidcodec.residual import mixture
 from saidcodec.residual.context import COPIES
+from saidcodec.residual.copies import CLUES, LOGITS, ODDS_PER_BIT
 from saidcodec.training.quantise import (
     HIDDEN_UNIT,
     WEIGHT_MAX,
@@ -51,7 +52,7 @@ class ResidualNetwork(nn.Module):
         if shape.copies:
             self.head_copy = IntegerLinear(width, len(COPIES))
             heads.append(self.head_copy)
-            clues = copies.CLUES
+            clues = CLUES
         self.hidden_co = IntegerLinear(width + 3 + clues, shape.head)
         self.head_co = IntegerLinear(shape.head, 3)
         self.hidden_cg = IntegerLinear(width + 6 + clues, shape.head)
@@ -121,10 +122,10 @@ class ResidualNetwork(nn.Module):
 
 def question_bits(logit: Tensor, asked: Copies, quantised: bool) -> Tensor:
     """Bits of the questions whose answers have the log2 odds [N, copies]; [N]."""
-    most = (copies.LOGITS // 2) / copies.ODDS_PER_BIT
+    most = (LOGITS // 2) / ODDS_PER_BIT
     logit = logit.clamp(-most, most)
     if quantised:
-        logit = rounded(copies.ODDS_PER_BIT * logit) / copies.ODDS_PER_BIT
+        logit = rounded(ODDS_PER_BIT * logit) / ODDS_PER_BIT
     against = torch.where(asked.same, -logit, logit)
     return (functional.softplus(against * math.log(2)) / math.log(2) * asked.asked).sum(1)
 
@@ -340,9 +341,9 @@ def export(network: ResidualNetwork) -> dict[str, np.ndarray]:
     put("head_y", network.head_y, scales=choice)
     if network.shape.copies:
         tensors["residual.copies"] = np.array(COPIES, np.int8)
-        odds = (8.0 * copies.ODDS_PER_BIT, copies.LOGITS // 2)
+        odds = (8.0 * ODDS_PER_BIT, LOGITS // 2)
         put("head_copy", network.head_copy, scales=[odds] * len(COPIES))
-        clues = copies.CLUES
+        clues = CLUES
     put("hidden_co", network.hidden_co, beside=3 + clues)
     put("head_co", network.head_co, scales=choice)
     put("hidden_cg", network.hidden_cg, beside=6 + clues)

@@ -1,0 +1,294 @@
+"""Both layers learn together: the VAE to say what the residual network can use.
+
+Apart, the VAE learns to paint patches that look right, which costs more bits than a context coder that sees
+them saves.  Together the loss is the file: the latents' KL and the residual's bits, both per image, with the
+reconstruction between them (paper section 3.1: description length; the residual is a real coder's here).  The
+boxes are those that the codec's own search finds.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from saidcodec import colour
+from saidcodec.models import Model
+from saidcodec.residual.context import WINDOW
+from saidcodec.residual.context import around as around_of
+from saidcodec.said import base
+from saidcodec.said.search import Easel, paint
+from saidcodec.training import residual, said
+from saidcodec.training.quantise import rounded, set_quantised
+from saidcodec.training.windows import COMPONENTS, INPUT_UNIT, Batch, Shape, Tiles, WindowSampler
+
+TOGETHER = 16  # images in one search
+OVERLAP = 0.4  # share of a box that earlier ones may cover; more is a second look at the same thing
+WITHOUT = 0.15  # share of images whose SAID layer is off
+PARTIAL = 0.15  # share of images that lack some of their glimpses
+LOOK_NICE = 0.3  # deviation of a patch's error that keeps previews recognisable, pixels in 0..1
+
+
+@dataclass(frozen=True)
+class Settings:
+    seconds: float
+    batch: int = 48  # images
+    windows: int = 256  # of each image
+    rate: float = 1e-3
+    qat_from: float = 0.5
+    base_step: int = 8  # x̂(0) has cells quantised in steps of 2**base_step
+    grey: bool = False
+    seed: int = 0
+    log_every: int = 200
+    shape: Shape = field(default_factory=Shape)
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """Images uint8 [n, 64, 64, 3], and where to look: boxes int [n, k, 4], which are there bool [n, k]."""
+
+    images: np.ndarray
+    boxes: np.ndarray
+    there: np.ndarray
+
+
+def look(images: np.ndarray, model: Model, most: int, settings: Settings) -> Scenes:
+    """Boxes that the codec's search takes with a model, without those that look at the same thing again."""
+    boxes = np.zeros((len(images), most, 4), np.int64)
+    there = np.zeros((len(images), most), bool)
+    for first in range(0, len(images), TOGETHER):
+        group = images[first : first + TOGETHER]
+        easels = [Easel(image, base.cells(image), settings.grey, settings.base_step) for image in group]
+        paint(easels, model, most, False)
+        for i, easel in enumerate(easels, first):
+            found = [glimpse.box for glimpse in easel.glimpses]
+            boxes[i, : len(found)] = np.array(found).reshape(-1, 4)
+            there[i, : len(found)] = first_looks(found)
+    return Scenes(images, boxes, there)
+
+
+def first_looks(boxes: Sequence[np.ndarray]) -> list[bool]:
+    """Which boxes are mostly outside those kept before them."""
+    covered = np.zeros((said.CANVAS, said.CANVAS), bool)
+    kept = []
+    for x0, y0, x1, y1 in boxes:
+        inside = covered[y0:y1, x0:x1]
+        kept.append(bool(inside.mean() < OVERLAP))
+        if kept[-1]:
+            inside[:] = True
+    return kept
+
+
+class Studio:
+    """Everything of a set of scenes as tensors, and x̂ with a gradient."""
+
+    def __init__(self, scenes: Scenes, settings: Settings):
+        self.settings = settings
+        grey, step = settings.grey, settings.base_step
+        images = torch.from_numpy(scenes.images).permute(0, 3, 1, 2)
+        self.images = images[:, :1] if grey else images
+        starts = [
+            base.start(base.quantise(base.cells(image), step, grey), step, 64, 64) for image in scenes.images
+        ]
+        self.starts = (
+            torch.from_numpy(np.stack(starts)).to(torch.uint8).permute(0, 3, 1, 2)[:, : 1 if grey else 3]
+        )
+        self.boxes = torch.from_numpy(scenes.boxes).float()
+        self.there = torch.from_numpy(scenes.there)
+        planes = colour.forward(scenes.images)
+        if grey:
+            planes[..., 1:] = 0
+        n = len(planes)
+        tiles = Tiles(planes, np.zeros_like(planes), np.ones(n, np.uint8), np.full(n, grey, np.uint8))
+        self.sampler = WindowSampler(settings.shape, tiles)
+        busy = self.sampler.is_busy.reshape(n, -1).float()
+        self.chance = 0.85 * busy / busy.sum(1, keepdim=True).clamp_min(1.0) + 0.15 / busy.shape[1]
+
+    def reconstruct(self, model: said.Said, chosen: Tensor, there: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x̂ of the chosen images in sample values [n, c, 64, 64], their KL in bits [n], the misfit."""
+        images, canvas = self.images[chosen].float() / 255.0, self.starts[chosen].float() / 255.0
+        n, k = there.shape
+        boxes = self.boxes[chosen]
+        inside = nn.functional.avg_pool2d(said.samples(images, boxes), 2).expand(-1, 3, -1, -1)
+        mean, log_variance = model.encoder(inside)
+        kept = there.reshape(-1)
+        kl = (said.kl(mean, log_variance).sum(1) * kept).reshape(n, k).sum(1)
+        with torch.no_grad():
+            if kept.any():
+                model.posterior.lerp_(torch.exp(0.5 * log_variance[kept]).mean(0), 0.01)
+        painted = model.decoder(model.sample(mean, log_variance))
+        misfit = ((painted[:, :3] - inside).square().flatten(1).sum(1) * kept).sum() / n
+        painted = painted.reshape(n, k, *painted.shape[1:])
+        for t in range(k):
+            after = said.paste(canvas, boxes[:, t], painted[:, t], True)
+            canvas = torch.where(there[:, t, None, None, None], after, canvas)
+        return rounded(255.0 * canvas), kl, misfit
+
+    def contexts(self, chosen: Tensor, seen: Tensor, on: Tensor) -> tuple[Batch, Tensor]:
+        """Windows of the chosen images with x̂ in them, and each window's share of its image's pixels."""
+        count, side = self.settings.windows, self.sampler.side
+        place = torch.multinomial(self.chance[chosen], count, replacement=True)
+        share = 1.0 / (count * self.chance[chosen].gather(1, place))
+        place = place.reshape(-1)
+        x, y = place % side, place // side
+        batch = self.sampler.draw(chosen.repeat_interleave(count), y, x, count)
+        around = self.sampler.around
+        column, row = around_of(x[:, None], y[:, None], around[:, 0], around[:, 1], side, side)
+        planes = to_planes(seen).flatten(2)  # [n, 3, side * side]
+        own = torch.arange(len(chosen)).repeat_interleave(count)
+        values = planes[own[:, None], :, row * side + column]  # [windows, around, 3]
+        lit = on.repeat_interleave(count).float()
+        difference = (values - batch.reference[:, None]) * lit[:, None, None]
+        first = COMPONENTS * len(WINDOW)
+        last = first + COMPONENTS * len(around)
+        flat = difference.reshape(len(place), -1).clamp(-128.0, 127.0) / INPUT_UNIT
+        flag = (127.0 / INPUT_UNIT) * lit[:, None]
+        batch.context = torch.cat([batch.context[:, :first], flat, flag, batch.context[:, last + 1 :]], 1)
+        return batch, share.reshape(-1)
+
+
+def to_planes(canvas: Tensor) -> Tensor:
+    """x̂ [n, 3 or 1, h, w] → Y, Co, Cg, [n, 3, h, w], floors as in ``colour`` with a straight gradient."""
+    if canvas.shape[1] == 1:
+        return torch.cat([canvas, torch.zeros_like(canvas), torch.zeros_like(canvas)], 1)
+    red, green, blue = canvas.unbind(1)
+    orange = red - blue
+    middle = blue + rounded(orange / 2 - 0.25)
+    excess = green - middle
+    return torch.stack([middle + rounded(excess / 2 - 0.25), orange, excess], 1)
+
+
+def train(
+    settings: Settings,
+    scenes: Scenes,
+    development: Scenes,
+    start: tuple[Path, Path],
+    out: tuple[Path, Path],
+    log: Callable[[str], None] = print,
+) -> None:
+    """Continue the checkpoints ``start`` of a SAID layer and of a residual network together, into ``out``."""
+    torch.manual_seed(settings.seed)
+    state = said.read_checkpoint(start[0])
+    model = said.Said()
+    model.load_state_dict(state["model"])
+    model.multiplier.zero_()
+    set_quantised(model, False)
+    network = widened(start[1], settings.shape)
+    paper = [*model.encoder.parameters(), *model.decoder.parameters()]
+    optimiser = torch.optim.AdamW(
+        [
+            {"params": network.parameters(), "weight_decay": 1e-4},
+            {"params": paper, "weight_decay": 0.0},
+        ],
+        lr=settings.rate,
+        betas=(0.9, 0.99),
+    )
+    studio, judge = Studio(scenes, settings), Studio(development, settings)
+    began, step = time.monotonic(), 0
+    while (share := (time.monotonic() - began) / settings.seconds) < 1.0:
+        rate = settings.rate * min(1.0, (step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * share))
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        if settings.qat_from <= share:
+            network.quantise(True)
+            if share < said.SETTLED and (step % said.REFITTED == 0 or not model.multiplier.any()):
+                model.quantise()
+        chosen = torch.randint(len(studio.images), (settings.batch,))
+        bits, kl, misfit = costs(studio, model, network, chosen, torch.bfloat16)
+        loss = (bits.mean() + kl.mean()) / 1000.0 + misfit / (1000.0 * 2 * math.log(2) * LOOK_NICE**2)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(paper, 1.0)
+        optimiser.step()
+        step += 1
+        if step % settings.log_every == 0:
+            log(
+                f"step {step} seconds {time.monotonic() - began:.0f} lr {rate:.1e} "
+                + report(judge, model, network)
+            )
+            save(out, model, state["settings"], network, settings)
+    save(out, model, state["settings"], network, settings)
+    log("finished: " + report(judge, model, network))
+
+
+def widened(path: Path, shape: Shape) -> residual.ResidualNetwork:
+    """A checkpoint's residual network, which may see x̂ at fewer places than ``shape`` asks for."""
+    state = torch.load(path, weights_only=False)
+    old = Shape(**state["settings"]["shape"])
+    network, weights = residual.ResidualNetwork(shape), dict(state["network"])
+    first = COMPONENTS * len(WINDOW)
+    narrow = weights["trunk.0.weight"]
+    wide = torch.zeros(len(narrow), shape.inputs)
+    wide[:, :first] = narrow[:, :first]
+    for i, offset in enumerate(old.around):
+        at = first + COMPONENTS * shape.around.index(tuple(offset))
+        wide[:, at : at + COMPONENTS] = narrow[:, first + COMPONENTS * i :][:, :COMPONENTS]
+    rest = shape.inputs - first - COMPONENTS * len(shape.around)
+    wide[:, shape.inputs - rest :] = narrow[:, narrow.shape[1] - rest :]
+    weights["trunk.0.weight"] = wide
+    network.load_state_dict(weights)
+    network.quantise(False)
+    return network
+
+
+def costs(
+    studio: Studio, model: said.Said, network: residual.ResidualNetwork, chosen: Tensor, dtype: torch.dtype
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Bits of the residual and of the latents of each chosen image, [n] each, and the patches' misfit."""
+    n = len(chosen)
+    on = torch.rand(n) >= WITHOUT
+    partial = (torch.rand(n, 1) < PARTIAL) & (torch.rand(n, studio.there.shape[1]) < 0.5)
+    there = studio.there[chosen] & on[:, None] & ~partial
+    seen, kl, misfit = studio.reconstruct(model, chosen, there)
+    batch, share = studio.contexts(chosen, seen, on)
+    context = residual.with_style(batch.context, torch.zeros(len(share), dtype=torch.long), 1).to(dtype)
+    bits = network(context, batch.sample, batch.reference, batch.copies) * batch.weight
+    return (bits.sum(1) * share).reshape(n, -1).sum(1), kl, misfit
+
+
+@torch.no_grad()
+def report(studio: Studio, model: said.Said, network: residual.ResidualNetwork) -> str:
+    """Mean bits of development images with all their glimpses and without any, on the same windows."""
+    chosen = torch.arange(len(studio.images))
+    found = []
+    for lit in (True, False):
+        state = torch.random.get_rng_state()
+        torch.manual_seed(1)
+        on = torch.full((len(chosen),), lit)
+        seen, kl, _ = studio.reconstruct(model, chosen, studio.there & lit)
+        batch, share = studio.contexts(chosen, seen, on)
+        torch.random.set_rng_state(state)
+        context = residual.with_style(batch.context, torch.zeros(len(share), dtype=torch.long), 1)
+        bits = network(context, batch.sample, batch.reference, batch.copies) * batch.weight
+        found.append((float((bits.sum(1) * share).sum()) / len(chosen), float(kl.mean())))
+    glimpses = float(studio.there.sum(1).float().mean())
+    (with_all, kl_bits), (without, _) = found
+    saved = (without - with_all) / glimpses
+    return (
+        f"residual {without:.0f} bits, with glimpses {with_all:.0f}; "
+        f"a glimpse saves {saved:.1f} and has {kl_bits / glimpses:.1f} bits of latents"
+    )
+
+
+def save(
+    out: tuple[Path, Path],
+    model: said.Said,
+    paper: dict[str, object],
+    network: residual.ResidualNetwork,
+    settings: Settings,
+) -> None:
+    """Checkpoints that ``export`` reads: of the SAID layer with its own settings, and of the residual."""
+    for path, content in (
+        (out[0], {"model": model.state_dict(), "settings": paper}),
+        (out[1], {"network": network.state_dict(), "settings": asdict(settings)}),
+    ):
+        part = path.with_suffix(".part")
+        torch.save(content, part)
+        part.replace(path)
