@@ -14,6 +14,7 @@ from saidcodec.residual import gaussian
 from saidcodec.residual.band import PROBE, choose_styles
 from saidcodec.residual.coders import Meter
 from saidcodec.residual.network import ResidualNetwork
+from saidcodec.residual.walk import walk
 from saidcodec.residual.wavefront import Wavefront, middle_of
 from saidcodec.said import Description, account, describe, render, render_steps
 from saidcodec.said.description import MOST_GLIMPSES
@@ -63,7 +64,7 @@ def base_pays(layout: Layout, tiles: Sequence[np.ndarray], planes: Sequence[np.n
     style = int(layout.method.styles.frequency.argmax())
     steps = range(PROBE // 2, wavefront.steps, PROBE)
     assert layout.method.network is not None
-    wavefront.walk(layout.method.network, meter, np.full(len(cases), style), predicted, steps)
+    walk(wavefront, layout.method.network, meter, np.full(len(cases), style), predicted, steps)
     without, with_base = np.split(meter.bits * PROBE, 2)
     return bool((with_base + spent < without).any())
 
@@ -97,7 +98,7 @@ def residual_bits(
         return np.array([gaussian.residual_bits(planes, middle if p is None else p) for p in predictions])
     wavefront, predicted = arranged([(planes, prediction) for prediction in predictions])
     meter = Meter(wavefront)
-    wavefront.walk(network, meter, choose_styles(wavefront, network, predicted), predicted)
+    walk(wavefront, network, meter, choose_styles(wavefront, network, predicted), predicted)
     return meter.bits
 
 

@@ -74,7 +74,7 @@ def encode(
             one.id,
             *choose_tiling(width, height),
         )
-        layout = Layout(header, one, threads or cores())
+        layout = Layout(header, one, threads or cores(), ahead=not max_error)
         with threadpool_limits(1):  # NumPy's products are small: more threads only wait for each other
             files.append(write(layout, pixels, found if metadata is None else metadata, glimpses))
     return min(files, key=len)

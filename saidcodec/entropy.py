@@ -73,10 +73,9 @@ class Encoder:
         for symbols, tables, counts in reversed(self._parts):
             end = len(symbols)
             for table, count in zip(reversed(tables), reversed(counts)):
-                start = end - count
                 if count:
-                    push(symbols[start:end], table.model)
-                end = start
+                    push(symbols[end - count : end], table.model)
+                    end -= count
         # The last word holds the head of the state; its leading zero bytes say nothing.
         return coder.get_compressed().astype("<u4").tobytes().rstrip(b"\0")
 

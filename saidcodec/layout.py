@@ -22,9 +22,9 @@ PLAIN, SAID, STORED = range(3)  # kinds of tiles
 
 
 @lru_cache(maxsize=8)
-def network_of(model: Model, threads: int | None) -> ResidualNetwork:
-    """A model's residual network on ONNX Runtime with so many threads, or on NumPy (see ``Layout``)."""
-    return ResidualNetwork(model.tensors, threads)
+def network_of(model: Model, threads: int | None, workers: int) -> ResidualNetwork:
+    """A model's residual network on ONNX Runtime or on NumPy (see ``Layout``), made once."""
+    return ResidualNetwork(model.tensors, threads, workers)
 
 
 def max_errors(bound: int, components: int) -> tuple[int, ...]:
@@ -39,17 +39,23 @@ class Layout:
     """Components, tiles and method of one file.
 
     ``threads`` run the residual network in ONNX Runtime; None takes NumPy, which starts 0.2 s sooner.
-    With ``decodes`` False the network is not loaded at all.
+    ``ahead``: all samples are known beforehand, so that each thread takes a batch of its own instead of a
+    part of every product.  With ``decodes`` False the network is not loaded at all.
     """
 
-    def __init__(self, header: Header, model: Model, threads: int | None, decodes: bool = True):
+    def __init__(
+        self, header: Header, model: Model, threads: int | None, ahead: bool = False, decodes: bool = True
+    ):
         self.header, self.model = header, model
         self.components = 1 if header.replicated or header.mode in ("L", "LA") else 3
         self.has_alpha = header.mode in ("LA", "RGBA")
         self.channels = self.components + self.has_alpha
         self.tiling = Tiling(header.width, header.height, header.side, header.bands)
         self.tiles = self.tiling.tiles()
-        network = network_of(model, threads) if header.coder == CONTEXT and decodes else None
+        network = None
+        if header.coder == CONTEXT and decodes:
+            beside = threads if ahead and threads else 1
+            network = network_of(model, threads and threads // beside, beside)
         styles = one_table(model, "tile.style.frequency")
         errors = max_errors(header.max_error, self.components)
         self.method = Method(network, styles, errors, header.max_error)

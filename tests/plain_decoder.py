@@ -335,7 +335,7 @@ def render(tensors, step, base, boxes, latents, width, height):
 
 def positions(scale):
     """P of section 7."""
-    return next(p for last, p in ((5, 8), (13, 16), (17, 8), (21, 4), (25, 2), (43, 1)) if scale <= last)
+    return next(p for last, p in ((13, 8), (17, 4), (21, 2), (43, 1)) if scale <= last)
 
 
 def kept(scale):

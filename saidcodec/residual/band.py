@@ -15,9 +15,10 @@ from saidcodec.entropy import Decoder, Encoder, Table, uniform
 from saidcodec.residual import gaussian
 from saidcodec.residual.coders import Meter, Reader, Writer
 from saidcodec.residual.network import ResidualNetwork
+from saidcodec.residual.walk import walk
 from saidcodec.residual.wavefront import Wavefront, middle_of
 
-PROBE = 64  # every 64th step is measured when a style is chosen
+PROBE = 128  # every 128th step is measured when a style is chosen
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Plane:
             wavefront.put(0, i, tile)
         styles = choose_styles(wavefront, self.method.network, self.predicted)
         encoder.add(styles, self.method.styles)
-        wavefront.walk(self.method.network, Writer(wavefront, encoder, self.errors), styles, self.predicted)
+        walk(wavefront, self.method.network, Writer(wavefront, encoder, self.errors), styles, self.predicted)
         return [wavefront.get(i) for i in range(len(tiles))]
 
     def read(self, decoder: Decoder) -> list[np.ndarray]:
@@ -95,7 +96,7 @@ class Plane:
             return [gaussian.read(mean, self.errors, decoder) for mean in self.means()]
         wavefront = self.wavefront()
         styles = decoder.take(self.method.styles, wavefront.tiles)
-        wavefront.walk(self.method.network, Reader(wavefront, decoder, self.errors), styles, self.predicted)
+        walk(wavefront, self.method.network, Reader(wavefront, decoder, self.errors), styles, self.predicted)
         return [wavefront.get(i) for i in range(wavefront.tiles)]
 
     def means(self) -> list[np.ndarray]:
@@ -114,7 +115,7 @@ def choose_styles(wavefront: Wavefront, network: ResidualNetwork, predicted: np.
         steps = range(min(PROBE, wavefront.steps) // 2, wavefront.steps, PROBE)
         for style in range(network.styles):
             meter = Meter(wavefront)
-            wavefront.walk(network, meter, np.full(wavefront.tiles, style), predicted, steps)
+            walk(wavefront, network, meter, np.full(wavefront.tiles, style), predicted, steps)
             spent.append(meter.bits)
     return np.argmin(spent, 0)
 

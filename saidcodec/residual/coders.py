@@ -11,7 +11,8 @@ from saidcodec.colour import HIGH, LOW
 from saidcodec.entropy import Decoder, Encoder, Table
 from saidcodec.errors import CorruptError
 from saidcodec.residual.tables import REACH, SYMBOLS, bank
-from saidcodec.residual.wavefront import Batch, Wavefront
+from saidcodec.residual.walk import Batch
+from saidcodec.residual.wavefront import Wavefront
 
 
 def grouped(table: np.ndarray) -> tuple[np.ndarray, list[int], list[int]]:
@@ -34,10 +35,9 @@ class Writer:
         self.progressive = any(errors)
         self.tables = bank().tables
         self.copies = bank().copies
-        self._waiting: list[list[tuple[np.ndarray, list[Table], list[int]]]] = []
 
     def code(self, batch: Batch, table: np.ndarray, centre: np.ndarray, sign: np.ndarray) -> np.ndarray:
-        truth = self.wavefront.values(batch)
+        truth = self.wavefront.values(batch.spans, batch.component)
         error = self.errors[batch.component]
         if error:
             distance = (truth - centre + error) // (2 * error + 1)
@@ -54,10 +54,9 @@ class Writer:
 
     def finish(self, batch: Batch) -> None:
         """Hand over what was added; a step's questions and components follow each other in the stream."""
-        for parts in self._waiting:
+        for parts in zip(*batch.coded):
             for part in parts:
                 self.encoder.add_groups(*part)
-        self._waiting = []
 
     def _add(
         self,
@@ -68,15 +67,15 @@ class Writer:
         active: np.ndarray | None,
     ) -> None:
         """Sort each step's symbols by table."""
-        if not self._waiting:
-            self._waiting = [[] for _ in batch.spans]
-        for parts, span in zip(self._waiting, batch.spans):
+        parts = []
+        for span in batch.spans:
             own, numbers = symbol[span.start : span.stop], table[span.start : span.stop]
             if active is not None:
                 here = active[span.start : span.stop]
                 own, numbers = own[here], numbers[here]
             order, used, counts = grouped(numbers)
             parts.append((own[order], [tables[index] for index in used], counts))
+        batch.coded.append(parts)
 
 
 class Reader:
@@ -123,7 +122,7 @@ class Reader:
 
 def repeats(wavefront: Wavefront, batch: Batch, offer: np.ndarray, errors: Sequence[int]) -> np.ndarray:
     """Which pixels of a batch lie within the errors of their offers, int [n, components]; bool [n]."""
-    return (np.abs(wavefront.pixels(batch) - offer) <= np.array(errors)).all(1)
+    return (np.abs(wavefront.pixels(batch.spans) - offer) <= np.array(errors)).all(1)
 
 
 class Meter:
@@ -137,23 +136,23 @@ class Meter:
         self.lengths, self.questions = code_lengths()
 
     def code(self, batch: Batch, table: np.ndarray, centre: np.ndarray, sign: np.ndarray) -> np.ndarray:
-        truth = self.wavefront.values(batch)
+        truth = self.wavefront.values(batch.spans, batch.component)
         bits = self.lengths.take(table * SYMBOLS + sign * (truth - centre) + REACH)
-        self._count(bits, batch.active)
+        self._note(batch, bits, batch.active)
         return truth
 
     def copy(self, batch: Batch, table: np.ndarray, asked: np.ndarray, offer: np.ndarray) -> np.ndarray:
         same = asked & repeats(self.wavefront, batch, offer, (0,) * self.wavefront.components)
-        self._count(self.questions.take(2 * table + same), asked)
+        self._note(batch, self.questions.take(2 * table + same), asked)
         return same
 
     def finish(self, batch: Batch) -> None:
-        """Nothing waits."""
+        """Add the batch to the tiles' bits."""
+        for bits in batch.coded:
+            self.bits += bits.reshape(-1, self.wavefront.tiles).sum(0)
 
-    def _count(self, bits: np.ndarray, active: np.ndarray | None) -> None:
-        if active is not None:
-            bits = bits * active
-        self.bits += bits.reshape(-1, self.wavefront.tiles).sum(0)
+    def _note(self, batch: Batch, bits: np.ndarray, active: np.ndarray | None) -> None:
+        batch.coded.append(bits if active is None else bits * active)
 
 
 @lru_cache(maxsize=1)

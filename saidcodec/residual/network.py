@@ -15,6 +15,7 @@ COMPONENTS = 3
 LANES = 4  # a sample's components travel in 64-bit words; the fourth lane is idle
 SURPRISES = 3  # what a decoded component adds to the heads after it
 CHOICE = 3  # mean, scale index, tail index
+FARTHEST = 2  # samples, of the offsets around in the reconstruction
 POSITIONS = 3  # flag of the reconstruction, x, y
 
 
@@ -27,8 +28,10 @@ class ResidualNetwork:
     beside the hidden activations: six surprises and the clues of a network with copies.
     """
 
-    def __init__(self, tensors: Mapping[str, np.ndarray], threads: int | None):
-        """``threads`` for ONNX Runtime, or None for NumPy; ModelError if the weights are unfit."""
+    def __init__(self, tensors: Mapping[str, np.ndarray], threads: int | None, workers: int = 1):
+        """``threads`` of ONNX Runtime in one product, or None for NumPy; ``workers``: how many batches may
+        run beside each other.  Raises ModelError if the weights are unfit."""
+        self.workers = workers
 
         def tensor(name: str) -> np.ndarray:
             if name not in tensors:
@@ -57,6 +60,8 @@ class ResidualNetwork:
             return tuple((int(dx), int(dy)) for dx, dy in found)
 
         self.around = offsets_of("residual.around")
+        if max((abs(d) for offset in self.around for d in offset), default=0) > FARTHEST:
+            raise ModelError(f"The model looks farther than {FARTHEST} samples around in the reconstruction.")
         self.copies = offsets_of("residual.copies") if "residual.copies" in tensors else ()
         if not set(self.copies) <= {REFERENCE, *WINDOW}:
             raise ModelError("The model copies from outside the window.")

@@ -20,15 +20,18 @@ from saidcodec.residual.mixture import SCALES, SCALES_PER_OCTAVE, SMALLEST_SCALE
 REACH = 510
 SYMBOLS = 2 * REACH + 1
 MEAN_STEPS = 16  # steps of the mean in one sample value
+MOST_FRACTIONS = 8
 BANK = Path(__file__).with_name("tables.npz")
 
 
 def fractions(scale: int) -> int:
-    """Distinct positions of the mean between two integers at a scale index."""
+    """Distinct positions of the mean between two integers at a scale index.
+
+    An eighth of a sample costs a thousandth of a bit where the core is widest for it; more positions would
+    cost the coder calls, since symbols of one table are coded together.
+    """
     octave = int(np.floor(scale / SCALES_PER_OCTAVE + SMALLEST_SCALE_LOG2))
-    if octave < -2:
-        return 8
-    return int(np.clip(2 ** (3 - octave), 1, MEAN_STEPS))
+    return int(np.clip(2 ** (2 - octave), 1, MOST_FRACTIONS))
 
 
 @dataclass(frozen=True)

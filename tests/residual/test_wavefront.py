@@ -7,6 +7,7 @@ from factory import random_model
 from saidcodec.residual.coders import Meter, code_lengths
 from saidcodec.residual.context import SKEW, WINDOW, neighbour
 from saidcodec.residual.network import ResidualNetwork
+from saidcodec.residual.walk import walk
 from saidcodec.residual.wavefront import Wavefront
 
 
@@ -33,11 +34,11 @@ def test_tiles_measured_singly_or_together_cost_the_same(components: int, copies
     every = tiles(components)
     together = wavefront(every, components)
     meter = Meter(together)
-    together.walk(network, meter, styles, np.zeros(4, bool))
+    walk(together, network, meter, styles, np.zeros(4, bool))
     for i, tile in enumerate(every):
         single = wavefront([tile], components)
         own = Meter(single)
-        single.walk(network, own, styles[i : i + 1], np.zeros(1, bool))
+        walk(single, network, own, styles[i : i + 1], np.zeros(1, bool))
         assert own.bits[0] == pytest.approx(meter.bits[i], rel=1e-5)
 
 
@@ -47,8 +48,8 @@ def test_steps_measured_in_any_order_cost_the_same(copies: bool) -> None:
     front = wavefront(tiles(3), 3)
     styles, without = np.zeros(4, int), np.zeros(4, bool)
     forward, backward = Meter(front), Meter(front)
-    front.walk(network, forward, styles, without)
-    front.walk(network, backward, styles, without, reversed(range(front.steps)))
+    walk(front, network, forward, styles, without)
+    walk(front, network, backward, styles, without, reversed(range(front.steps)))
     assert np.allclose(forward.bits, backward.bits, rtol=1e-5)
 
 
