@@ -231,6 +231,7 @@ def fit(
         step, spent = state["step"], state["seconds"]
     source = images(np.random.default_rng((seed, step)))
     torch.manual_seed(seed + step)
+    sums: dict[str, float] = {}
     last = time.process_time()
     started = last - spent
 
@@ -254,9 +255,11 @@ def fit(
         nn.utils.clip_grad_norm_(model.parameters(), 500.0)
         optimiser.step()
         step += 1
+        sums = {name: sums.get(name, 0.0) + value for name, value in figures.items()}
         if step % LOG_EVERY == 0:
-            told = " ".join(f"{name} {value:.2f}" for name, value in figures.items())
-            log(f"step {step} share {share:.3f} loss {float(loss.detach()):.1f} {told}")
+            told = " ".join(f"{name} {value / LOG_EVERY:.2f}" for name, value in sums.items())
+            log(f"step {step} share {share:.3f} {told}")
+            sums.clear()
         if time.process_time() - last > CHECKPOINT_SECONDS:
             last = time.process_time()
             write()

@@ -37,7 +37,6 @@ PRIOR_SHARE = 0.4  # of the schedule, in which the prior of presence falls
 PRIORS = (0.1, 0.01)
 FIXED_SHARE = 0.05  # of the schedule, in which every pixel is foreground with FIXED_ALPHA
 FIXED_ALPHA = 0.1
-BOUNDARY_SHARE = 0.0  # of the schedule, with the boundary loss
 COMPONENTS = 2
 MASK_LATENTS, COMPONENT_LATENTS, STATE = 8, 8, 32
 
