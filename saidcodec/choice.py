@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from saidcodec.layout import CONTEXT, GAUSSIAN, NO_RESIDUAL, Layout
+from saidcodec.models import Model
 from saidcodec.residual import gaussian
 from saidcodec.residual.band import PROBE, choose_styles
 from saidcodec.residual.coders import Meter
@@ -23,9 +24,11 @@ JUDGED_PIXELS = 1 << 16  # images up to this size have every number of glimpses 
 PROBED_TILES = 8  # of a larger image, to see whether a base pays there at all
 FINE_STEPS = (4, 6, 8)  # quantisation of the base where everything is judged: 2**4, 2**6, 2**8
 COARSE_STEP = (4,)
+BOX_WORTH = "encoder.box.worth"  # tensor float32 [1], bits
 LOSSY_STEP = (2,)  # where nothing follows x̂(T)
 
 Case = tuple[np.ndarray, "np.ndarray | None"]  # planes of a tile, its prediction
+Rendered = tuple["Description | None", "np.ndarray | None"]  # a description and its x̂(T), uint8 RGB
 
 
 def choose(
@@ -72,21 +75,57 @@ def base_pays(layout: Layout, tiles: Sequence[np.ndarray], planes: Sequence[np.n
 def best(
     layout: Layout, planes: np.ndarray, options: Sequence[Description], forced: bool
 ) -> Description | None:
-    """The option, cut off after its best number of glimpses, that makes the fewest bits in all."""
-    height, width = planes.shape[:2]
-    descriptions: list[Description | None] = [] if forced else [None]
-    predictions: list[np.ndarray | None] = [] if forced else [None]
-    spent: list[float] = [] if forced else [0.0]
+    """What makes the fewest bits of nothing, the options cut off after any number of glimpses, and the best
+    of those thinned out; a box counts less by what the model's user would pay for it."""
+    if forced:
+        return cheapest(layout, planes, [rendered(layout, planes, option) for option in options])[0]
+    cut: list[Rendered] = [(None, None)]
     for option in options:
-        spending = account(option, layout.grey, layout.model)
-        steps = list(render_steps(option, layout.model, width, height))
-        count = len(option.boxes)
-        for n in [count] if forced else range(count + 1):
-            descriptions.append(option.first(n))
-            predictions.append(layout.prediction(steps[n]))
-            spent.append(spending.bits(n))
-    residual = residual_bits(planes, predictions, layout.method.network)
-    return descriptions[int(np.argmin(residual + np.array(spent)))]
+        steps = render_steps(option, layout.model, *planes.shape[1::-1])
+        cut += [(option.first(n), step) for n, step in enumerate(steps)]
+    chosen, bits = cheapest(layout, planes, cut)
+    if chosen is None or layout.method.network is None:
+        return chosen
+    whole = next(option for option in options if option.step == chosen.step)
+    thinner, fewer = thinned(layout, planes, whole)
+    return thinner if fewer < bits else chosen
+
+
+def thinned(layout: Layout, planes: np.ndarray, description: Description) -> tuple[Description | None, float]:
+    """The description without the glimpses that others make needless, and its bits in all."""
+    current: Description | None = description
+    _, bits = cheapest(layout, planes, [rendered(layout, planes, description)])
+    while current and len(current.boxes):
+        fewer = [rendered(layout, planes, current.without(i)) for i in range(len(current.boxes))]
+        chosen, least = cheapest(layout, planes, fewer)
+        if least >= bits:
+            break
+        current, bits = chosen, least
+    return current, bits
+
+
+def rendered(layout: Layout, planes: np.ndarray, description: Description) -> Rendered:
+    return description, render(description, layout.model, *planes.shape[1::-1])
+
+
+def cheapest(
+    layout: Layout, planes: np.ndarray, options: Sequence[Rendered]
+) -> tuple[Description | None, float]:
+    """The option with the fewest bits in all, and those."""
+    predictions = [None if seen is None else layout.prediction(seen) for _, seen in options]
+    total = residual_bits(planes, predictions, layout.method.network)
+    for i, (description, _) in enumerate(options):
+        if description is not None:
+            glimpses = len(description.boxes)
+            total[i] += account(description, layout.grey, layout.model).bits(glimpses)
+            total[i] -= box_worth(layout.model) * glimpses
+    i = int(total.argmin())
+    return options[i][0], float(total[i])
+
+
+def box_worth(model: Model) -> float:
+    """Bits that a box may cost beyond what it saves: in a model of scenes the boxes are wanted themselves."""
+    return float(model.tensors.get(BOX_WORTH, np.zeros(1))[0])
 
 
 def residual_bits(

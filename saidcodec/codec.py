@@ -95,10 +95,13 @@ def decode_image(
     file = container.unpack(data)
     fast = file.header.width * file.header.height >= FAST_PIXELS
     layout = Layout(file.header, model_of(file.header, model), (threads or cores()) if fast else None)
-    with threadpool_limits(1):
-        pixels = read(layout, file)
+    try:
+        with threadpool_limits(1):
+            pixels = read(layout, file)
+    except CorruptError as error:  # a single band's length is not written, so that a cut shows only here
+        raise CorruptError(f"The file is damaged or truncated. {error}") from None
     if zlib.crc32(pixels.tobytes()) != file.checksum:
-        raise CorruptError("The file is damaged: the checksum of its pixels does not match.")
+        raise CorruptError("The file is damaged or truncated: the checksum of its pixels does not match.")
     return pixels, file.header.mode, file.metadata
 
 
@@ -203,7 +206,7 @@ def check_lengths(layout: Layout, streams: Sequence[bytes]) -> None:
             (rows.stop - rows.start) * (columns.stop - columns.start) for rows, columns in layout.tiles[tiles]
         )
         if 8 * len(stream) + STREAM_SLACK < cheapest * pixels:
-            raise CorruptError(f"The file is damaged: {len(stream)} bytes cannot hold {pixels} pixels.")
+            raise CorruptError(f"{len(stream)} bytes cannot hold {pixels} pixels.")
 
 
 def read_band(

@@ -171,18 +171,25 @@ def test_inputs_that_cannot_be_read() -> None:
 def test_damaged_files(command: Arguments) -> None:
     encoded()
     good = Path("it.said").read_bytes()
-    head = container.SIGNATURE + b"\x01\x02" + b"\xff\xff\xff\xff\x07" * 2
+    head = container.SIGNATURE + b"\x02\x02" + b"\xff\xff\xff\xff\x07" * 2
     for data, sentence in (
         (b"", "is empty"),
         (Path("in.png").read_bytes(), "not a .said file"),
         (good[:12], "truncated"),
-        (good[:4] + b"\x20" + good[5:], "version 2.0; this program reads 0.1"),
+        (good[:4] + b"\x20" + good[5:], "version 2.0; this program reads 0.2"),
         (good[:12] + bytes([good[12] ^ 1]) + good[13:], "damaged"),
         (head + bytes(20), "2147483648×2147483648 pixels"),
-        (good + b"\0", "too many"),
     ):
         Path("bad.said").write_bytes(data)
         assert sentence in refused(*command)
+
+
+def test_a_file_with_more_at_its_end_or_less_is_refused() -> None:
+    encoded()
+    good = Path("it.said").read_bytes()
+    for data in (good + b"\0", good + good, good[:-1]):
+        Path("bad.said").write_bytes(data)
+        assert "damaged or truncated" in refused("decode", "bad.said", "o.png")
 
 
 def test_a_truncated_file_still_shows_its_glimpses() -> None:
@@ -253,7 +260,7 @@ def test_the_account_adds_up(residual: str) -> None:
     assert set(account) == {
         "width", "height", "mode", "version", "model", "bits", "kl_bits", "bpp", "glimpses"
     }  # fmt: skip
-    assert (account["width"], account["height"], account["mode"], account["version"]) == (9, 6, "RGB", "0.1")
+    assert (account["width"], account["height"], account["mode"], account["version"]) == (9, 6, "RGB", "0.2")
     assert account["model"] == {"name": "flat", "id": models.find("flat").id}
     bits = account["bits"]
     assert list(bits) == ["header", "base", "boxes", "latents", "residual", "metadata", "total"]
@@ -270,7 +277,7 @@ def test_the_account_adds_up(residual: str) -> None:
 def test_the_account_for_people() -> None:
     encoded("--glimpses", "2")
     lines = done("inspect", "it.said").stdout.splitlines()
-    assert lines[0].startswith("9 x 6 RGB, version 0.1, model flat")
+    assert lines[0].startswith("9 x 6 RGB, version 0.2, model flat")
     assert any("latents" in line for line in lines)
 
 

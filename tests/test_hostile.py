@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import saidcodec
 from saidcodec import container
 from saidcodec.container import Metadata
-from saidcodec.errors import LimitError, ModelError, SaidError, TruncatedError
+from saidcodec.errors import LimitError, ModelError, SaidError
 
 MODEL = random_model()
 PIXELS = np.random.default_rng(3).integers(0, 3, (5, 6, 3)).astype(np.uint8)
@@ -46,7 +46,7 @@ def test_every_truncation_is_found(residual: str) -> None:
     for length in range(len(data)):
         with pytest.raises(SaidError) as raised:
             saidcodec.decode(data[:length], model=MODEL)
-        assert length == 0 or isinstance(raised.value, TruncatedError)
+        assert length == 0 or "truncated" in str(raised.value)
 
 
 def resealed(residual: str, said: bytes | None = None, band: bytes | None = None) -> bytes:
@@ -118,7 +118,7 @@ def test_another_model_than_the_files_is_refused() -> None:
 def test_huge_claims_allocate_nothing() -> None:
     """2^31 × 2^31 pixels in thirty bytes, in a process that may not have much memory."""
     sides = struct.pack("5B", 0xFF, 0xFF, 0xFF, 0xFF, 0x07)
-    data = container.SIGNATURE + b"\x01\x22" + sides + sides + bytes(20)
+    data = container.SIGNATURE + b"\x02\x22" + sides + sides + bytes(20)
     with pytest.raises(LimitError):
         saidcodec.decode(data)
     code = (

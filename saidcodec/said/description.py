@@ -28,6 +28,10 @@ class Description:
         """The same without the glimpses after the first ``n``."""
         return replace(self, boxes=self.boxes[:n], latents=self.latents[:n])
 
+    def without(self, i: int) -> Description:
+        """The same without the glimpse of index ``i``."""
+        return replace(self, boxes=np.delete(self.boxes, i, 0), latents=np.delete(self.latents, i, 0))
+
 
 def box_pixels(box: np.ndarray, width: int, height: int) -> tuple[slice, slice]:
     """A box in canvas units → (rows, columns) of a tile; at least one pixel of each (spec 9.4)."""

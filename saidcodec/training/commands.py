@@ -10,17 +10,18 @@ import click
 import numpy as np
 
 from saidcodec import models
-from saidcodec.training import datasets, export, photos, reconstruct, residual, said, watch
+from saidcodec.training import datasets, export, joint, photos, reconstruct, residual, said, watch
 from saidcodec.training.datasets import Dataset
 from saidcodec.training.windows import Shape, Tiles
 
 HELD_OUT = 200  # generated images to measure on
 PICTURED = 10
 MEASURED_EVERY = 10  # log lines
-STATISTICS = 600  # images whose glimpses shape the coding tables
+STATISTICS = 250  # images whose glimpses shape the coding tables
 TILE = 96  # side of a photograph's tiles in the training of the residual network
 POOL, FRESH = 2048, 128  # tiles that windows are drawn from, and how many of them a turn replaces
 AROUND = tuple((dx, dy) for dy in (-1, 0, 1) for dx in (-1, 0, 1))  # where x̂ is seen, for scenes
+WIDE = tuple((dx, dy) for dy in range(-2, 3) for dx in range(-2, 3) if abs(dx) + abs(dy) < 4)
 FLAT_COLOURS = ("multidsprites",)  # datasets whose pixels mostly repeat a neighbour exactly
 BOUND = 10**9  # steps, where only time ends a training
 
@@ -254,6 +255,72 @@ def train_residual(
         models.load(layer).tensors, {**residual.export(network), **style}, metadata
     )
     click.echo(f"{out}: model {models.save(out, tensors, metadata)}")
+
+
+@train.command("joint")
+@click.option(
+    "--dataset", type=click.Choice([name for name in SOURCES if name != "photographs"]), required=True
+)
+@click.option("--data", type=click.Path(exists=True, path_type=Path), help="MNIST files, or a folder.")
+@click.option("--images", default=7000, show_default=True, help="Images to generate, at most.")
+@click.option("--model", "whole", type=click.Path(exists=True, path_type=Path), required=True,
+              help="A model file of both layers; its search finds the boxes.")  # fmt: skip
+@click.option("--said-checkpoint", "seen", type=click.Path(exists=True, path_type=Path), required=True)
+@click.option("--residual-checkpoint", "begin", type=click.Path(exists=True, path_type=Path), required=True)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The model file to write.")
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), required=True, help="Of training.")
+@click.option("--glimpses", default=7, show_default=True, help="Of an image, at most.")
+@click.option("--base-step", default=8, show_default=True, help="The base's cells in steps of 2 to this.")
+@click.option("--box-worth", default=16.0, show_default=True, help="Bits that a box may cost in the end.")
+@click.option("--grey", is_flag=True, help="The images' channels are equal; count one.")
+@click.option("--rate", default=1e-3, show_default=True, help="Learning rate.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--licence", default="", help="Of the weights, for the model's metadata.")
+@click.option("--description", default="", help="Likewise.")
+def train_joint(
+    dataset: str,
+    data: Path | None,
+    images: int,
+    whole: Path,
+    seen: Path,
+    begin: Path,
+    out: Path,
+    seconds: float,
+    glimpses: int,
+    base_step: int,
+    box_worth: float,
+    grey: bool,
+    rate: float,
+    seed: int,
+    licence: str,
+    description: str,
+) -> None:
+    """Train both layers of a model together, so that glimpses pay beside the residual network."""
+    if data is None and dataset != "multidsprites":
+        raise click.UsageError(f"The dataset {dataset} needs --data.")
+    settings = joint.Settings(
+        seconds=seconds,
+        rate=rate,
+        base_step=base_step,
+        grey=grey,
+        seed=seed,
+        shape=Shape(styles=1, around=WIDE, copies=dataset in FLAT_COLOURS),
+    )
+    learning, held_out = (part.images[:images] for part in SOURCES[dataset](data or Path(), images, seed))
+    model = models.load(whole)
+    click.echo(f"looking at {len(learning)} images")
+    looks, development = (joint.look(part, model, glimpses, settings) for part in (learning, held_out))
+    checkpoints = out.with_suffix(".said.pt"), out.with_suffix(".residual.pt")
+    joint.train(settings, looks, development, (seen, begin), checkpoints, click.echo)
+    trained, _ = export.load_said(checkpoints[0])
+    tensors = {
+        **export.said_tensors(trained),
+        **residual.export(residual.load_checkpoint(checkpoints[1])),
+        **export.style_table(np.ones(1)),
+    }
+    settled = joint.settle(tensors, learning[:STATISTICS], grey, box_worth)
+    metadata = {"name": out.stem, "licence": licence, "description": description, "dataset": dataset}
+    click.echo(f"{out}: model {models.save(out, settled, metadata)}")
 
 
 Pool = Callable[[np.random.Generator], Iterator[Tiles]]

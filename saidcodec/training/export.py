@@ -23,6 +23,7 @@ from saidcodec.training.windows import Tiles, WindowSampler
 
 POSTERIOR_UNITS = 1024
 BASE_STEPS = 9
+BLUR = np.array([1, 3, 6, 3, 1]) / 14
 STEPS = (3, 5, 7)  # of the base, as the codec tries them
 
 
@@ -92,12 +93,18 @@ def flat_tables() -> dict[str, np.ndarray]:
     }
 
 
+def blurred(counts: np.ndarray) -> np.ndarray:
+    """Counts of neighbouring numbers shared among them, so that few boxes make a smooth table; [n]."""
+    shared = np.convolve(counts, BLUR, "full")[len(BLUR) // 2 : -(len(BLUR) // 2)]
+    return np.asarray(shared)
+
+
 def learnt_tables(descriptions: Sequence[Description | None], grey: bool) -> dict[str, np.ndarray]:
     """Coding tables from what an encoder with ``flat_tables`` chose on training images."""
     said = [description for description in descriptions if description is not None]
     kinds = np.array([len(descriptions) - len(said), len(said), 0.01 * len(descriptions)]) + 1
     boxes = np.concatenate([np.zeros((0, 4), np.int64), *(code.box_symbols(d.boxes) for d in said)])
-    box = np.stack([np.bincount(column, minlength=CANVAS) for column in boxes.T]) + 0.5
+    box = np.stack([blurred(np.bincount(column, minlength=CANVAS)) for column in boxes.T]) + 0.05
     counts = np.bincount([len(d.boxes) for d in said], minlength=MOST_GLIMPSES + 1) + 0.5
     steps = np.bincount([d.step for d in said], minlength=BASE_STEPS) + 0.5
     scales = np.full(SCALES, 0.5)

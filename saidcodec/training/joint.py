@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -18,13 +18,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from saidcodec import colour
+from saidcodec import codec, colour, container
+from saidcodec.choice import BOX_WORTH
+from saidcodec.layout import Layout
 from saidcodec.models import Model
 from saidcodec.residual.context import WINDOW
 from saidcodec.residual.context import around as around_of
 from saidcodec.said import base
+from saidcodec.said.description import Description
 from saidcodec.said.search import Easel, paint
-from saidcodec.training import residual, said
+from saidcodec.training import export, residual, said
 from saidcodec.training.quantise import rounded, set_quantised
 from saidcodec.training.windows import COMPONENTS, INPUT_UNIT, Batch, Shape, Tiles, WindowSampler
 
@@ -32,6 +35,8 @@ TOGETHER = 16  # images in one search
 OVERLAP = 0.4  # share of a box that earlier ones may cover; more is a second look at the same thing
 WITHOUT = 0.15  # share of images whose SAID layer is off
 PARTIAL = 0.15  # share of images that lack some of their glimpses
+ROUNDS = 2  # of encoding images and learning the tables of what was chosen
+LAVISH = 30.0  # bits
 LOOK_NICE = 0.3  # deviation of a patch's error that keeps previews recognisable, pixels in 0..1
 
 
@@ -275,6 +280,27 @@ def report(studio: Studio, model: said.Said, network: residual.ResidualNetwork) 
         f"residual {without:.0f} bits, with glimpses {with_all:.0f}; "
         f"a glimpse saves {saved:.1f} and has {kl_bits / glimpses:.1f} bits of latents"
     )
+
+
+def settle(
+    tensors: Mapping[str, np.ndarray], images: np.ndarray, grey: bool, worth: float
+) -> dict[str, np.ndarray]:
+    """Model tensors with the coding tables that suit what the encoder chooses on uint8 images.
+
+    While tables are learnt, in ROUNDS turns, a box is worth ``LAVISH`` bits, so that all that might pay is
+    counted; in the result it is worth ``worth`` bits.
+    """
+    tensors = dict(tensors)
+    for i in range(ROUNDS):
+        tensors[BOX_WORTH] = np.array([LAVISH], np.float32)
+        model = Model("in training", f"{i:08x}", tensors, {})
+        described: list[Description | None] = []
+        for image in images:
+            file = container.unpack(codec.encode(image, model=model))
+            described += Layout(file.header, model, None, decodes=False).read_said(file.said)[1]
+        tensors.update(export.learnt_tables(described, grey))
+    tensors[BOX_WORTH] = np.array([worth], np.float32)
+    return tensors
 
 
 def save(

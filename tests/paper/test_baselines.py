@@ -127,9 +127,11 @@ def test_training_lowers_the_loss_and_goes_on(
     with torch.no_grad():
         after = float(model.train().loss(images, 1.0)[0])
     assert after < 0.9 * before
-    again = module.train(batches, run, 4.0, 0, lambda line: None)
-    for name, weight in again.state_dict().items():
-        assert torch.equal(weight, model.state_dict()[name])
+    restored = MODELS[module]()
+    restored.restore(run)
+    for other in (restored, module.train(batches, run, 4.0, 0, lambda line: None)):
+        for name, weight in other.state_dict().items():
+            assert torch.equal(weight, model.state_dict()[name])
 
 
 @pytest.mark.parametrize("module", MODULES)
