@@ -207,8 +207,15 @@ class Baseline(nn.Module):
         raise NotImplementedError
 
     def encode(self, glimpses: Tensor) -> Tensor:
-        """The mean of z_what of glimpses [m, 1, side, side], [m, d]; differentiable."""
+        """The mean of z_what of glimpses [m, 1, side, side], [m, d]; differentiable.
+
+        Glimpses of boxes in canvas pixels are ``crop(images, of_corners(boxes), side).flatten(0, 1)``.
+        """
         raise NotImplementedError
+
+    def restore(self, checkpoint: Path) -> None:
+        """Take the weights that ``fit`` wrote."""
+        self.load_state_dict(torch.load(checkpoint, weights_only=True)["model"])
 
 
 def fit(

@@ -6,7 +6,7 @@ components explains the rest; a pixel's likelihood is the mixture of foreground 
 
 What the 3×3 grid of the SAID paper asked for: the backbone's strides only; a box's centre may be a whole
 cell away from its cell's middle, as in the original.  Glimpses are 8×8 with SAID's own encoder, as the
-SAID paper gave it (section 4.2).
+SAID paper gave it (section 4.2).  The original's boundary loss is left out: digits fit in their boxes.
 """
 
 from __future__ import annotations
@@ -267,7 +267,7 @@ class Space(Baseline):
 
 
 def misfit(images: Tensor, coverage: Tensor, colour: Tensor, masks: Tensor, shades: Tensor) -> Tensor:
-    """-log of the mixture's likelihood (equation 1 there) up to a constant, in nats [n]."""
+    """-log of the mixture's likelihood up to a constant, in nats [n]."""
     coverage = coverage.clamp(1e-4, 1.0 - 1e-4)
     front = coverage.log() - (images - colour).square() / (2.0 * DEVIATION**2)
     back = torch.log1p(-coverage) + masks - (images - shades).square() / (2.0 * DEVIATION**2)

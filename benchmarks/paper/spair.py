@@ -6,7 +6,8 @@ object at all (z_pres).  A truncated geometric prior on the number of objects, a
 
 What the 3×3 grid of the SAID paper asked for, besides the backbone's strides: sizes are relative to half
 the canvas, not to a cell's; the centre may be half a cell outside its cell, as in the original.
-The glimpse is 15×15 and its encoder the original's, as the SAID paper had to choose (section 4.2).
+The glimpse is 15×15 and its encoder the original's dense layers, as the SAID paper had to choose
+(section 4.2); z_what has ten dimensions as in the other models, where that paper gave SPAIR fifty.
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ DEVIATION = 0.15  # of the likelihood, pixels in 0..1
 TEMPERATURE = 1.0
 COUNT_SHARE = 0.3  # of the schedule, in which the count prior goes from uniform to its end
 COUNT_END = 0.0125  # log odds of one more object
-WHERE, DEPTH, PRESENT = slice(0, 4), slice(4, 5), slice(5, 6)
+DEPTH, PRESENT, WHAT = slice(4, 5), slice(5, 6), slice(6, None)  # z_where comes first
 OBJECT_SIZE = 6 + LATENTS
 NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, -1))  # rows and columns from a cell to what it knows
 
 
 class CountPrior:
-    """Truncated geometric prior on the number of objects, told cell by cell (section 3.4 there)."""
+    """Truncated geometric prior on the number of objects, told cell by cell."""
 
     def __init__(self, n: int, share: float) -> None:
         log_odds = 10.0 ** attend.ramp(share, 0.0, COUNT_SHARE, 2.0, float(np.log10(COUNT_END)))
@@ -163,7 +164,7 @@ class Spair(Baseline):
 
     def render(self, objects: Tensor, boxes: Tensor) -> Tensor:
         """The image that objects [n, 9, 16] in boxes [n, 9, 4] make on black, [n, 1, 64, 64]."""
-        opacity, shade = self.decode(objects[..., 6:]).chunk(2, 2)
+        opacity, shade = self.decode(objects[..., WHAT]).chunk(2, 2)
         present, nearness = (objects[..., part, None, None] for part in (PRESENT, DEPTH))
         coverage, colour = attend.compose(opacity * present, shade, torch.sigmoid(nearness), boxes)
         return coverage * colour
@@ -214,4 +215,4 @@ def detect(model: Spair, images: np.ndarray) -> list[Detections]:
     found = model.infer(attend.grey(images), 1.0)
     boxes = attend.corners(found.boxes).numpy()
     chances = torch.sigmoid(found.logits[..., 0]).numpy()
-    return list(zip(boxes, chances, found.objects[..., 6:].numpy()))
+    return list(zip(boxes, chances, found.objects[..., WHAT].numpy()))
