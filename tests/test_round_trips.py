@@ -14,7 +14,7 @@ from saidcodec import codec, container, models
 from saidcodec.container import Metadata
 from saidcodec.errors import LimitError, ModelError
 
-RANDOM, FLAT = random_model(), flat_colour_model()
+RANDOM, FLAT, COPYING = random_model(), flat_colour_model(), random_model(7, copies=True)
 CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 RNG = np.random.default_rng(8)
 
@@ -53,8 +53,9 @@ def same(pixels: np.ndarray, data: bytes, **options: object) -> None:
     st.sampled_from([noise, smooth, flat]),
     st.sampled_from(["context", "gaussian"]),
     st.sampled_from([None, 0, 2]),
+    st.sampled_from([RANDOM, COPYING]),
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_image_comes_back(
     height: int,
     width: int,
@@ -62,12 +63,13 @@ def test_any_image_comes_back(
     kind: Callable[[int, int, int], np.ndarray],
     residual: str,
     glimpses: int | None,
+    model: models.Model,
 ) -> None:
     pixels = shaped(kind(height, width, CHANNELS[mode]))
-    data = saidcodec.encode(pixels, model=RANDOM, residual=residual, glimpses=glimpses)
+    data = saidcodec.encode(pixels, model=model, residual=residual, glimpses=glimpses)
     assert len(data) <= pixels.size + 200  # what does not compress is stored; random tables cost the rest
-    same(pixels, data, model=RANDOM)
-    assert saidcodec.inspect(data, model=RANDOM)["mode"] == mode
+    same(pixels, data, model=model)
+    assert saidcodec.inspect(data, model=model)["mode"] == mode
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 4097), (4097, 1), (63, 65), (2, 2), (161, 160), (3, 700)])
@@ -101,19 +103,21 @@ def test_constant_alpha_costs_next_to_nothing(alpha: int) -> None:
 def test_every_way_of_decoding_gives_the_same_pixels() -> None:
     """NumPy below a size and ONNX Runtime beyond it, any number of threads, one engine or the other."""
     pixels = np.concatenate([smooth(150, 260, 3), flat(150, 260, 3)])
-    files = {saidcodec.encode(pixels, model=FLAT, threads=threads) for threads in (1, 2, 4)}
-    assert len(files) == 1
-    (data,) = files
-    for threads in (1, 2, 4):
-        same(pixels, data, model=FLAT, threads=threads)
+    for model in (FLAT, COPYING):
+        files = {saidcodec.encode(pixels, model=model, threads=threads) for threads in (1, 2, 4)}
+        assert len(files) == 1
+        (data,) = files
+        for threads in (1, 2, 4):
+            same(pixels, data, model=model, threads=threads)
 
 
-def test_both_engines_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("model", [FLAT, COPYING])
+def test_both_engines_agree(model: models.Model, monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = smooth(70, 90, 3)
-    data = saidcodec.encode(pixels, model=FLAT)
+    data = saidcodec.encode(pixels, model=model)
     for least in (0, 1 << 30):
         monkeypatch.setattr(codec, "FAST_PIXELS", least)
-        same(pixels, data, model=FLAT)
+        same(pixels, data, model=model)
 
 
 @pytest.mark.parametrize("bound", [1, 2, 3, 8, 60, 255])

@@ -1,0 +1,155 @@
+"""Write the test vectors and the specification's worked example anew: after a change of format or models.
+
+python tests/make_vectors.py
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import saidcodec
+from saidcodec import container, models
+from saidcodec.entropy import uniform
+from saidcodec.residual.tables import bank
+from saidcodec.training import datasets
+
+ROOT = Path(__file__).parent.parent
+VECTORS, SPEC = ROOT / "tests" / "vectors", ROOT / "bitstream_spec.md"
+EXAMPLE = "photo"  # the worked example's model
+
+
+def pictures() -> Iterator[tuple[str, np.ndarray, dict[str, object]]]:
+    """(name, pixels, options of ``encode``); a name begins with the model's."""
+    scene = Image.open(ROOT / "examples" / "scene.png").convert("RGB")
+    whole = np.asarray(scene)
+    small = np.asarray(scene.resize((64, 64), Image.Resampling.LANCZOS))
+    slope = np.linspace(0, 255, 53 * 70).reshape(53, 70, 1).astype(np.uint8)
+    digits = np.asarray(Image.open(ROOT / "tests" / "digits.png").convert("RGB"))
+    sprites = datasets.multi_dsprites(2, 12).images
+    yield "photo-context", whole[40:160, 60:260], {}
+    yield "photo-rgba", np.concatenate([whole[:53, :70], slope], 2), {}
+    yield "photo-near-lossless", whole[100:180, 150:240], {"max_error": 3}
+    yield "clevr-context", small, {}
+    yield "clevr-glimpses", small, {"glimpses": 5}
+    yield "clevr-gaussian", small, {"residual": "gaussian"}
+    yield "multimnist-context", digits, {}
+    yield "multimnist-glimpses", digits, {"glimpses": 3}
+    yield "multidsprites-context", sprites[0], {}
+    yield "multidsprites-glimpses", sprites[1], {"glimpses": 3}
+    yield "multidsprites-near-lossless", small, {"max_error": 2}
+
+
+def write_vectors() -> None:
+    for path in VECTORS.glob("*.said"):
+        path.unlink()
+    listed = {}
+    for name, pixels, options in pictures():
+        data = saidcodec.encode(pixels, model=name.split("-")[0], **options)  # type: ignore[arg-type]
+        seen = saidcodec.decode(data)
+        (VECTORS / f"{name}.said").write_bytes(data)
+        listed[name] = {"shape": list(seen.shape), "sha256": hashlib.sha256(seen.tobytes()).hexdigest()}
+    (VECTORS / "pixels.json").write_text(json.dumps(listed, indent=1) + "\n")
+
+
+class Stream:
+    """Section 3's decoder, which shows its state."""
+
+    def __init__(self, data: bytes):
+        padded = data + bytes(-len(data) % 4)
+        self.words = [int.from_bytes(padded[i : i + 4], "little") for i in range(0, len(padded), 4)]
+        self.state = self.words.pop() if self.words else 0
+        if self.words:
+            self.state = self.state << 32 | self.words.pop()
+
+    def take(self, frequency: np.ndarray) -> int:
+        below = np.concatenate([[0], np.cumsum(frequency)])
+        low = self.state & 0xFFFFFF
+        symbol = int(np.searchsorted(below, low, "right")) - 1
+        self.state = (self.state >> 24) * int(frequency[symbol]) + low - int(below[symbol])
+        if self.state < 1 << 32 and self.words:
+            self.state = self.state << 32 | self.words.pop()
+        return symbol
+
+
+def worked_example() -> str:
+    y, x = np.mgrid[0:4, 0:8]
+    pixels = (126 + (x + 2 * y) % 5).astype(np.uint8)
+    data = saidcodec.encode(pixels, model=EXAMPLE, residual="gaussian", glimpses=0)
+    file = container.unpack(data)
+    assert file.bands is not None
+    major, minor = container.VERSION
+    parts = [
+        (4, "signature"),
+        (1, f"version {major}.{minor}"),
+        (1, "layout: mode 0 (L), residual coder 1 (Gaussian)"),
+        (1, "width − 1 = 7"),
+        (1, "height − 1 = 3"),
+        (4, f"model {EXAMPLE}, {file.header.model}"),
+        (1, "tiling: T = 16, one band"),
+        (1, f"SAID section: {len(file.said)} bytes"),
+        *([(len(file.said), "its stream")] if file.said else []),
+        (2, "head checksum"),
+        (len(file.bands[0]), "the only band's stream"),
+        (4, "pixel checksum"),
+    ]
+    rows, rest = [], data
+    for count, meaning in parts:
+        own, rest = rest[:count], rest[count:]
+        for i in range(0, count, 12):
+            rows.append(f"    {own[i : i + 12].hex(' ').upper():<38}{'' if i else meaning}".rstrip())
+    assert not rest
+    kinds = models.find(EXAMPLE).tensors["tile.kind.frequency"]
+    said, residual = Stream(file.said), Stream(file.bands[0])
+    notes = [
+        f"SAID section. The state starts as {said.state:#x}; `tile.kind.frequency` is {kinds.tolist()}, so "
+        f"its lowest 24 bits, {said.state & 0xFFFFFF:#x}, give symbol {said.take(kinds)}: the only tile is "
+        "plain. "
+        f"The state is then {said.state:#x}: the stream is used up."
+    ]
+    begun = residual.state
+    scale = residual.take(uniform(44).frequency)
+    notes.append(
+        f"Residual section. The state starts as {begun:#018x}. The scale index is taken with uniform(44): "
+        f"{scale}; the state becomes {residual.state:#018x}."
+    )
+    symbols, states = [], []
+    for _ in range(3):
+        symbols.append(residual.take(bank().gaussian[scale].frequency))
+        states.append(f"{residual.state:#018x}")
+    notes.append(
+        f"With row {scale} of `gaussian` the first three symbols are {', '.join(map(str, symbols))}; the "
+        f"states after them are {', '.join(states)}."
+    )
+    samples = [128 + symbol - 510 for symbol in symbols]
+    assert samples == pixels.ravel()[:3].tolist()
+    notes.append(
+        f"The prediction is 128 everywhere, so the first three samples are {', '.join(map(str, samples))}."
+    )
+    notes.append(
+        "The other samples follow in the same way; after the last the state is 0 and no word is left."
+    )
+    told = "\n".join(textwrap.fill("- " + note, 116, subsequent_indent="  ") for note in notes)
+    table = "\n".join(rows)
+    return (
+        "A grey image of 8×4 pixels, whose sample at (x, y) is 126 + (x + 2y) mod 5, encoded with the model "
+        f"`{EXAMPLE}`,\nthe Gaussian residual and no glimpses, is a file of {len(data)} bytes:\n\n"
+        f"{table}\n\n{told}\n"
+    )
+
+
+def main() -> None:
+    write_vectors()
+    spec = SPEC.read_text(encoding="utf-8")
+    heading = "## 11. Worked example\n\n"
+    SPEC.write_text(spec[: spec.index(heading)] + heading + worked_example(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
