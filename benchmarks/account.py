@@ -20,6 +20,7 @@ from saidcodec.training import datasets
 SEED = 20_000
 WAYS = (
     ("context, glimpses by bits", {"residual": "context"}),
+    ("context, --glimpses 0", {"residual": "context", "glimpses": 0}),
     ("Gaussian, glimpses by bits", {"residual": "gaussian"}),
     ("Gaussian, --glimpses 0", {"residual": "gaussian", "glimpses": 0}),
 )
@@ -53,7 +54,7 @@ def main() -> None:
             rows.append([*(part / 8 for part in parts), len(account["glimpses"])])
             found.append(account["glimpses"])
         print(f"| {title} | " + " | ".join(f"{value:.1f}" for value in np.mean(rows, 0)) + " |", flush=True)
-        if title.startswith("Gaussian, glimpses") and data.boxes is not None:
+        if title.endswith("by bits") and data.boxes is not None:
             report(found, data)
 
 

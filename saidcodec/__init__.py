@@ -3,6 +3,7 @@
 data = saidcodec.encode(image)        # a Pillow image or a uint8 array
 pixels = saidcodec.decode(data)       # exactly the same pixels
 saidcodec.inspect(data)               # where the bits went, and the object boxes
+saidcodec.features(data)              # boxes and latents as arrays
 """
 
 from typing import TYPE_CHECKING, Any
@@ -10,17 +11,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from saidcodec.codec import decode, encode
     from saidcodec.errors import SaidError
-    from saidcodec.inspection import inspect, preview
+    from saidcodec.inspection import Features, features, inspect, preview
     from saidcodec.models import Model
 
-__version__ = "0.1.0"
-__all__ = ["Model", "SaidError", "decode", "encode", "inspect", "preview"]
+__version__ = "0.2.0"
+__all__ = ["Features", "Model", "SaidError", "decode", "encode", "features", "inspect", "preview"]
 
 _HOMES = {
+    "Features": "saidcodec.inspection",
     "Model": "saidcodec.models",
     "SaidError": "saidcodec.errors",
     "decode": "saidcodec.codec",
     "encode": "saidcodec.codec",
+    "features": "saidcodec.inspection",
     "inspect": "saidcodec.inspection",
     "preview": "saidcodec.inspection",
 }

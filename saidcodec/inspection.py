@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from saidcodec import codec, container
 from saidcodec.codec import AnyModel
 from saidcodec.layout import SAID, Layout
 from saidcodec.said import Description, account, render_steps
-from saidcodec.said.description import box_pixels
+from saidcodec.said.description import LATENTS, box_pixels
+from saidcodec.said.latent import dequantise
 
 GRAIN = 1024  # bits are reported in 1024ths, so that sums of floats are exact
 EXPLAINED = 25.0  # variance, in squared sample values, that is taken as left to the residual
@@ -56,6 +58,43 @@ def inspect(data: bytes, *, model: AnyModel | None = None) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class Features:
+    """What a file's glimpses say, in file order: ``tiles`` int [n], which tile each belongs to; ``boxes`` int
+    [n, 4], (x0, y0, x1, y1) in image pixels; ``latents`` float32 [n, 10] in latent units, about N(0, 1)."""
+
+    tiles: np.ndarray
+    boxes: np.ndarray
+    latents: np.ndarray
+
+
+def features(data: bytes, *, model: AnyModel | None = None) -> Features:
+    """The glimpses of a file as arrays, without decoding a pixel (spec sections 9.4, 9.5).
+
+    Raises a kind of SaidError.
+    """
+    file = container.unpack(data, residual=False)
+    found = codec.model_of(file.header, model)
+    layout = Layout(file.header, found, None, decodes=False)
+    _, descriptions = layout.read_said(file.said)
+    tiles, boxes = [], []
+    latents = [np.zeros((0, LATENTS), np.float32)]
+    for tile, description in enumerate(descriptions):
+        if description is not None:
+            tiles += [tile] * len(description.boxes)
+            boxes += [corners(layout, tile, box) for box in description.boxes]
+            latents.append(dequantise(description.latents, found))
+    return Features(np.array(tiles, int), np.array(boxes, int).reshape(-1, 4), np.concatenate(latents))
+
+
+def corners(layout: Layout, tile: int, box: np.ndarray) -> list[int]:
+    """A tile's box as (x0, y0, x1, y1) in image pixels."""
+    rows, columns = layout.tiles[tile]
+    down, across = box_pixels(box, columns.stop - columns.start, rows.stop - rows.start)
+    x, y = columns.start, rows.start
+    return [x + across.start, y + down.start, x + across.stop, y + down.stop]
+
+
 def grain(bits: float) -> float:
     return round(float(bits) * GRAIN) / GRAIN
 
@@ -70,14 +109,9 @@ def glimpses_of(
     found = []
     for t, box in enumerate(description.boxes):
         down, across = box_pixels(box, width, height)
-        corners = [
-            columns.start + across.start,
-            rows.start + down.start,
-            columns.start + across.stop,
-            rows.start + down.stop,
-        ]
         saved = saving(steps[t][down, across], steps[t + 1][down, across], layout.components)
-        found.append({"tile": tile, "box": corners, "bits": grain(bits[t]), "saved_bits": grain(saved)})
+        place = corners(layout, tile, box)
+        found.append({"tile": tile, "box": place, "bits": grain(bits[t]), "saved_bits": grain(saved)})
     return found
 
 

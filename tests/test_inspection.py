@@ -58,3 +58,28 @@ def test_a_tile_without_glimpses_is_previewed_as_it_is() -> None:
     assert np.array_equal(saidcodec.preview(data), pixels)
     end = len(data) - container.unpack(data).sizes["residual"] - 4
     assert (saidcodec.preview(data[:end]) == saidcodec.preview(data[:end])[0, 0]).all()
+
+
+def test_features_are_the_glimpses_without_the_pixels() -> None:
+    data = codec.encode(digit(), model="multimnist", glimpses=3)
+    account, found = saidcodec.inspect(data), saidcodec.features(data)
+    assert found.boxes.tolist() == [glimpse["box"] for glimpse in account["glimpses"]]
+    assert found.latents.shape == (3, 10)
+    assert found.latents.dtype == np.float32
+    assert 0 < np.abs(found.latents).max() < 8
+    head = len(data) - container.unpack(data).sizes["residual"] - 4
+    cut = saidcodec.features(data[:head])
+    assert np.array_equal(cut.latents, found.latents)
+
+
+def test_features_of_a_file_without_glimpses() -> None:
+    found = saidcodec.features(codec.encode(digit()[:9, :9], model="multimnist", glimpses=0))
+    assert (found.tiles.shape, found.boxes.shape, found.latents.shape) == ((0,), (0, 4), (0, 10))
+
+
+def test_features_of_several_tiles_lie_in_their_tiles() -> None:
+    wide = np.tile(digit(), (2, 4, 1))
+    found = saidcodec.features(codec.encode(wide, model="multimnist", glimpses=1))
+    assert len(set(found.tiles.tolist())) == len(found.tiles) > 1
+    assert (found.boxes[:, 2:] > found.boxes[:, :2]).all()
+    assert found.boxes[:, 2].max() <= wide.shape[1]

@@ -32,6 +32,11 @@ def quantise(means: np.ndarray, model: Model) -> np.ndarray:
     return np.clip(steps, -LATENT_REACH, LATENT_REACH).astype(np.int32)
 
 
+def dequantise(latents: np.ndarray, model: Model) -> np.ndarray:
+    """Latents in steps, int [n, 10] → in latent units, float32 [n, 10]."""
+    return (latents * multiplier(model) / LATENT_UNITS).astype(np.float32)
+
+
 def as_bytes(latents: np.ndarray, model: Model) -> np.ndarray:
     """Quantised latents [n, 10] → what the decoder network reads, uint8 [n, 10]."""
     return np.clip(ZERO + latents.astype(np.int32) * multiplier(model), 0, 255).astype(np.uint8)
@@ -46,6 +51,6 @@ def latent_bits(latents: np.ndarray, tables: list[Table]) -> np.ndarray:
 def kl_bits(latents: np.ndarray, model: Model) -> np.ndarray:
     """KL(q(z) ‖ N(0, I)) in bits of the dequantised latents under the model's mean posterior width;
     float64 [n]."""
-    mean = latents * multiplier(model) / LATENT_UNITS
+    mean = dequantise(latents, model)
     width = bounded(model, "said.latent.posterior", LATENTS, 1, 1 << 20) / POSTERIOR_UNITS
     return 0.5 * (mean**2 + width**2 - 1 - np.log(width**2)).sum(1) / np.log(2)
