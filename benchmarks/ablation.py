@@ -83,7 +83,7 @@ def measure(variant: Variant, images: list[Image], development: Tiles, seconds: 
 
     with tempfile.TemporaryDirectory() as folder:
         for share, checkpoint in ((QAT_FROM, "real.pt"), (1.0 - QAT_FROM, "integer.pt")):
-            begin = Path(folder) / "real.pt" if found else None
+            begin = residual.load_checkpoint(Path(folder) / "real.pt") if found else None
             settings = residual.Settings(
                 steps=10**9,
                 seconds=seconds * share,
@@ -94,7 +94,7 @@ def measure(variant: Variant, images: list[Image], development: Tiles, seconds: 
             network = residual.train(
                 settings, pool, development, Path(folder) / checkpoint, lambda line: None, begin
             )
-            network.quantise(bool(begin))
+            network.quantise(begin is not None)
             found.append(residual.evaluate(network, Narrow(variant.shape, development)))
     return found
 

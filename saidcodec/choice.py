@@ -42,8 +42,10 @@ def choose(
     coder, model = layout.header.coder, layout.model
     small = layout.header.width * layout.header.height <= JUDGED_PIXELS
     forced = bool(glimpses)
-    if coder == CONTEXT and not forced and not small and not base_pays(layout, tiles, planes):
-        return [None] * len(tiles)
+    if coder == CONTEXT and not forced:
+        assert layout.method.network is not None
+        if not layout.method.network.around or (not small and not base_pays(layout, tiles, planes)):
+            return [None] * len(tiles)
     limit = MOST_GLIMPSES if glimpses is None else min(glimpses, MOST_GLIMPSES)
     steps = LOSSY_STEP if coder == NO_RESIDUAL else FINE_STEPS if small or coder == GAUSSIAN else COARSE_STEP
     described = describe(tiles, layout.grey, model, limit, steps, forced)

@@ -194,7 +194,7 @@ class Lazy(click.Group):
         from importlib import import_module
 
         try:
-            group: click.Group = import_module(self.module).group
+            group: click.Group = getattr(import_module(self.module), str(self.name))
         except ModuleNotFoundError as error:
             raise SaidError(
                 f"This needs {error.name}, which is not installed: pip install 'saidcodec[{self.extra}]'."

@@ -98,7 +98,7 @@ class Decoder:
     def take_groups(self, tables: Sequence[Table], counts: Sequence[int]) -> np.ndarray:
         """The next runs of symbols, each run under its own table; int32 [sum of counts]."""
         decode = self._coder.decode
-        return np.concatenate([decode(table.model, n) for table, n in zip(tables, counts)])
+        return np.concatenate([*map(decode, [table.model for table in tables], counts)])
 
     def finish(self) -> None:
         """Check that every bit has been used; CorruptError otherwise."""

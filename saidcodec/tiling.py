@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 # A tile's border costs bits and a wavefront over few tiles costs time, so tiles grow with the image.
 SMALL_IMAGE = 160  # up to this many pixels a side, the image is one tile
-MIDDLE_IMAGE = 1 << 20  # pixels; beyond it tiles are of the largest side
-SIDES = (128, 256)
+MIDDLE_IMAGE = 1 << 19  # pixels; beyond it tiles are of the largest side
+SIDES = (64, 128)
 BAND_PIXELS = 1 << 20  # pixels of a band at most, which bounds the memory
 
 

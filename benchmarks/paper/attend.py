@@ -222,38 +222,35 @@ def fit(
     model: Baseline,
     images: Batches,
     checkpoint: Path,
-    seconds: float,
+    steps: int,
     seed: int,
     rate: float,
     log: Callable[[str], None],
 ) -> None:
-    """Adam on uint8 batches [n, 64, 64, 3] for ``seconds`` of processor time, all runs of ``checkpoint``
-    together; what else the machine does changes nothing."""
+    """Adam on uint8 batches [n, 64, 64, 3] for ``steps`` steps, all runs of ``checkpoint`` together."""
     optimiser = torch.optim.Adam(model.parameters(), lr=rate)
-    step, spent = 0, 0.0
+    step = 0
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
-        step, spent = state["step"], state["seconds"]
+        step = state["step"]
     source = images(np.random.default_rng((seed, step)))
     torch.manual_seed(seed + step)
     sums: dict[str, float] = {}
-    last = time.process_time()
-    started = last - spent
+    last = time.monotonic()
 
     def write() -> None:
         state = {
             "model": model.state_dict(),
             "optimiser": optimiser.state_dict(),
             "step": step,
-            "seconds": time.process_time() - started,
         }
         part = checkpoint.with_suffix(".part")
         torch.save(state, part)
         part.replace(checkpoint)
 
-    while (share := (time.process_time() - started) / seconds) < 1.0:
+    while (share := step / steps) < 1.0:
         for group in optimiser.param_groups:
             group["lr"] = rate * min(1.0, (step + 1) / WARM_UP, (1.0 - share) / COOL_DOWN + 0.02)
         loss, figures = model.loss(grey(next(source)), share)
@@ -267,7 +264,7 @@ def fit(
             told = " ".join(f"{name} {value / LOG_EVERY:.2f}" for name, value in sums.items())
             log(f"step {step} share {share:.3f} {told}")
             sums.clear()
-        if time.process_time() - last > CHECKPOINT_SECONDS:
-            last = time.process_time()
+        if time.monotonic() - last > CHECKPOINT_SECONDS:
+            last = time.monotonic()
             write()
     write()

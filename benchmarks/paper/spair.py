@@ -192,14 +192,14 @@ class Spair(Baseline):
 def train(
     images: attend.Batches,
     checkpoint: Path,
-    seconds: float,
+    steps: int,
     seed: int,
     log: Callable[[str], None] = print,
 ) -> Spair:
-    """Train for ``seconds`` on uint8 batches [n, 64, 64, 3]; continues ``checkpoint`` if it exists."""
+    """Train for ``steps`` steps on uint8 batches [n, 64, 64, 3]; continues ``checkpoint`` if it exists."""
     torch.manual_seed(seed)
     model = Spair()
-    attend.fit(model, images, checkpoint, seconds, seed, 1e-3, log)
+    attend.fit(model, images, checkpoint, steps, seed, 1e-3, log)
     return model
 
 

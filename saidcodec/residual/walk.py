@@ -124,7 +124,8 @@ class Contexts:
         """Inputs uint8 [n, inputs] and references int32 [n, lanes] of the spans' samples; for copies also the
         reference and the window as words, int64 [n, 1 + window]."""
         n = spans[-1].stop
-        inputs = np.full((n, self.network.inputs), 128, np.uint8)
+        inputs = np.empty((n, self.network.inputs), np.uint8)
+        inputs[:, LANES * len(self.offsets) : self.fixed] = 128  # where a reconstruction would stand
         references = np.empty((n, LANES), np.int32)
         near = np.empty((n if self.network.copies else 0, 1 + len(WINDOW)), np.int64)
         for span in spans:
@@ -150,8 +151,7 @@ class Contexts:
         seen -= reference[:, None]
         lanes = seen.view(np.int16)
         np.maximum(lanes, LOWEST_LANE, out=lanes)
-        np.minimum(lanes, HIGHEST_LANE, out=lanes)
-        inputs[:, : lanes.shape[1]] = lanes.astype(np.uint8)
+        np.minimum(lanes, HIGHEST_LANE, out=inputs[:, : lanes.shape[1]], casting="unsafe")  # the low bytes
         mark = inputs[:, self.fixed :].reshape(count, tiles, -1)
         mark[...] = self.marks[rows]
         mark[:, :, 1] = self.across[x][:, None]
@@ -187,8 +187,9 @@ def run(contexts: Contexts, coder: Coder, spans: list[Span]) -> Batch:
     front, network, look_up = contexts.wavefront, contexts.network, bank()
     inputs, references, near = contexts.fill(spans)
     hidden, raw = network.trunk(inputs)
-    row = np.full((len(inputs), network.hidden + network.extras), 128, np.uint8)
+    row = np.empty((len(inputs), network.hidden + network.extras), np.uint8)
     row[:, : network.hidden] = hidden
+    row[:, network.hidden :] = 128
     inside = front.active(spans)
     batch = Batch(spans, 0, inside)
     copied, offered = None, references

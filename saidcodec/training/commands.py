@@ -10,16 +10,16 @@ import click
 import numpy as np
 
 from saidcodec import models
-from saidcodec.training import datasets, export, joint, photos, reconstruct, residual, said, watch
+from saidcodec.training import datasets, export, joint, photos, reconstruct, residual, said, shrink, watch
 from saidcodec.training.datasets import Dataset
-from saidcodec.training.windows import Shape, Tiles
+from saidcodec.training.windows import Shape, Tiles, WindowSampler
 
 HELD_OUT = 200  # generated images to measure on
 PICTURED = 10
 MEASURED_EVERY = 10  # log lines
 STATISTICS = 250  # images whose glimpses shape the coding tables
-TILE = 96  # side of a photograph's tiles in the training of the residual network
-POOL, FRESH = 2048, 128  # tiles that windows are drawn from, and how many of them a turn replaces
+TILE = 64  # side of a photograph's tiles in the training of the residual network
+POOL, FRESH = 4096, 256  # tiles that windows are drawn from, and how many of them a turn replaces
 AROUND = tuple((dx, dy) for dy in (-1, 0, 1) for dx in (-1, 0, 1))  # where x̂ is seen, for scenes
 WIDE = tuple((dx, dy) for dy in range(-2, 3) for dx in range(-2, 3) if abs(dx) + abs(dy) < 4)
 FLAT_COLOURS = ("multidsprites",)  # datasets whose pixels mostly repeat a neighbour exactly
@@ -193,11 +193,13 @@ def train_said(
               help="The SAID layer's checkpoint: train on what it reconstructs.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The model file to write.")
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Default: OUT with .pt.")
-@click.option("--begin", type=click.Path(exists=True, path_type=Path), help="A checkpoint to start from.")
+@click.option("--begin", type=click.Path(exists=True, path_type=Path),
+              help="A checkpoint to start from, or a model file, whose network is cut to --hidden and --head.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(1), help="Batches; one of --steps and --seconds is needed.")
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Stop the schedule after this time.")
 @click.option("--glimpses", default=6, show_default=True, help="Of an image, at most.")
 @click.option("--hidden", default="160,128,128,128", show_default=True, help="Widths of the hidden layers.")
+@click.option("--head", default=64, show_default=True, help="Width of the heads' hidden layers.")
 @click.option("--styles", default=1, show_default=True, help="Expert settings that a tile chooses from.")
 @click.option("--rate", default=2e-3, show_default=True, help="Learning rate.")
 @click.option("--seed", default=0, show_default=True)
@@ -216,6 +218,7 @@ def train_residual(
     seconds: float | None,
     glimpses: int,
     hidden: str,
+    head: int,
     styles: int,
     rate: float,
     seed: int,
@@ -231,13 +234,13 @@ def train_residual(
     if data is None and dataset != "multidsprites":
         raise click.UsageError(f"The dataset {dataset} needs --data.")
     widths = tuple(int(width) for width in hidden.split(","))
-    shape = Shape(hidden=widths, styles=styles)
+    shape = Shape(hidden=widths, head=head, styles=styles, around=())
     if dataset == "photographs":
         pool, development = photograph_tiles(data or Path())
     elif seen is None:
         raise click.UsageError(f"The dataset {dataset} needs --said-checkpoint.")
     else:
-        shape = Shape(hidden=widths, styles=styles, around=AROUND, copies=dataset in FLAT_COLOURS)
+        shape = Shape(hidden=widths, head=head, styles=styles, around=AROUND, copies=dataset in FLAT_COLOURS)
         pool, development = scene_tiles(SOURCES[dataset](data or Path(), images, seed), seen, glimpses)
     settings = residual.Settings(
         steps=steps or BOUND,
@@ -248,13 +251,22 @@ def train_residual(
         shape=shape,
     )
     path = checkpoint or out.with_suffix(".pt")
-    network = residual.train(settings, pool, development, path, click.echo, begin)
+    start_from = None if begin is None else first_weights(begin, shape, development)
+    network = residual.train(settings, pool, development, path, click.echo, start_from)
     style = export.style_table(export.style_counts(network, development))
     metadata = {"name": out.stem, "licence": licence, "description": description, "dataset": dataset}
     tensors, metadata = export.merge(
-        models.load(layer).tensors, {**residual.export(network), **style}, metadata
+        export.without_residual(models.load(layer).tensors), {**residual.export(network), **style}, metadata
     )
     click.echo(f"{out}: model {models.save(out, tensors, metadata)}")
+
+
+def first_weights(begin: Path, shape: Shape, tiles: Tiles) -> residual.ResidualNetwork:
+    """The network of a checkpoint or, cut to ``shape``, that of a model file."""
+    if begin.suffix != ".safetensors":
+        return residual.load_checkpoint(begin)
+    large = shrink.network_of(models.load(begin).tensors)
+    return shrink.shrink(large, shape, WindowSampler(large.shape, tiles))
 
 
 @train.command("joint")

@@ -26,7 +26,7 @@ SPRITE_BORDER = 10.0
 SPRITE_COLOURS = (40, 255)
 SAMPLES = 4  # antialiasing: samples per pixel along one axis
 SHEET = 16  # images along one side of a sheet
-MNIST_NAMES = {"train": "train-images", "test": "t10k-images"}
+MNIST_NAMES = {"train": "train", "test": "t10k"}
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Dataset:
     images: np.ndarray  # uint8 [N, 64, 64, 3]
     boxes: np.ndarray | None = None  # float32 [N, K, 4], canvas units, padded with -1
     counts: np.ndarray | None = None  # int64 [N]
+    digits: np.ndarray | None = None  # int64 [N, K], which digit file entries were placed, padded with -1
 
     def __len__(self) -> int:
         return len(self.images)
@@ -50,20 +51,31 @@ def read_idx(path: Path) -> np.ndarray:
     return np.frombuffer(data, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
 
 
+def mnist(path: Path, split: str, key: str, kind: str) -> np.ndarray:
+    """An array of the MNIST files: ``key`` in an .npz, ``kind`` in the name of an idx file."""
+    if path.is_dir():
+        name = f"{MNIST_NAMES[split]}-{kind}"
+        found = sorted(path.glob(name + "*")) or sorted(path.glob("*.npz"))
+        if not found:
+            raise ValueError(f"{path} holds neither {name}* nor an .npz.")
+        path = found[0]
+    if path.suffix == ".npz":
+        with np.load(path) as arrays:
+            return arrays[f"{key}_{split}"]
+    return read_idx(path)
+
+
 def mnist_digits(path: Path, split: str) -> np.ndarray:
     """The digits of ``split`` ("train" or "test"), uint8 [N, 28, 28].
 
     ``path`` is an .npz with x_train and x_test, an idx file, or a folder with the standard files.
     """
-    if path.is_dir():
-        found = sorted(path.glob(MNIST_NAMES[split] + "*")) or sorted(path.glob("*.npz"))
-        if not found:
-            raise ValueError(f"{path} holds neither {MNIST_NAMES[split]}* nor an .npz.")
-        path = found[0]
-    if path.suffix == ".npz":
-        with np.load(path) as arrays:
-            return arrays[f"x_{split}"]
-    return read_idx(path)
+    return mnist(path, split, "x", "images")
+
+
+def mnist_labels(path: Path, split: str) -> np.ndarray:
+    """What those digits are, int64 [N]: y_train and y_test of an .npz, or the files of a folder."""
+    return mnist(path, split, "y", "labels").astype(np.int64)
 
 
 def place_digits(n: int, rng: np.random.Generator) -> np.ndarray:
@@ -86,11 +98,13 @@ def multi_mnist(digits: np.ndarray, n: int, seed: int, fewest: int = 1, most: in
     small: dict[int, np.ndarray] = {}
     images = np.zeros((n, CANVAS, CANVAS, 3), np.uint8)
     boxes = np.full((n, most, 4), -1, np.float32)
+    chosen = np.full((n, most), -1, np.int64)
     counts = rng.integers(fewest, most + 1, n)
     for i in range(n):
         canvas = np.zeros((MNIST_CANVAS, MNIST_CANVAS), np.uint8)
         corners = place_digits(counts[i], rng)
-        for (x, y), digit in zip(corners, rng.integers(0, len(digits), counts[i])):
+        chosen[i, : counts[i]] = rng.integers(0, len(digits), counts[i])
+        for (x, y), digit in zip(corners, chosen[i].tolist()):
             if digit not in small:
                 full = Image.fromarray(digits[digit])
                 small[digit] = np.asarray(full.resize((DIGIT, DIGIT), Image.Resampling.BILINEAR))
@@ -99,7 +113,7 @@ def multi_mnist(digits: np.ndarray, n: int, seed: int, fewest: int = 1, most: in
         grey = Image.fromarray(canvas).resize((CANVAS, CANVAS), Image.Resampling.BILINEAR)
         images[i] = np.asarray(grey)[..., None]
         boxes[i, : counts[i]] = np.concatenate([corners, corners + DIGIT], 1) * (CANVAS / MNIST_CANVAS)
-    return Dataset(images, boxes, counts)
+    return Dataset(images, boxes, counts, chosen)
 
 
 def heart(u: np.ndarray, v: np.ndarray) -> np.ndarray:

@@ -165,6 +165,15 @@ def with_statistics(
     return tensors
 
 
+def without_residual(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The SAID layer's tensors of a model file, whole or not."""
+    return {
+        name: tensor
+        for name, tensor in tensors.items()
+        if not name.startswith("residual.") and name != "tile.style.frequency"
+    }
+
+
 def merge(
     said: Mapping[str, np.ndarray], residual: Mapping[str, np.ndarray], metadata: Mapping[str, str]
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:

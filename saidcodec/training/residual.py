@@ -35,6 +35,9 @@ from saidcodec.training.quantise import (
 )
 from saidcodec.training.windows import COMPONENTS, INPUT_UNIT, Batch, Copies, Shape, Tiles, WindowSampler
 
+# Mean, scale index and tail index in a head's raw outputs: (steps a real unit, index at zero) each.
+CHOICE = ((8.0 * 16.0, 0.0), (8.0, 18.0), (2.0, 1.5))
+
 
 class ResidualNetwork(nn.Module):
     """Context [N, inputs] and the pixel's own components → (mean offset, scale, tail) each."""
@@ -82,9 +85,10 @@ class ResidualNetwork(nn.Module):
     def parameters_of(self, raw: Tensor, reference: Tensor, low: float) -> tuple[Tensor, ...]:
         """Raw outputs [N, 3] → mean in sample values, scale index, tail index, each [N]."""
         raw = raw.float()
-        mean = (reference + 8.0 * raw[:, 0]).clamp(low, 255.0)
-        scale = (8.0 * raw[:, 1] + 18.0).clamp(0.0, mixture.SCALES - 1.0)
-        tail = (2.0 * raw[:, 2] + 1.5).clamp(0.0, mixture.TAILS - 1.0)
+        (sixteenths, _), (scales, scale_zero), (tails, tail_zero) = CHOICE
+        mean = (reference + sixteenths / 16.0 * raw[:, 0]).clamp(low, 255.0)
+        scale = (scales * raw[:, 1] + scale_zero).clamp(0.0, mixture.SCALES - 1.0)
+        tail = (tails * raw[:, 2] + tail_zero).clamp(0.0, mixture.TAILS - 1.0)
         if self.qat:
             mean, scale, tail = rounded(mean * 16.0) / 16.0, rounded(scale), rounded(tail)
         return mean, scale, tail
@@ -202,11 +206,11 @@ def train(
     development: Tiles,
     checkpoint: Path,
     log: Callable[[str], None] = print,
-    start_from: Path | None = None,
+    start_from: ResidualNetwork | None = None,
 ) -> ResidualNetwork:
     """Train, writing ``checkpoint`` at every log line; an existing checkpoint is continued.
 
-    A new run takes its first weights from the checkpoint ``start_from``, if given.
+    A new run takes its first weights from ``start_from``, if given.
 
     ``pool`` yields a fresh pool of tiles whenever asked.  The schedule runs by progress, the
     larger of the share of steps and the share of seconds used, so that a run ends in time with its
@@ -224,12 +228,13 @@ def train(
         optimiser.load_state_dict(state["optimiser"])
         step, spent = state["step"], state["seconds"]
     elif start_from is not None:
-        network.load_state_dict(torch.load(start_from, weights_only=False)["network"])
+        network.load_state_dict(start_from.state_dict())
     generator = torch.Generator().manual_seed(settings.seed + step)
     pools = pool(np.random.default_rng((settings.seed, step)))
     sampler = WindowSampler(settings.shape, next(pools))
     judge = WindowSampler(settings.shape, development)
     total = torch.zeros(())
+    quick = quick_type()
     start = time.monotonic() - spent
     while True:
         progress = max(step / settings.steps, (time.monotonic() - start) / settings.seconds)
@@ -243,7 +248,7 @@ def train(
             batch = sampler.keen(generator, settings.tiles * settings.group)
         else:
             batch = sampler.random(generator, settings.tiles, settings.group)
-        loss = batch_bits(network, batch, 16, torch.bfloat16)
+        loss = batch_bits(network, batch, 16, quick)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -266,6 +271,12 @@ def train(
     save(checkpoint, network, optimiser, step, time.monotonic() - start, settings)
     log(f"finished at step {step}: dev {evaluate(network, judge):.4f}")
     return network
+
+
+def quick_type() -> torch.dtype:
+    """The type in which products are fastest: half of float32's width where the processor has such products
+    and, where it has none, not that, which would be emulated."""
+    return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
 
 
 def save(
@@ -308,7 +319,9 @@ def evaluate(network: ResidualNetwork, sampler: WindowSampler, per_tile: int = 5
 
 def export(network: ResidualNetwork) -> dict[str, np.ndarray]:
     """The integer tensors of a model file's residual part (spec section 6)."""
-    tensors: dict[str, np.ndarray] = {"residual.around": np.array(network.shape.around, np.int8)}
+    tensors: dict[str, np.ndarray] = {
+        "residual.around": np.array(network.shape.around, np.int8).reshape(-1, 2)
+    }
 
     def put(
         name: str,
@@ -336,18 +349,17 @@ def export(network: ResidualNetwork) -> dict[str, np.ndarray]:
     for i, layer in enumerate(network.trunk):
         assert isinstance(layer, IntegerLinear)
         put(f"trunk{i}", layer, context=network.shape.inputs if i == 0 else 0)
-    choice = ((8.0 * 16.0, 0.0), (8.0, 18.0), (2.0, 1.5))  # see parameters_of
     clues = 0
-    put("head_y", network.head_y, scales=choice)
+    put("head_y", network.head_y, scales=CHOICE)
     if network.shape.copies:
         tensors["residual.copies"] = np.array(COPIES, np.int8)
         odds = (8.0 * ODDS_PER_BIT, LOGITS // 2)
         put("head_copy", network.head_copy, scales=[odds] * len(COPIES))
         clues = CLUES
     put("hidden_co", network.hidden_co, beside=3 + clues)
-    put("head_co", network.head_co, scales=choice)
+    put("head_co", network.head_co, scales=CHOICE)
     put("hidden_cg", network.hidden_cg, beside=6 + clues)
-    put("head_cg", network.head_cg, scales=choice)
+    put("head_cg", network.head_cg, scales=CHOICE)
     return tensors
 
 

@@ -94,7 +94,7 @@ class WindowSampler:
     def __init__(self, shape: Shape, tiles: Tiles):
         self.shape = shape
         self.window = torch.tensor(WINDOW)
-        self.around = torch.tensor(shape.around)
+        self.around = torch.tensor(shape.around, dtype=torch.int64).reshape(-1, 2)
         self.tiles: Tiles | None = None
         self.replace(tiles)
 

@@ -1,0 +1,125 @@
+"""A smaller residual network that starts from what a larger one knows.
+
+The weights of a model file are read back as real numbers, each hidden layer keeps the neurons that matter
+most to the layers after it, and those layers are fitted anew, by least squares, to what they computed
+before.  A short training then wins back most of the rest, far sooner than one from scratch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from saidcodec.residual.context import WINDOW
+from saidcodec.training.quantise import HIDDEN_UNIT, IntegerLinear
+from saidcodec.training.residual import CHOICE, ResidualNetwork
+from saidcodec.training.windows import COMPONENTS, INPUT_UNIT, Shape, WindowSampler
+
+SAMPLES = 1 << 14  # windows that neurons are judged on
+RIDGE = 1e-3
+
+
+def network_of(tensors: Mapping[str, np.ndarray]) -> ResidualNetwork:
+    """The residual network of a model file without copies, in real numbers: the inverse of ``export``."""
+    depth = sum(name.startswith("residual.trunk") and name.endswith(".weight") for name in tensors)
+    shape = Shape(
+        hidden=tuple(tensors[f"residual.trunk{i}.weight"].shape[1] for i in range(depth)),
+        head=tensors["residual.hidden_co.weight"].shape[1],
+        styles=len(tensors["tile.style.frequency"]),
+        around=tuple((int(dx), int(dy)) for dx, dy in tensors["residual.around"]),
+    )
+    network = ResidualNetwork(shape)
+
+    def take(name: str, layer: IntegerLinear, context: int = 0, beside: int = 0, choice: bool = False) -> None:
+        weight, bias, shift = (
+            torch.from_numpy(tensors[f"residual.{name}.{part}"].T.astype(np.float64))
+            for part in ("weight", "bias", "shift")
+        )
+        unit = INPUT_UNIT if context else HIDDEN_UNIT
+        gain, zero = torch.tensor(CHOICE).T if choice else (torch.tensor(HIDDEN_UNIT), torch.tensor(0.0))
+        step = torch.exp2(shift) * gain / unit
+        offset = weight[:, :context].sum(1) + weight[:, weight.shape[1] - beside :].sum(1)
+        bias = bias + 128 * offset - zero * torch.exp2(shift)
+        layer.weight.data = (weight / step[:, None]).float()
+        layer.bias.data = (bias / (unit * step)).float()
+
+    for i, layer in enumerate(network.trunk):
+        assert isinstance(layer, IntegerLinear)
+        take(f"trunk{i}", layer, context=shape.inputs if i == 0 else 0)
+    take("head_y", network.head_y, choice=True)
+    take("hidden_co", network.hidden_co, beside=3)
+    take("head_co", network.head_co, choice=True)
+    take("hidden_cg", network.hidden_cg, beside=6)
+    take("head_cg", network.head_cg, choice=True)
+    return network
+
+
+@torch.no_grad()
+def shrink(network: ResidualNetwork, shape: Shape, sampler: WindowSampler) -> ResidualNetwork:
+    """``network`` cut to the widths of ``shape``, judged on windows of ``sampler`` (of the large shape)."""
+    generator = torch.Generator().manual_seed(0)
+    batch = sampler.random(generator, SAMPLES // 256, 256)
+    style = torch.randint(network.shape.styles, (len(batch.context),), generator=generator)
+    context = batch.context.clone()
+    context[torch.arange(len(style)), style - network.shape.styles] = 127.0 / INPUT_UNIT
+    small = ResidualNetwork(shape)
+    first = network.trunk[0]
+    kept_inputs = inputs_of(network.shape, shape)
+    before, weight = context[:, kept_inputs], first.weight[:, kept_inputs]
+    bias = first.bias
+    for i, layer in enumerate(small.trunk):
+        full = (before @ weight.T + bias).clamp(0.0, 255.0 / HIDDEN_UNIT)
+        after = [network.trunk[i + 1]] if i + 1 < len(small.trunk) else heads(network)
+        outgoing = sum(follower.weight[:, : full.shape[1]].square().sum(0) for follower in after)
+        order = (full.var(0) * outgoing).argsort(descending=True)
+        chosen = order[: shape.hidden[i]].sort().values
+        layer.weight.copy_(weight[chosen])
+        layer.bias.copy_(bias[chosen])
+        kept = full[:, chosen]
+        fitted = [refit(follower, full, kept) for follower in after]
+        before, (weight, bias) = kept, fitted[0]
+    refitted = dict(zip(("head_y", "hidden_co", "hidden_cg"), fitted))
+    small.head_y.weight.copy_(refitted["head_y"][0])
+    small.head_y.bias.copy_(refitted["head_y"][1])
+    for name in ("co", "cg"):
+        hidden, head = getattr(network, f"hidden_{name}"), getattr(network, f"head_{name}")
+        weight, bias = refitted[f"hidden_{name}"]
+        importance = weight.square().sum(1) * head.weight.square().sum(0)
+        chosen = importance.argsort(descending=True)[: shape.head].sort().values
+        beside = hidden.weight[:, full.shape[1] :]
+        getattr(small, f"hidden_{name}").weight.copy_(torch.cat([weight, beside], 1)[chosen])
+        getattr(small, f"hidden_{name}").bias.copy_(bias[chosen])
+        getattr(small, f"head_{name}").weight.copy_(head.weight[:, chosen])
+        getattr(small, f"head_{name}").bias.copy_(head.bias)
+    return small
+
+
+def heads(network: ResidualNetwork) -> list[IntegerLinear]:
+    """The layers that read the trunk's last."""
+    return [network.head_y, network.hidden_co, network.hidden_cg]
+
+
+def inputs_of(large: Shape, small: Shape) -> list[int]:
+    """Columns of the large network's inputs that the small one has, too."""
+    around = [*range(COMPONENTS * len(WINDOW), COMPONENTS * (len(WINDOW) + len(large.around)))]
+    places = {offset: around[COMPONENTS * i : COMPONENTS * (i + 1)] for i, offset in enumerate(large.around)}
+    kept = [column for offset in small.around for column in places[offset]]
+    return [
+        *range(COMPONENTS * len(WINDOW)),
+        *kept,
+        *range(COMPONENTS * (len(WINDOW) + len(large.around)), large.inputs),
+    ]
+
+
+def refit(follower: IntegerLinear, full: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
+    """Weight and bias that make of ``kept`` what ``follower`` made of ``full``, as well as can be."""
+    target = full @ follower.weight[:, : full.shape[1]].T
+    known = torch.cat([kept, torch.ones(len(kept), 1)], 1)
+    gram = known.T @ known / len(known)
+    gram += RIDGE * math.sqrt(float(gram.diagonal().mean())) * torch.eye(len(gram))
+    solution = torch.linalg.solve(gram, known.T @ target / len(known))
+    return solution[:-1].T, follower.bias + solution[-1]
