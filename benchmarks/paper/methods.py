@@ -110,9 +110,7 @@ def trained(
     return model, None
 
 
-def look(
-    model: Model, settings: said.Settings | None, images: np.ndarray, glimpses: int
-) -> list[Seen]:
+def look(model: Model, settings: said.Settings | None, images: np.ndarray, glimpses: int) -> list[Seen]:
     """What a method sees in uint8 images [n, 64, 64, 3]; SAID looks ``glimpses`` times.
 
     SAID is as sure of a glimpse as it saves bits beyond its KL, and counts those before the first that costs

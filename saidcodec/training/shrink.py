@@ -16,10 +16,11 @@ from torch import Tensor
 
 from saidcodec.residual.context import WINDOW
 from saidcodec.training.quantise import HIDDEN_UNIT, IntegerLinear
-from saidcodec.training.residual import CHOICE, ResidualNetwork
+from saidcodec.training.residual import CHOICE, ResidualNetwork, with_style
 from saidcodec.training.windows import COMPONENTS, INPUT_UNIT, Shape, WindowSampler
 
 SAMPLES = 1 << 14  # windows that neurons are judged on
+GROUP = 256  # of them from one tile
 RIDGE = 1e-3
 
 
@@ -34,7 +35,9 @@ def network_of(tensors: Mapping[str, np.ndarray]) -> ResidualNetwork:
     )
     network = ResidualNetwork(shape)
 
-    def take(name: str, layer: IntegerLinear, context: int = 0, beside: int = 0, choice: bool = False) -> None:
+    def take(
+        name: str, layer: IntegerLinear, context: int = 0, beside: int = 0, choice: bool = False
+    ) -> None:
         weight, bias, shift = (
             torch.from_numpy(tensors[f"residual.{name}.{part}"].T.astype(np.float64))
             for part in ("weight", "bias", "shift")
@@ -47,8 +50,7 @@ def network_of(tensors: Mapping[str, np.ndarray]) -> ResidualNetwork:
         layer.weight.data = (weight / step[:, None]).float()
         layer.bias.data = (bias / (unit * step)).float()
 
-    for i, layer in enumerate(network.trunk):
-        assert isinstance(layer, IntegerLinear)
+    for i, layer in enumerate(trunk_of(network)):
         take(f"trunk{i}", layer, context=shape.inputs if i == 0 else 0)
     take("head_y", network.head_y, choice=True)
     take("hidden_co", network.hidden_co, beside=3)
@@ -61,36 +63,30 @@ def network_of(tensors: Mapping[str, np.ndarray]) -> ResidualNetwork:
 @torch.no_grad()
 def shrink(network: ResidualNetwork, shape: Shape, sampler: WindowSampler) -> ResidualNetwork:
     """``network`` cut to the widths of ``shape``, judged on windows of ``sampler`` (of the large shape)."""
-    generator = torch.Generator().manual_seed(0)
-    batch = sampler.random(generator, SAMPLES // 256, 256)
-    style = torch.randint(network.shape.styles, (len(batch.context),), generator=generator)
-    context = batch.context.clone()
-    context[torch.arange(len(style)), style - network.shape.styles] = 127.0 / INPUT_UNIT
     small = ResidualNetwork(shape)
-    first = network.trunk[0]
-    kept_inputs = inputs_of(network.shape, shape)
-    before, weight = context[:, kept_inputs], first.weight[:, kept_inputs]
-    bias = first.bias
-    for i, layer in enumerate(small.trunk):
-        full = (before @ weight.T + bias).clamp(0.0, 255.0 / HIDDEN_UNIT)
-        after = [network.trunk[i + 1]] if i + 1 < len(small.trunk) else heads(network)
-        outgoing = sum(follower.weight[:, : full.shape[1]].square().sum(0) for follower in after)
-        order = (full.var(0) * outgoing).argsort(descending=True)
-        chosen = order[: shape.hidden[i]].sort().values
+    layers, large = trunk_of(small), trunk_of(network)
+    columns = inputs_of(network.shape, shape)
+    seen = contexts(network.shape, sampler)[:, columns]
+    fitted: list[tuple[Tensor, Tensor]] = [(large[0].weight[:, columns], large[0].bias)]
+    for i, layer in enumerate(layers):
+        weight, bias = fitted[0]
+        full = (seen @ weight.T + bias).clamp(0.0, 255.0 / HIDDEN_UNIT)
+        after = (
+            [large[i + 1]] if i + 1 < len(layers) else [network.head_y, network.hidden_co, network.hidden_cg]
+        )
+        outgoing = torch.cat([follower.weight[:, : full.shape[1]] for follower in after]).square().sum(0)
+        chosen = most(full.var(0) * outgoing, shape.hidden[i])
         layer.weight.copy_(weight[chosen])
         layer.bias.copy_(bias[chosen])
-        kept = full[:, chosen]
-        fitted = [refit(follower, full, kept) for follower in after]
-        before, (weight, bias) = kept, fitted[0]
-    refitted = dict(zip(("head_y", "hidden_co", "hidden_cg"), fitted))
-    small.head_y.weight.copy_(refitted["head_y"][0])
-    small.head_y.bias.copy_(refitted["head_y"][1])
-    for name in ("co", "cg"):
+        seen = full[:, chosen]
+        fitted = [refit(follower, full, seen) for follower in after]
+    small.head_y.weight.copy_(fitted[0][0])
+    small.head_y.bias.copy_(fitted[0][1])
+    width = network.shape.hidden[-1]
+    for name, (weight, bias) in zip(("co", "cg"), fitted[1:]):
         hidden, head = getattr(network, f"hidden_{name}"), getattr(network, f"head_{name}")
-        weight, bias = refitted[f"hidden_{name}"]
-        importance = weight.square().sum(1) * head.weight.square().sum(0)
-        chosen = importance.argsort(descending=True)[: shape.head].sort().values
-        beside = hidden.weight[:, full.shape[1] :]
+        chosen = most(weight.square().sum(1) * head.weight.square().sum(0), shape.head)
+        beside = hidden.weight[:, width:]  # what the components before it tell
         getattr(small, f"hidden_{name}").weight.copy_(torch.cat([weight, beside], 1)[chosen])
         getattr(small, f"hidden_{name}").bias.copy_(bias[chosen])
         getattr(small, f"head_{name}").weight.copy_(head.weight[:, chosen])
@@ -98,9 +94,21 @@ def shrink(network: ResidualNetwork, shape: Shape, sampler: WindowSampler) -> Re
     return small
 
 
-def heads(network: ResidualNetwork) -> list[IntegerLinear]:
-    """The layers that read the trunk's last."""
-    return [network.head_y, network.hidden_co, network.hidden_cg]
+def trunk_of(network: ResidualNetwork) -> list[IntegerLinear]:
+    return [layer for layer in network.trunk if isinstance(layer, IntegerLinear)]
+
+
+def contexts(shape: Shape, sampler: WindowSampler) -> Tensor:
+    """Inputs of windows drawn anywhere, under styles drawn at random; [SAMPLES, inputs]."""
+    generator = torch.Generator().manual_seed(0)
+    batch = sampler.random(generator, SAMPLES // GROUP, GROUP)
+    style = torch.randint(shape.styles, (len(batch.context),), generator=generator)
+    return with_style(batch.context, style, shape.styles)
+
+
+def most(importance: Tensor, count: int) -> Tensor:
+    """The ``count`` most important places, in order."""
+    return importance.argsort(descending=True)[:count].sort().values
 
 
 def inputs_of(large: Shape, small: Shape) -> list[int]:

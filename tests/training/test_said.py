@@ -4,6 +4,7 @@ import torch
 from click.testing import CliRunner
 
 from saidcodec import codec, integer, models
+from saidcodec.cli import main
 from saidcodec.entropy import TOTAL
 from saidcodec.said import propose
 from saidcodec.training import commands, datasets, export, said, watch
@@ -179,7 +180,7 @@ def test_metrics_and_picture(trained, tmp_path):
 
 def test_commands(tmp_path):
     def run(*words):
-        return CliRunner().invoke(commands.train, [str(word) for word in words])
+        return CliRunner().invoke(main, ["train", *(str(word) for word in words)])
 
     digits = np.random.default_rng(0).integers(0, 256, (9, 28, 28), np.uint8)
     np.savez(tmp_path / "mnist.npz", x_train=digits, x_test=digits)
@@ -195,6 +196,15 @@ def test_commands(tmp_path):
     image = datasets.multi_mnist(digits, 1, seed=4).images[0]
     model = models.load(both)
     assert (codec.decode(codec.encode(image, model=model), model=model) == image).all()
+
+    smaller = tmp_path / "smaller.safetensors"
+    words = ["--said", both, "--said-checkpoint", tmp_path / "first.pt", "--glimpses", 2, "--begin", both]
+    result = run("residual", *data, *words, "--out", smaller, "--steps", 1, "--hidden", "8,8", "--head", 16)
+    assert result.exit_code == 0, result.output
+    assert models.load(smaller).tensors["residual.trunk1.weight"].shape == (8, 8)
+    assert models.load(smaller).tensors["said.decoder.0.bias"].tolist() == (
+        model.tensors["said.decoder.0.bias"].tolist()
+    )
 
     assert run("said", "--dataset", "sheets", "--out", "x", "--steps", 1).exit_code == 2
     assert run("said", *data, "--out", "x").exit_code == 2

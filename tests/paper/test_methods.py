@@ -1,4 +1,4 @@
-"""SPAIR and SPACE as far as seconds allow: shapes, gradients, a falling loss, what ``detect`` promises."""
+"""The experiments as far as seconds allow: shapes, gradients, falling losses, what methods promise."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "paper"))
 
 import attend
-import baselines
+import digit_sum
+import methods
+import results
 import space
 import spair
 
@@ -123,13 +125,13 @@ def test_training_lowers_the_loss_and_goes_on(
         before = float(model.loss(images, 1.0)[0])
     monkeypatch.setattr(attend, "WARM_UP", 1)
     run = tmp_path / "run.pt"
-    model = module.train(batches, run, 4.0, 0, lambda line: None)
+    model = module.train(batches, run, 40, 0, lambda line: None)
     with torch.no_grad():
         after = float(model.train().loss(images, 1.0)[0])
     assert after < 0.9 * before
     restored = MODELS[module]()
     restored.restore(run)
-    for other in (restored, module.train(batches, run, 4.0, 0, lambda line: None)):
+    for other in (restored, module.train(batches, run, 40, 0, lambda line: None)):
         for name, weight in other.state_dict().items():
             assert torch.equal(weight, model.state_dict()[name])
 
@@ -148,15 +150,57 @@ def test_detections(module: ModuleType) -> None:
         assert latents.shape == (9, module.LATENTS)
 
 
-def test_perfect_detections_measure_as_perfect(capsys: pytest.CaptureFixture[str]) -> None:
+def test_perfect_detections_measure_as_perfect() -> None:
     boxes = np.array([[[5, 5, 20, 20], [30, 30, 45, 45]], [[1, 2, 16, 17], [-1, -1, -1, -1]]], np.float32)
     data = Dataset(squares(2), boxes, np.array([2, 1]))
     doubtful = np.zeros((1, 4), np.float32)
-    found = [
-        (np.concatenate([row[:n], doubtful]), np.array([0.9] * n + [0.1]), np.zeros((n + 1, 10)))
-        for row, n in zip(boxes, (2, 1))
-    ]
-    figures = baselines.measure(found, data)
+    found = []
+    for row, n in zip(boxes, (2, 1)):
+        sure = np.array([0.9] * n + [0.1])
+        found.append(
+            methods.Seen(np.concatenate([row[:n], doubtful]), sure, sure > 0.5, np.zeros((n + 1, 10)))
+        )
+    figures = methods.measure(found, data)
     assert figures == {"ap_paper": 1.0, "ap_common": 1.0, "count_error": 0.0, "exact_counts": 1.0}
-    assert baselines.table("spair", [figures, figures])["ap_paper"] == [1.0, 0.0]
-    assert "0.501" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("method", ["said", "said-vae8", "spair"])
+def test_a_method_looks_as_it_was_trained(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(methods, "TRAIN_IMAGES", 16)
+    digits = np.random.default_rng(0).integers(0, 256, (9, 28, 28), np.uint8)
+    np.savez(tmp_path / "mnist.npz", x_train=digits, x_test=digits)
+    model, settings = methods.trained(method, "multimnist", tmp_path / "mnist.npz", 0, 2, tmp_path / "runs")
+    again, _ = methods.trained(method, "multimnist", tmp_path / "mnist.npz", 0, 2, tmp_path / "runs")
+    for name, weight in again.state_dict().items():
+        assert torch.equal(weight, model.state_dict()[name])
+    data = methods.images_of("multimnist", tmp_path / "mnist.npz", "test", 3)
+    for seen in methods.look(model, settings, data.images, 2):
+        assert len(seen.boxes) == len(seen.sure) == len(seen.objects) == len(seen.latents)
+        assert seen.objects.dtype == bool
+
+
+def test_results_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    for seed, value in enumerate((0.25, 0.75)):
+        results.save("detection", "said", seed, {"ap_paper": value})
+    results.save("detection", "said-vae8", 0, {"ap_paper": 0.0})
+    runs = results.load("detection", "said")
+    assert [run["seed"] for run in runs] == [0, 1]
+    assert results.spread(runs, "ap_paper") == "0.500 ± 0.250"
+    assert results.spread(runs, "count_error") == "–"
+
+
+def test_sums_are_learnt_from_latents() -> None:
+    """Latents that hold the digits in a line of their own make the sum learnable almost at once."""
+    rng = np.random.default_rng(0)
+    numbers = rng.integers(0, 10, (400, 5))
+    latents = rng.normal(0, 0.1, (400, 5, 10)).astype(np.float32)
+    latents[..., 3] += numbers / 4.5 - 1.0
+    there = np.ones((400, 5), bool)
+    there[::2, 4] = False
+    sums = (numbers * there).sum(1)
+    glimpses = digit_sum.Glimpses(latents, np.zeros((400, 5, 8, 8), np.uint8), there, sums)
+    chance = digit_sum.learn(None, glimpses, glimpses, 0, 2e-3, 0)["test"]
+    assert digit_sum.learn(None, glimpses, glimpses, 60, 2e-3, 0)["test"] > chance + 0.2

@@ -1,0 +1,270 @@
+"""Table 2: the sum of the five digits of an image, from what a method's glimpses say.
+
+    python benchmarks/paper/digit_sum.py said --encoder fixed --mnist mnist.npz --runs DIR
+    python benchmarks/paper/digit_sum.py files --encoder fixed --mnist mnist.npz --train 8000 --test 2000
+
+METHOD is "said", "spair" or "space", whose networks detection.py has trained; "truth", the true boxes seen by
+SAID's encoder; or "files", boxes and latents read from the .said files of the shipped model without decoding
+a pixel.  A dense network of three layers makes one number of each latent; the numbers of an image's glimpses
+are added, and learn to be the sum.  "fixed" leaves the encoder as it is; "tuned" trains it, too.
+
+Glimpses of the images are looked for once and kept in the folder of runs.  Results go to
+benchmarks/paper/results.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import attend
+import methods
+import numpy as np
+import results
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+import saidcodec
+from saidcodec.training import said
+from saidcodec.training.datasets import Dataset, mnist_digits, mnist_labels, multi_mnist
+
+DIGITS = 5
+CHUNK = 5000  # images at a time
+SEEDS = {"train": 1000, "test": 2000}  # of the first chunk
+HIDDEN = 256
+BATCH = 128  # images
+RATES = {"fixed": 2e-3, "tuned": 1e-3}
+MEAN_DIGIT = 4.5
+METHODS = ("truth", "said", "spair", "space", "files")
+
+
+@dataclass
+class Glimpses:
+    """Of n images, at most k each: ``latents`` float32 [n, k, 10], ``patches`` uint8 [n, k, side, side],
+    ``there`` bool [n, k], and the digits' sums [n]."""
+
+    latents: np.ndarray
+    patches: np.ndarray
+    there: np.ndarray
+    sums: np.ndarray
+
+
+def looker(
+    method: str, wanted: argparse.Namespace, seed: int
+) -> tuple[Callable[[Dataset], list[methods.Seen]], int]:
+    """What sees the glimpses of images, and the side of its patches."""
+    if method == "files":
+        return from_files, said.SIDE
+    name = "said" if method == "truth" else method
+    model, settings = methods.trained(name, "multimnist", wanted.mnist, seed, wanted.steps, wanted.runs)
+    side = said.SIDE if isinstance(model, said.Said) else model.side
+    if method == "truth":
+
+        def true_boxes(data: Dataset) -> list[methods.Seen]:
+            everything = np.ones(DIGITS, bool)
+            return [
+                methods.Seen(b, everything, everything, np.zeros((DIGITS, 10))) for b in methods.truths(data)
+            ]
+
+        return true_boxes, side
+    return lambda data: methods.look(model, settings, data.images, DIGITS), side
+
+
+def from_files(data: Dataset) -> list[methods.Seen]:
+    """Boxes and latents of the shipped model's files."""
+    found = []
+    for image in data.images:
+        seen = saidcodec.features(saidcodec.encode(image, model="multimnist"))
+        everything = np.ones(len(seen.boxes), bool)
+        found.append(methods.Seen(seen.boxes.astype(float), everything, everything, seen.latents))
+    return found
+
+
+def collect(method: str, split: str, count: int, wanted: argparse.Namespace, seed: int) -> Glimpses:
+    """The glimpses of ``count`` images, from the folder of runs if they are there."""
+    path = wanted.runs / f"sum-{method}-{seed}-{split}-{count}.npz"
+    if path.exists():
+        with np.load(path) as kept:
+            return Glimpses(**{name: kept[name] for name in kept})
+    look, side = looker(method, wanted, seed)
+    digits, labels = mnist_digits(wanted.mnist, split), mnist_labels(wanted.mnist, split)
+    most = DIGITS if method in ("truth", "said") else attend.CELLS
+    parts = []
+    for chunk, start in enumerate(range(0, count, CHUNK)):
+        n = min(CHUNK, count - start)
+        data = multi_mnist(digits, n, SEEDS[split] + chunk, DIGITS, DIGITS)
+        assert data.digits is not None
+        parts.append(packed(look(data), data, side, most, labels[data.digits].sum(1)))
+    found = Glimpses(*(np.concatenate([getattr(p, name) for p in parts]) for name in vars(parts[0])))
+    np.savez(path, **vars(found))
+    return found
+
+
+def packed(found: list[methods.Seen], data: Dataset, side: int, most: int, sums: np.ndarray) -> Glimpses:
+    """The glimpses that count, or the first if SAID counts none too many: as arrays, padded."""
+    n = len(found)
+    there = np.zeros((n, most), bool)
+    boxes = np.tile(np.array([0.0, 0.0, 8.0, 8.0], np.float32), (n, most, 1))
+    latents = np.zeros((n, most, 10), np.float32)
+    for i, seen in enumerate(found):
+        chosen = np.flatnonzero(seen.objects)[:most]
+        there[i, : len(chosen)] = True
+        boxes[i, : len(chosen)], latents[i, : len(chosen)] = seen.boxes[chosen], seen.latents[chosen]
+    patches = []
+    for start in range(0, n, methods.TOGETHER):
+        part = slice(start, start + methods.TOGETHER)
+        grey = attend.grey(data.images[part])
+        inside = attend.crop(grey, attend.of_corners(torch.from_numpy(boxes[part])), side)
+        patches.append((inside[:, :, 0] * 255).round().byte().numpy())
+    return Glimpses(latents, np.concatenate(patches), there, sums)
+
+
+class Sum(nn.Module):
+    """Glimpses → the sum: the encoder, if it is trained, and three dense layers for each glimpse."""
+
+    def __init__(self, encode: nn.Module | None, latents: np.ndarray, there: np.ndarray):
+        super().__init__()
+        self.encoder = encode
+        seen = torch.from_numpy(latents[there]) if encode is None else torch.zeros(2, 10)
+        self.register_buffer("centre", seen.mean(0))
+        self.register_buffer("spread", seen.std(0) + 1e-3 if encode is None else torch.ones(10))
+        self.layers = nn.Sequential(
+            nn.Linear(10, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 1)
+        )
+
+    centre: Tensor
+    spread: Tensor
+
+    def forward(self, glimpses: Tensor, there: Tensor) -> Tensor:
+        """Latents [n, k, 10], or patches [n, k, side, side] in 0..1, and which are there → sums [n]."""
+        each = glimpses[there]
+        latents = each if self.encoder is None else self.encoder(each[:, None])
+        numbers = self.layers((latents - self.centre) / self.spread)[:, 0] + MEAN_DIGIT
+        image = torch.arange(len(there))[:, None].expand_as(there)[there]
+        return torch.zeros(len(there)).index_add(0, image, numbers)
+
+
+class SaidEncoder(nn.Module):
+    """Grey patches [m, 1, 8, 8] → the posterior's means."""
+
+    def __init__(self, encoder: said.Encoder):
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, patches: Tensor) -> Tensor:
+        mean, _ = self.encoder(patches.expand(-1, 3, -1, -1))
+        return mean
+
+
+class BaselineEncoder(nn.Module):
+    def __init__(self, model: attend.Baseline):
+        super().__init__()
+        self.model = model
+
+    def forward(self, patches: Tensor) -> Tensor:
+        return self.model.encode(patches)
+
+
+def encoder_of(method: str, wanted: argparse.Namespace, seed: int) -> nn.Module:
+    name = "said" if method == "truth" else method
+    model, _ = methods.trained(name, "multimnist", wanted.mnist, seed, wanted.steps, wanted.runs)
+    return SaidEncoder(model.encoder) if isinstance(model, said.Said) else BaselineEncoder(model)
+
+
+def tensors(glimpses: Glimpses, patches: bool) -> tuple[Tensor, Tensor, Tensor]:
+    inputs = torch.from_numpy(glimpses.patches if patches else glimpses.latents)
+    return inputs, torch.from_numpy(glimpses.there), torch.from_numpy(glimpses.sums).float()
+
+
+def scaled(inputs: Tensor) -> Tensor:
+    return inputs.float() / 255.0 if inputs.dtype == torch.uint8 else inputs
+
+
+def accuracy(model: Sum, inputs: Tensor, there: Tensor, sums: Tensor) -> float:
+    """Share of images whose rounded sum is right."""
+    model.eval()
+    right = 0
+    with torch.no_grad():
+        for start in range(0, len(sums), 1000):
+            part = slice(start, start + 1000)
+            found = torch.round(model(scaled(inputs[part]), there[part]))
+            right += int((found == sums[part]).sum())
+    model.train()
+    return right / len(sums)
+
+
+def learn(
+    encode: nn.Module | None, train: Glimpses, test: Glimpses, epochs: int, rate: float, seed: int
+) -> dict[str, float]:
+    """Train the sum; accuracy on both sets."""
+    torch.manual_seed(seed)
+    model = Sum(encode, train.latents, train.there)
+    inputs, there, sums = tensors(train, encode is not None)
+    optimiser = torch.optim.Adam(model.parameters(), lr=rate)
+    steps = epochs * (len(sums) // BATCH)
+    generator = torch.Generator().manual_seed(seed)
+    for step in range(steps):
+        if step % (len(sums) // BATCH) == 0:
+            order = torch.randperm(len(sums), generator=generator)
+        rows = order[(step % (len(sums) // BATCH)) * BATCH :][:BATCH]
+        optimiser.param_groups[0]["lr"] = rate * min(1.0, 2.0 * (1.0 - step / steps) + 0.01)
+        loss = functional.smooth_l1_loss(model(scaled(inputs[rows]), there[rows]), sums[rows])
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+    held = slice(0, len(test.sums))
+    return {
+        "train": accuracy(model, inputs[held], there[held], sums[held]),
+        "test": accuracy(model, *tensors(test, encode is not None)),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("method", choices=METHODS)
+    parser.add_argument("--encoder", choices=tuple(RATES), required=True)
+    parser.add_argument("--mnist", type=Path, required=True, help="an .npz or a folder of MNIST, with labels")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--steps", type=int, help="of the networks' training; default: methods.STEPS")
+    parser.add_argument("--train", type=int, default=80_000, help="images to learn from")
+    parser.add_argument("--test", type=int, default=20_000, help="images to measure on")
+    parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of checkpoints and logs")
+    wanted = parser.parse_args()
+    torch.set_num_threads(1)
+    wanted.runs.mkdir(parents=True, exist_ok=True)
+    if wanted.method == "files" and wanted.encoder == "tuned":
+        parser.error("files hold latents only: their encoder cannot be tuned")
+    for seed in wanted.seeds:
+        look_seed = 0 if wanted.method == "files" else seed  # there is one shipped model
+        sets = [
+            collect(wanted.method, split, count, wanted, look_seed)
+            for split, count in (("train", wanted.train), ("test", wanted.test))
+        ]
+        encode = encoder_of(wanted.method, wanted, seed) if wanted.encoder == "tuned" else None
+        if wanted.method == "truth" and encode is None:  # boxes come without latents
+            fixed = encoder_of("truth", wanted, seed)
+            for part in sets:
+                part.latents = latents_of(fixed, part.patches)
+        figures = learn(encode, *sets, wanted.epochs, RATES[wanted.encoder], seed)
+        about = {
+            "images": wanted.train,
+            "epochs": wanted.epochs,
+            "glimpses": float(sets[1].there.sum(1).mean()),
+        }
+        results.save("sum", f"{wanted.method}-{wanted.encoder}", seed, {**figures, **about})
+
+
+@torch.no_grad()
+def latents_of(encode: nn.Module, patches: np.ndarray) -> np.ndarray:
+    """What an encoder says of uint8 patches [n, k, side, side]; float32 [n, k, 10]."""
+    rows = torch.from_numpy(patches.reshape(-1, 1, *patches.shape[2:]))
+    parts = [encode(scaled(part)).numpy() for part in rows.split(4096)]
+    return np.concatenate(parts).reshape(*patches.shape[:2], 10)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""Description lengths: what the paper's formula says beside what the file takes, and whose boxes compress.
+
+    python benchmarks/paper/lengths.py formula --mnist mnist.npz --sheets FOLDER --count 100
+    python benchmarks/paper/lengths.py boxes --mnist mnist.npz --sheets FOLDER --count 60 --runs DIR
+
+``formula`` sets KL + N log2(σ √(2πe)), with N samples a pixel's channel each and σ the deviation of x - x̂(T)
+over the whole image, beside the bits of the files with the Gaussian residual and the residual network.
+
+``boxes`` gives the shipped models boxes from several sources and codes every one of them: those that the
+codec chose by bits, those of the paper's network, of the baselines, the true ones, as many random ones of
+the same sizes, and none.  The base is as fine as is cheapest in each case.  Bits are those of the file, but
+for its header.  Results go to benchmarks/paper/results.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import methods
+import numpy as np
+import results
+
+import saidcodec
+from saidcodec import choice, codec, images, models
+from saidcodec.container import Header
+from saidcodec.layout import Layout
+from saidcodec.said import Description, account, base, render
+from saidcodec.said.crop import crop
+from saidcodec.said.latent import quantise
+from saidcodec.said.propose import encode_patches
+from saidcodec.said.search import valid
+from saidcodec.tiling import choose_tiling
+from saidcodec.training.datasets import Dataset
+
+DATASETS = ("multimnist", "multidsprites", "clevr")
+CODERS = ("context", "gaussian")
+GAUSSIAN_LENGTH = 0.5 * np.log2(2 * np.pi * np.e)  # bits of a sample beyond log2 σ
+
+
+def formula(image: np.ndarray, file: bytes, grey: bool) -> float:
+    """The paper's estimate in bits for what a file's base and glimpses leave of an image [64, 64, 3]."""
+    error = image.astype(float) - saidcodec.preview(file)
+    if grey:
+        error = error[..., :1]
+    deviation = max(float(np.sqrt(np.square(error).mean())), 1.0 / 255)
+    return float(saidcodec.inspect(file)["kl_bits"]) + error.size * (np.log2(deviation) + GAUSSIAN_LENGTH)
+
+
+def compare(name: str, data: Dataset) -> dict[str, float]:
+    """Mean bits an image: the formula, and files of both residual coders."""
+    rows = []
+    for image in data.images:
+        files = [saidcodec.encode(image, model=name, residual=coder) for coder in ("gaussian", "context")]
+        rows.append([formula(image, files[0], name == "multimnist"), *(8.0 * len(file) for file in files)])
+    return dict(zip(("formula", "gaussian", "context"), np.mean(rows, 0).tolist()))
+
+
+class Scales:
+    """Weighs boxes for one model and coder: the real bits of images with given boxes."""
+
+    def __init__(self, name: str, coder: str):
+        self.model, self.coder = models.find(name), coder
+
+    def layout(self, image: np.ndarray) -> tuple[Layout, np.ndarray]:
+        pixels, mode, _ = images.from_any(image)
+        height, width = pixels.shape[:2]
+        same = bool((pixels == pixels[..., :1]).all())
+        header = Header(
+            width,
+            height,
+            mode,
+            same,
+            codec.CODERS[self.coder],
+            0,
+            self.model.id,
+            *choose_tiling(width, height),
+        )
+        layout = Layout(header, self.model, 1, ahead=True)
+        return layout, layout.coded(pixels)
+
+    def bits(self, image: np.ndarray, boxes: np.ndarray | None) -> float:
+        """Bits of tile, base, the boxes [k, 4] with their latents, and residual; None: no SAID layer."""
+        layout, coded = self.layout(image)
+        planes, network = layout.planes(coded), layout.method.network
+        if boxes is None:
+            return float(choice.residual_bits(planes, [None], network)[0])
+        tile = layout.rgb(coded)
+        boxes = np.concatenate([np.zeros((0, 4), np.int64), *(valid(box[None]) for box in boxes)])
+        latents = np.zeros((0, 10), np.int32)
+        if len(boxes):
+            means = encode_patches(crop(tile.astype(np.float32) / 255, boxes), self.model)
+            latents = quantise(means, self.model)
+        cell = base.cells(tile)
+        described = [
+            Description(step, base.quantise(cell, step, layout.grey), boxes.astype(np.int32), latents)
+            for step in choice.FINE_STEPS
+        ]
+        seen = [layout.prediction(render(one, self.model, *tile.shape[1::-1])) for one in described]
+        spent = choice.residual_bits(planes, seen, network)
+        spent += [account(one, layout.grey, self.model).bits(len(boxes)) for one in described]
+        return float(spent.min())
+
+    def chosen(self, image: np.ndarray) -> np.ndarray:
+        """The boxes that the codec keeps, [k, 4]."""
+        return saidcodec.features(saidcodec.encode(image, model=self.model, residual=self.coder)).boxes
+
+
+def sources(name: str, data: Dataset, wanted: argparse.Namespace) -> dict[str, list[np.ndarray | None]]:
+    """Boxes of each image by where they come from; None where there is no SAID layer at all."""
+    rng = np.random.default_rng(0)
+    true = methods.truths(data)
+    found: dict[str, list[np.ndarray | None]] = {"none": [None] * len(data), "truth": [*true]}
+    found["random"] = []
+    for row in true:
+        size = row[:, 2:] - row[:, :2]
+        corner = rng.random((len(row), 2)) * (64 - size)
+        found["random"].append(np.concatenate([corner, corner + size], 1))
+    for method in ("said", "spair", "space") if name == "multimnist" else ("said",):
+        path = wanted.mnist if name == "multimnist" else wanted.sheets
+        model, settings = methods.trained(method, name, path, 0, wanted.steps, wanted.runs)
+        seen = methods.look(model, settings, data.images, methods.GLIMPSES[name][1])
+        found[method] = [one.boxes[one.objects] for one in seen]
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("formula", "boxes"))
+    parser.add_argument("--mnist", type=Path, required=True, help="an .npz, idx file or folder of MNIST")
+    parser.add_argument("--sheets", type=Path, required=True, help="folder of sheets of 64×64 scenes")
+    parser.add_argument("--count", type=int, default=100, help="test images of each dataset")
+    parser.add_argument("--steps", type=int, help="of the networks' training; default: methods.STEPS")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of checkpoints and logs")
+    wanted = parser.parse_args()
+    for name in DATASETS:
+        path = wanted.mnist if name == "multimnist" else wanted.sheets
+        data = methods.images_of(name, path, "test", wanted.count)
+        if wanted.what == "formula":
+            results.save("formula", name, 0, {**compare(name, data), "images": len(data)})
+            continue
+        found = sources(name, data, wanted)
+        for coder in CODERS:
+            scales = Scales(name, coder)
+            found["codec"] = [scales.chosen(image) for image in data.images]
+            figures = {}
+            for source, boxes in found.items():
+                figures[source] = float(np.mean([scales.bits(*one) for one in zip(data.images, boxes)]))
+                figures[f"{source} boxes"] = float(np.mean([0 if b is None else len(b) for b in boxes]))
+            results.save("boxes", f"{name}-{coder}", 0, {**figures, "images": len(data)})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""Training of the residual network, its export, and networks cut down from larger ones."""
+
+import numpy as np
+import pytest
+import torch
+
+from saidcodec.training import photos, residual, shrink
+from saidcodec.training.windows import Shape, WindowSampler
+
+torch.set_num_threads(1)
+SHAPE = Shape(hidden=(32, 24), head=16, styles=2, around=())
+
+
+def smooth(n, side, seed):
+    """Tiles of slanted planes with a little noise: what a few steps of training learn a lot about."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:side, :side]
+    slope = rng.uniform(-1, 1, (2, n, 1, 1, 3))
+    planes = 128 + slope[0] * x[..., None] + slope[1] * y[..., None] + rng.normal(0, 1, (n, side, side, 3))
+    planes = np.rint(planes).clip(0, 255).astype(np.int16)
+    return photos.Tiles(planes, np.zeros_like(planes), np.zeros(n, np.uint8), np.zeros(n, np.uint8))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    tiles = smooth(16, 24, 0)
+    settings = residual.Settings(steps=60, tiles=8, group=64, qat_from=0.7, log_every=10, shape=SHAPE)
+    lines = []
+    path = tmp_path_factory.mktemp("residual") / "a.pt"
+    network = residual.train(settings, lambda rng: iter(lambda: tiles, None), tiles, path, lines.append)
+    return network, lines, path
+
+
+def test_the_loss_falls(trained):
+    _, lines, _ = trained
+    bits = [float(line.split(" dev ")[1]) for line in lines if " dev " in line and "finished" not in line]
+    assert bits[-1] < bits[0] - 0.1
+
+
+def test_a_finished_training_is_not_repeated(trained, tmp_path):
+    network, _, path = trained
+    tiles = smooth(4, 24, 1)
+    settings = residual.Settings(steps=60, tiles=8, group=64, log_every=10, shape=SHAPE)
+    again = residual.train(settings, lambda rng: iter(lambda: tiles, None), tiles, path, lambda line: None)
+    for name, weight in again.state_dict().items():
+        assert torch.equal(weight, network.state_dict()[name])
+
+
+def test_a_model_file_reads_back_as_it_was_exported(trained):
+    tensors = {**residual.export(trained[0]), "tile.style.frequency": np.ones(SHAPE.styles)}
+    network = shrink.network_of(tensors)
+    assert network.shape == SHAPE
+    again = residual.export(network)
+    for name, tensor in residual.export(trained[0]).items():
+        assert np.array_equal(again[name], tensor), name
+
+
+def test_cutting_nothing_changes_next_to_nothing(trained):
+    network = shrink.network_of({**residual.export(trained[0]), "tile.style.frequency": np.ones(2)})
+    sampler = WindowSampler(SHAPE, smooth(8, 24, 2))
+    whole = residual.evaluate(network, sampler, 128)
+    same = residual.evaluate(shrink.shrink(network, SHAPE, sampler), sampler, 128)
+    assert abs(same - whole) < 0.01
+
+
+def test_a_cut_network_starts_far_ahead(trained):
+    network = shrink.network_of({**residual.export(trained[0]), "tile.style.frequency": np.ones(2)})
+    sampler = WindowSampler(SHAPE, smooth(8, 24, 2))
+    small = Shape(hidden=(16, 12), head=8, styles=2, around=())
+    torch.manual_seed(0)
+    fresh = residual.evaluate(residual.ResidualNetwork(small), WindowSampler(small, smooth(8, 24, 2)), 128)
+    cut = shrink.shrink(network, small, sampler)
+    bits = residual.evaluate(cut, WindowSampler(small, smooth(8, 24, 2)), 128)
+    assert cut.shape == small
+    assert bits < fresh - 0.2
