@@ -114,8 +114,8 @@ def cheapest(
     layout: Layout, planes: np.ndarray, options: Sequence[Rendered]
 ) -> tuple[Description | None, float]:
     """The option with the fewest bits in all, and those."""
-    predictions = [None if seen is None else layout.prediction(seen) for _, seen in options]
-    total = residual_bits(planes, predictions, layout.method.network)
+    cases = [(planes, None if seen is None else layout.prediction(seen)) for _, seen in options]
+    total = residual_bits(cases, layout.method.network)
     for i, (description, _) in enumerate(options):
         if description is not None:
             glimpses = len(description.boxes)
@@ -130,14 +130,12 @@ def box_worth(model: Model) -> float:
     return float(model.tensors.get(BOX_WORTH, np.zeros(1))[0])
 
 
-def residual_bits(
-    planes: np.ndarray, predictions: Sequence[np.ndarray | None], network: ResidualNetwork | None
-) -> np.ndarray:
-    """Exact bits of one tile's residual under each prediction; float64 [len(predictions)]."""
+def residual_bits(cases: Sequence[Case], network: ResidualNetwork | None) -> np.ndarray:
+    """Exact bits of the residual of each case; float64 [cases]."""
     if network is None:
-        middle = middle_of(planes.shape)
-        return np.array([gaussian.residual_bits(planes, middle if p is None else p) for p in predictions])
-    wavefront, predicted = arranged([(planes, prediction) for prediction in predictions])
+        pairs = [(planes, middle_of(planes.shape) if seen is None else seen) for planes, seen in cases]
+        return np.array([gaussian.residual_bits(*pair) for pair in pairs])
+    wavefront, predicted = arranged(cases)
     meter = Meter(wavefront)
     walk(wavefront, network, meter, choose_styles(wavefront, network, predicted), predicted)
     return meter.bits

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,6 @@ def write_band(
     places = layout.tiles[tiles]
     samples = [coded[place] for place in places]
     planes = [layout.planes(tile) for tile in samples]
-    alpha = [tile[..., -1:].astype(np.int16) for tile in samples] if layout.has_alpha else []
     descriptions = choice.choose(layout, [layout.rgb(tile) for tile in samples], planes, glimpses)
     kinds = [PLAIN if description is None else SAID for description in descriptions]
     predictions = layout.predict(descriptions, tiles)
@@ -137,17 +137,40 @@ def write_band(
         for place, tile in zip(places, without_residual(layout, predictions, tiles)):
             seen[place] = tile
         return kinds, descriptions, b""
-    plan = layout.band(tiles, [False] * len(kinds), predictions)
-    stream, colour_seen, alpha_seen = band.write(plan, layout.method, [], planes, alpha)
-    if len(stream) > sum(tile.size for tile in samples):
-        kinds, descriptions = [STORED] * len(kinds), [None] * len(kinds)
-        plan = layout.band(tiles, [True] * len(kinds), [None] * len(kinds))
-        stream, *_ = band.write(plan, layout.method, samples, [], [])
-        colour_seen, alpha_seen = planes, alpha
+    written = write_tiles(layout, tiles, coded, predictions, [False] * len(kinds))
+    raw = sum(tile.size for tile in samples)
+    if 2 * len(written[0]) > raw:  # little is gained: some tiles may do better as they are, or all
+        bits = choice.residual_bits([*zip(planes, predictions)], layout.method.network)
+        some = [bool(spent > 8 * tile.size) for spent, tile in zip(bits, samples)]
+        for stored in ([some] if any(some) else []) + [[True] * len(some)]:
+            again = write_tiles(layout, tiles, coded, predictions, stored)
+            if len(again[0]) < len(written[0]):
+                written = again
+                kinds = [STORED if here else kind for here, kind in zip(stored, kinds)]
+    stream, colour_seen, alpha_seen = written
     if seen is not coded:
-        for i, place in enumerate(places):
-            seen[place] = joined(layout, colour_seen[i], alpha_seen[i] if alpha else None)
+        decoded = (joined(layout, *one) for one in zip_longest(colour_seen, alpha_seen))
+        for place, tile, kind in zip(places, samples, kinds):
+            seen[place] = tile if kind == STORED else next(decoded)
+    descriptions = [None if kind == STORED else d for kind, d in zip(kinds, descriptions)]
     return kinds, descriptions, stream
+
+
+def write_tiles(
+    layout: Layout,
+    tiles: slice,
+    coded: np.ndarray,
+    predictions: Sequence[np.ndarray | None],
+    stored: Sequence[bool],
+) -> tuple[bytes, list[np.ndarray], list[np.ndarray]]:
+    """The stream of a band of which some tiles are ``stored``, and colour and alpha of the others as the
+    decoder will see them."""
+    samples = [coded[place] for place in layout.tiles[tiles]]
+    others = [tile for tile, as_is in zip(samples, stored) if not as_is]
+    planes = [layout.planes(tile) for tile in others]
+    alpha = [tile[..., -1:].astype(np.int16) for tile in others] if layout.has_alpha else []
+    kept = [tile for tile, as_is in zip(samples, stored) if as_is]
+    return band.write(layout.band(tiles, stored, predictions), layout.method, kept, planes, alpha)
 
 
 def without_residual(

@@ -13,6 +13,7 @@ import saidcodec
 from saidcodec import codec, container, models
 from saidcodec.container import Metadata
 from saidcodec.errors import LimitError, ModelError
+from saidcodec.layout import PLAIN, STORED, Layout
 
 RANDOM, FLAT, COPYING = random_model(), flat_colour_model(), random_model(7, copies=True)
 CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
@@ -181,6 +182,25 @@ def test_the_input_is_not_changed() -> None:
     for options in ({}, {"max_error": 4}, {"residual": "none"}):
         saidcodec.encode(pixels, model=FLAT, **options)  # type: ignore[arg-type]
         np.testing.assert_array_equal(pixels, before)
+
+
+@pytest.mark.skipif(not models.installed(), reason="no model is shipped")
+@pytest.mark.parametrize("channels", [3, 4])
+def test_tiles_of_noise_are_stored_beside_others_that_are_not(channels: int) -> None:
+    pixels = smooth(128, 256, channels)
+    pixels[:, 128:] = np.random.default_rng(1).integers(0, 256, (128, 128, channels))
+    for bound in (0, 2):
+        data = saidcodec.encode(pixels, model="photo", max_error=bound)
+        kinds, _ = layout_of(data).read_said(container.unpack(data).said)
+        assert set(kinds.tolist()) == {PLAIN, STORED}
+        assert np.abs(saidcodec.decode(data).astype(int) - pixels).max() <= bound
+        if not bound:
+            assert len(data) < 1.03 * pixels[:, 128:].size + 0.5 * pixels[:, :128].size
+
+
+def layout_of(data: bytes) -> Layout:
+    file = container.unpack(data)
+    return Layout(file.header, models.find_id(file.header.model), None, decodes=False)
 
 
 def test_encoding_twice_gives_the_same_file() -> None:

@@ -84,7 +84,7 @@ class Scales:
         layout, coded = self.layout(image)
         planes, network = layout.planes(coded), layout.method.network
         if boxes is None:
-            return float(choice.residual_bits(planes, [None], network)[0])
+            return float(choice.residual_bits([(planes, None)], network)[0])
         tile = layout.rgb(coded)
         boxes = np.concatenate([np.zeros((0, 4), np.int64), *(valid(box[None]) for box in boxes)])
         latents = np.zeros((0, 10), np.int32)
@@ -97,7 +97,7 @@ class Scales:
             for step in choice.FINE_STEPS
         ]
         seen = [layout.prediction(render(one, self.model, *tile.shape[1::-1])) for one in described]
-        spent = choice.residual_bits(planes, seen, network)
+        spent = choice.residual_bits([(planes, one) for one in seen], network)
         spent += [account(one, layout.grey, self.model).bits(len(boxes)) for one in described]
         return float(spent.min())
 

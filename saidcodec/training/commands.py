@@ -194,7 +194,7 @@ def train_said(
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The model file to write.")
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Default: OUT with .pt.")
 @click.option("--begin", type=click.Path(exists=True, path_type=Path),
-              help="A checkpoint to start from, or a model, which is cut to --hidden and --head.")  # fmt: skip
+              help="A checkpoint to start from, or a model to be cut to --hidden and --head.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(1), help="Batches; one of --steps and --seconds is needed.")
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Stop the schedule after this time.")
 @click.option("--glimpses", default=6, show_default=True, help="Of an image, at most.")
