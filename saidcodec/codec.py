@@ -26,6 +26,7 @@ from saidcodec.tiling import choose_tiling
 CODERS = {"none": NO_RESIDUAL, "gaussian": GAUSSIAN, "context": CONTEXT}
 FAST_PIXELS = 1 << 14  # from here on ONNX Runtime earns its start-up in decoding
 AUTO_PIXELS = 1 << 14  # up to here every shipped model is tried
+WITHIN_REACH = 1.25  # of the shortest file without glimpses: what a model may take to be tried with them
 DEFAULT_MODEL = "photo"
 STREAM_SLACK = 64  # bits that the coder's state may hide
 
@@ -63,22 +64,20 @@ def encode(
     replicated = mode in ("RGB", "RGBA") and bool(
         (pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 1] == pixels[..., 2]).all()
     )
-    files = []
-    for one in candidates(model, width * height):
-        header = Header(
-            width,
-            height,
-            mode,
-            replicated,
-            CODERS[residual],
-            max_error,
-            one.id,
-            *choose_tiling(width, height),
-        )
+    metadata = found if metadata is None else metadata
+
+    def file_with(one: Model, number: int | None) -> bytes:
+        tiling = choose_tiling(width, height)
+        header = Header(width, height, mode, replicated, CODERS[residual], max_error, one.id, *tiling)
         layout = Layout(header, one, threads or cores(), ahead=not max_error)
         with threadpool_limits(1):  # NumPy's products are small: more threads only wait for each other
-            files.append(write(layout, pixels, found if metadata is None else metadata, glimpses))
-    return min(files, key=len)
+            return write(layout, pixels, metadata, number)
+
+    tried = candidates(model, width * height)
+    if len(tried) > 1 and residual == "context":  # no glimpses make up for a model of other images
+        lengths = [len(file_with(one, 0)) for one in tried]
+        tried = [one for one, length in zip(tried, lengths) if length <= WITHIN_REACH * min(lengths)]
+    return min((file_with(one, glimpses) for one in tried), key=len)
 
 
 def decode(data: bytes, *, model: AnyModel | None = None, threads: int | None = None) -> np.ndarray:
