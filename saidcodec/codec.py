@@ -140,6 +140,9 @@ def write_band(
     raw = sum(tile.size for tile in samples)
     if 2 * len(written[0]) > raw:  # little is gained: some tiles may do better as they are, or all
         bits = choice.residual_bits([*zip(planes, predictions)], layout.method.network)
+        if layout.has_alpha:
+            alpha = [(tile[..., -1:].astype(np.int16), None) for tile in samples]
+            bits += choice.residual_bits(alpha, layout.method.network)
         some = [bool(spent > 8 * tile.size) for spent, tile in zip(bits, samples)]
         for stored in ([some] if any(some) else []) + [[True] * len(some)]:
             again = write_tiles(layout, tiles, coded, predictions, stored)
