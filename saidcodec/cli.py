@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import click
@@ -38,6 +39,17 @@ class Commands(click.Group):
             fail("There is not enough memory for this image.")
         except OSError as error:
             fail(f"{error.filename or 'A file'}: {error.strerror or error}.")
+
+
+def progress(label: str) -> Callable[[float], None] | None:
+    """Tells somebody who watches how far it is; None where nobody does."""
+    if not sys.stderr.isatty():
+        return None
+
+    def tell(share: float) -> None:
+        click.echo(f"\r{label} {share:4.0%}" if share < 1 else "\r\x1b[K", nl=False, err=True)
+
+    return tell
 
 
 def fail(sentence: str) -> NoReturn:
@@ -74,7 +86,14 @@ def encode(
     count = number_of(glimpses)
     files.check_free(target, force)
     image = images.open_image(io.BytesIO(files.read_bytes(source)), source)
-    data = codec.encode(image, model=model, residual=residual, max_error=max_error, glimpses=count)
+    data = codec.encode(
+        image,
+        model=model,
+        residual=residual,
+        max_error=max_error,
+        glimpses=count,
+        progress=progress("encoding"),
+    )
     files.write(target, force, lambda file: file.write(data))
 
 
@@ -99,7 +118,8 @@ def decode(source: str, target: str | None, model: str | None, force: bool) -> N
         target = files.STANDARD if source == files.STANDARD else os.path.splitext(source)[0] + ".png"
     name = images.format_of(target)
     files.check_free(target, force)
-    pixels, _, metadata = codec.decode_image(files.read_bytes(source), model=model)
+    data = files.read_bytes(source)
+    pixels, _, metadata = codec.decode_image(data, model=model, progress=progress("decoding"))
     files.write(target, force, lambda file: images.save(pixels, metadata, file, name))
 
 

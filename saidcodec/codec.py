@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ DEFAULT_MODEL = "photo"
 STREAM_SLACK = 64  # bits that the coder's state may hide
 
 AnyModel = Model | str | Path
+Progress = Callable[[float], None]
 
 
 def encode(
@@ -42,6 +43,7 @@ def encode(
     glimpses: int | None = None,
     metadata: Metadata | None = None,
     threads: int | None = None,
+    progress: Progress | None = None,
 ) -> bytes:
     """The bytes of a .said file that decodes to exactly ``image``, or to within ``max_error`` of it.
 
@@ -49,6 +51,7 @@ def encode(
     ``model``: a name, a path or a Model; "auto" keeps the smallest file of the shipped models that apply.
     ``residual``: "context" (the residual network), "gaussian" (the paper's) or "none" (x̂(T) alone: lossy).
     ``glimpses``: force their number per tile instead of choosing it by bits.
+    ``progress`` is told the share that is done after every band of tiles, about a megapixel each.
     Raises ImageError, LimitError or ModelError.
     """
     if residual not in CODERS:
@@ -71,7 +74,7 @@ def encode(
         header = Header(width, height, mode, replicated, CODERS[residual], max_error, one.id, *tiling)
         layout = Layout(header, one, threads or cores(), ahead=not max_error)
         with threadpool_limits(1):  # NumPy's products are small: more threads only wait for each other
-            return write(layout, pixels, metadata, number)
+            return write(layout, pixels, metadata, number, progress or ignore)
 
     tried = candidates(model, width * height)
     if len(tried) > 1 and residual == "context":  # no glimpses make up for a model of other images
@@ -89,15 +92,19 @@ def decode(data: bytes, *, model: AnyModel | None = None, threads: int | None = 
 
 
 def decode_image(
-    data: bytes, *, model: AnyModel | None = None, threads: int | None = None
+    data: bytes,
+    *,
+    model: AnyModel | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
 ) -> tuple[np.ndarray, str, Metadata]:
-    """The image of a .said file, its mode (Pillow's name) and its metadata."""
+    """The image of a .said file, its mode (Pillow's name) and its metadata; ``progress`` as in ``encode``."""
     file = container.unpack(data)
     fast = file.header.width * file.header.height >= FAST_PIXELS
     layout = Layout(file.header, model_of(file.header, model), (threads or cores()) if fast else None)
     try:
         with threadpool_limits(1):
-            pixels = read(layout, file)
+            pixels = read(layout, file, progress or ignore)
     except CorruptError as error:  # a single band's length is not written, so that a cut shows only here
         raise CorruptError(f"The file is damaged or truncated. {error}") from None
     if zlib.crc32(pixels.tobytes()) != file.checksum:
@@ -105,7 +112,13 @@ def decode_image(
     return pixels, file.header.mode, file.metadata
 
 
-def write(layout: Layout, pixels: np.ndarray, metadata: Metadata, glimpses: int | None) -> bytes:
+def ignore(share: float) -> None:
+    """Nobody watches."""
+
+
+def write(
+    layout: Layout, pixels: np.ndarray, metadata: Metadata, glimpses: int | None, progress: Progress
+) -> bytes:
     """Encode with one model: tiles by bands, then the sections around them."""
     coded = layout.coded(pixels)
     exact = layout.header.coder != NO_RESIDUAL and not layout.header.max_error
@@ -118,6 +131,7 @@ def write(layout: Layout, pixels: np.ndarray, metadata: Metadata, glimpses: int 
         kinds += band_kinds
         descriptions += band_descriptions
         streams.append(stream)
+        progress(tiles.stop / len(layout.tiles))
     checksum = zlib.crc32(layout.image(seen).tobytes())
     return container.pack(layout.header, metadata, layout.write_said(kinds, descriptions), streams, checksum)
 
@@ -198,7 +212,7 @@ def joined(layout: Layout, planes: np.ndarray, alpha: np.ndarray | None) -> np.n
     return whole.astype(np.uint8)
 
 
-def read(layout: Layout, file: Container) -> np.ndarray:
+def read(layout: Layout, file: Container, progress: Progress) -> np.ndarray:
     """The image's pixels, uint8, by bands."""
     kinds, descriptions = layout.read_said(file.said)
     bands = layout.tiling.bands()
@@ -213,6 +227,7 @@ def read(layout: Layout, file: Container) -> np.ndarray:
             decoded = read_band(layout, kinds[tiles], predictions, tiles, stream)
         for place, tile in zip(layout.tiles[tiles], decoded):
             out[place] = tile
+        progress(tiles.stop / len(layout.tiles))
     return np.ascontiguousarray(layout.image(out))
 
 

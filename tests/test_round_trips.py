@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import saidcodec
-from saidcodec import codec, container, models
+from saidcodec import codec, container, models, tiling
 from saidcodec.container import Metadata
 from saidcodec.errors import LimitError, ModelError
 from saidcodec.layout import PLAIN, STORED, Layout
@@ -201,6 +201,18 @@ def test_tiles_of_noise_are_stored_beside_others_that_are_not(channels: int) -> 
 def layout_of(data: bytes) -> Layout:
     file = container.unpack(data)
     return Layout(file.header, models.find_id(file.header.model), None, decodes=False)
+
+
+def test_progress_goes_up_to_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiling, "BAND_PIXELS", 1 << 13)
+    pixels = smooth(200, 300, 1)
+    told: list[list[float]] = [[], []]
+    data = saidcodec.encode(pixels, model=FLAT, progress=told[0].append)
+    codec.decode_image(data, model=FLAT, progress=told[1].append)
+    for shares in told:
+        assert len(shares) > 3
+        assert shares == sorted(shares)
+        assert shares[-1] == 1.0
 
 
 def test_encoding_twice_gives_the_same_file() -> None:
