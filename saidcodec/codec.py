@@ -152,7 +152,9 @@ def write_band(
         return kinds, descriptions, b""
     written = write_tiles(layout, tiles, coded, predictions, [False] * len(kinds))
     raw = sum(tile.size for tile in samples)
-    if 2 * len(written[0]) > raw:  # little is gained: some tiles may do better as they are, or all
+    # Where little is gained, some tiles may do better as they are, or all; glimpses that were asked for stay
+    # unless the samples alone are shorter.
+    if len(written[0]) > (raw if glimpses else raw // 2):
         bits = choice.residual_bits([*zip(planes, predictions)], layout.method.network)
         if layout.has_alpha:
             alpha = [(tile[..., -1:].astype(np.int16), None) for tile in samples]
