@@ -32,6 +32,12 @@ class Description:
         """The same without the glimpse of index ``i``."""
         return replace(self, boxes=np.delete(self.boxes, i, 0), latents=np.delete(self.latents, i, 0))
 
+    def replaced(self, i: int, box: np.ndarray, latent: np.ndarray) -> Description:
+        """The same with another glimpse in place of that of index ``i``."""
+        boxes, latents = self.boxes.copy(), self.latents.copy()
+        boxes[i], latents[i] = box, latent
+        return replace(self, boxes=boxes, latents=latents)
+
 
 def box_pixels(box: np.ndarray, width: int, height: int) -> tuple[slice, slice]:
     """A box in canvas units → (rows, columns) of a tile; at least one pixel of each (spec 9.4)."""

@@ -261,6 +261,36 @@ def train_residual(
     click.echo(f"{out}: model {models.save(out, tensors, metadata)}")
 
 
+@train.command("tables")
+@click.option("--dataset", type=click.Choice(list(SOURCES)), required=True)
+@click.option("--data", type=click.Path(exists=True, path_type=Path), help="MNIST files, or a folder.")
+@click.option("--images", default=STATISTICS, show_default=True, help="Images whose glimpses count.")
+@click.option("--model", "whole", type=click.Path(exists=True, path_type=Path), required=True,
+              help="A model file of both layers.")  # fmt: skip
+@click.option("--box-worth", default=16.0, show_default=True, help="Bits that a box may cost in the end.")
+@click.option("--grey", is_flag=True, help="The images' channels are equal; count one.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The model file to write.")
+def train_tables(
+    dataset: str,
+    data: Path | None,
+    images: int,
+    whole: Path,
+    box_worth: float,
+    grey: bool,
+    seed: int,
+    out: Path,
+) -> None:
+    """Learn a model's coding tables anew from what the encoder makes of images; the networks stay."""
+    if data is None and dataset != "multidsprites":
+        raise click.UsageError(f"The dataset {dataset} needs --data.")
+    model = models.load(whole)
+    learning, _ = SOURCES[dataset](data or Path(), images, seed)
+    tensors = joint.settle(model.tensors, learning.images[:images], grey, box_worth)
+    metadata = {**model.metadata, "name": out.stem}
+    click.echo(f"{out}: model {models.save(out, tensors, metadata)}")
+
+
 def first_weights(begin: Path, shape: Shape, tiles: Tiles) -> residual.ResidualNetwork:
     """The network of a checkpoint or, cut to ``shape``, that of a model file."""
     if begin.suffix != ".safetensors":
