@@ -116,12 +116,13 @@ def thinned(layout: Layout, planes: np.ndarray, description: Description) -> tup
     return current, bits
 
 
-def refined(layout: Layout, tile: np.ndarray, planes: np.ndarray, description: Description) -> Description:
+def refined(layout: Layout, tile: np.ndarray, planes: np.ndarray, first: Description) -> Description:
     """The description with each box replaced by the best of those about it, by all bits of the tile.
 
-    The search judges boxes by N log σ, which sees a rim of dark pixels as nothing and a cut-off serif as much;
-    exact bits hardly mind a wider box, so that the box's own code decides: the usual size is the cheapest.
+    The search judges boxes by N log σ, to which a cut-off serif is much.  Exact bits hardly mind a wider or a
+    narrower box, so that the box's own code decides: the usual size is the cheapest.
     """
+    description = first
     _, bits = cheapest(layout, planes, [rendered(layout, planes, description)])
     for i in range(len(description.boxes)):
         boxes = about(description.boxes[i], tables_of(layout.model).box)
