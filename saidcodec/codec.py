@@ -152,8 +152,8 @@ def write_band(
         return kinds, descriptions, b""
     written = write_tiles(layout, tiles, coded, predictions, [False] * len(kinds))
     raw = sum(tile.size for tile in samples)
-    # Where little is gained, some tiles may do better as they are, or all; but glimpses that were asked for and
-    # the Gaussian, a yardstick, stay unless that takes more than the samples.
+    # Where little is gained, some tiles may do better as they are, or all; but glimpses that were asked for
+    # and the Gaussian, a yardstick, stay unless that takes more than the samples.
     asked_for = bool(glimpses) or layout.header.coder == GAUSSIAN
     if len(written[0]) > (raw if asked_for else raw // 2):
         bits = choice.residual_bits([*zip(planes, predictions)], layout.method.network)
