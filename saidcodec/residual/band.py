@@ -7,6 +7,7 @@ there is one; the styles; the colour of all other tiles; their alpha.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,7 +89,7 @@ class Plane:
         styles = choose_styles(wavefront, self.method.network, self.predicted)
         encoder.add(styles, self.method.styles)
         walk(wavefront, self.method.network, Writer(wavefront, encoder, self.errors), styles, self.predicted)
-        return [wavefront.get(i) for i in range(len(tiles))]
+        return [wavefront.get(i) for i in range(len(tiles))] if any(self.errors) else list(tiles)
 
     def read(self, decoder: Decoder) -> list[np.ndarray]:
         """What ``write`` coded."""
@@ -109,15 +110,17 @@ class Plane:
 
 def choose_styles(wavefront: Wavefront, network: ResidualNetwork, predicted: np.ndarray) -> np.ndarray:
     """The style with the fewest bits on a part of each tile's samples; int [tiles]."""
-    spent = [np.zeros(wavefront.tiles)]
-    if network.styles > 1:
-        spent = []
-        steps = range(min(PROBE, wavefront.steps) // 2, wavefront.steps, PROBE)
-        for style in range(network.styles):
-            meter = Meter(wavefront)
-            walk(wavefront, network, meter, np.full(wavefront.tiles, style), predicted, steps)
-            spent.append(meter.bits)
-    return np.argmin(spent, 0)
+    if network.styles == 1:
+        return np.zeros(wavefront.tiles, int)
+    steps = range(min(PROBE, wavefront.steps) // 2, wavefront.steps, PROBE)
+
+    def spent(style: int) -> np.ndarray:
+        meter = Meter(wavefront)
+        walk(wavefront, network, meter, np.full(wavefront.tiles, style), predicted, steps)
+        return meter.bits
+
+    with ThreadPoolExecutor(network.workers) as pool:
+        return np.argmin([*pool.map(spent, range(network.styles))], 0)
 
 
 def write(

@@ -109,9 +109,7 @@ class Contexts:
         rows = wavefront.row_words // tiles
         relative = np.array([((dx + SKEW * dy) * rows + dy) * tiles for dx, dy in self.offsets], np.int64)
         relative[len(WINDOW) :] += wavefront.plane_words
-        self.lowest = int(relative.min())
-        longest = tiles * min(height, (wavefront.width + 1) // SKEW)
-        self.gather = np.arange(longest)[:, None] + (relative - self.lowest)
+        self.relative = relative.tolist()
         self.flat = wavefront.planes.reshape(-1)
         self.blind = np.flatnonzero(~has_reconstruction & has_reconstruction.any())
         self.marks = np.full((height, tiles, network.inputs - self.fixed), 128, np.uint8)
@@ -143,15 +141,19 @@ class Contexts:
         if x[-1] == 0:  # no left neighbour: the one above, or the middle of the range
             above = here + n - tiles - SKEW * front.row_words - tiles
             reference[-tiles:] = flat[above : above + tiles] - TO_REFERENCE if step else MIDDLE_WORD
-        seen = flat[here + self.lowest :].take(self.gather[:n], mode="clip")
+        seen = np.empty((len(self.relative), n), np.int64)
+        for row, offset in zip(seen, self.relative):  # a neighbour of a whole step is one run of words
+            row[:] = flat[here + offset : here + offset + n]
         self._mend(seen, reference, x, rows)
         if len(near):
             near[:, 0] = reference + TO_REFERENCE
-            near[:, 1:] = seen[:, : len(WINDOW)]
-        seen -= reference[:, None]
+            near[:, 1:] = seen[: len(WINDOW)].T
+        seen -= reference
         lanes = seen.view(np.int16)
         np.maximum(lanes, LOWEST_LANE, out=lanes)
-        np.minimum(lanes, HIGHEST_LANE, out=inputs[:, : lanes.shape[1]], casting="unsafe")  # the low bytes
+        np.minimum(lanes, HIGHEST_LANE, out=lanes)
+        low = lanes.astype(np.uint8).view(np.uint32)  # the four lanes of a neighbour, [neighbours, n]
+        inputs[:, : LANES * len(low)].view(np.uint32)[...] = low.T
         mark = inputs[:, self.fixed :].reshape(count, tiles, -1)
         mark[...] = self.marks[rows]
         mark[:, :, 1] = self.across[x][:, None]
@@ -161,25 +163,23 @@ class Contexts:
         np.subtract(reference.view(np.int16).reshape(n, LANES), REFERENCE_BIAS, out=references)
 
     def _mend(self, seen: np.ndarray, reference: np.ndarray, x: np.ndarray, rows: slice) -> None:
-        """Replace what was gathered from outside the tile, and the reconstruction where there is none."""
+        """Replace what was read from outside the tile, and the reconstruction where there is none."""
         front, known = self.wavefront, len(WINDOW)
-        grid = seen.reshape(len(x), front.tiles, -1)
+        grid = seen.reshape(-1, len(x), front.tiles)
         own = (reference + TO_REFERENCE).reshape(len(x), front.tiles)
         y = np.arange(rows.start, rows.stop)
         edge = np.flatnonzero((x < 3) | (x >= front.width - 3) | (y < 3) | (y >= front.height - PAD_ROWS[1]))
         if len(edge):
-            dx, dy = np.array(self.offsets).T
-            xx, yy = x[edge, None], y[edge, None]
+            dx, dy = np.array(self.offsets).T[:, :, None]
+            xx, yy = x[edge], y[edge]
             column, row = neighbour(xx, yy, dx[:known], dy[:known], front.width)
-            place = front.skewed(0)[column + SKEW * row, row].view(np.int64)[..., 0].transpose(0, 2, 1)
-            missing = (column < 0)[:, None, :]
-            grid[edge, :, :known] = np.where(missing, own[edge, :, None], place)
+            place = front.skewed(0)[column + SKEW * row, row].view(np.int64)[..., 0]
+            grid[:known, edge] = np.where((column < 0)[:, :, None], own[edge], place)
             if len(dx) > known:
                 column, row = around(xx, yy, dx[known:], dy[known:], front.width, front.height)
-                place = front.skewed(1)[column + SKEW * row, row].view(np.int64)[..., 0].transpose(0, 2, 1)
-                grid[edge, :, known:] = place
+                grid[known:, edge] = front.skewed(1)[column + SKEW * row, row].view(np.int64)[..., 0]
         if len(self.blind):
-            grid[:, self.blind, known:] = own[:, self.blind, None]
+            grid[known:, :, self.blind] = own[:, self.blind]
 
 
 def run(contexts: Contexts, coder: Coder, spans: list[Span]) -> Batch:
