@@ -156,7 +156,7 @@ class File:
 def parse(data):
     source = Bytes(data)
     need(source.take(4) == b"\xd3A\r\n")
-    need(source.take(1) == b"\x02")
+    need(source.take(1) == b"\x03")
     layout = source.take(1)[0]
     mode, replicated, coder = layout & 3, layout >> 2 & 1, layout >> 4 & 3
     need(not layout & 128 and coder < 3 and (not replicated or mode >= 2))
