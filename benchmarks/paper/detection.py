@@ -5,8 +5,9 @@
     python benchmarks/paper/detection.py files --mnist mnist.npz --count 400
 
 METHOD is SAID by the paper's rule ("said"), one of its variants ("said-no-alpha", "said-no-scope",
-"said-vae8", "said-gradient": boxes by the paper's gradient alone), a baseline ("spair", "space"), or "files":
-what stands in the .said files of the shipped model, with the residual network and with the paper's Gaussian.
+"said-vae8", "said-gradient": boxes by the paper's gradient alone, "said-searched": the networks of "said",
+and of several boxes about each proposal the best by bits), a baseline ("spair", "space"), or "files": what stands
+in the .said files of the shipped model, with the residual network and with the paper's Gaussian.
 
 ``--curve`` trains seed 0 for a quarter, half and twice the steps instead, to show what more training gives.
 Networks are trained for as many steps as ``methods.STEPS`` says or --steps; a second call goes on where the
@@ -69,7 +70,7 @@ def main() -> None:
 def one_run(wanted: argparse.Namespace, test: Dataset, seed: int, steps: int, runs: Path) -> dict[str, float]:
     """Train one seed and measure it."""
     model, settings = methods.trained(wanted.method, "multimnist", wanted.mnist, seed, steps, runs)
-    seen = methods.look(model, settings, test.images, LOOKS)
+    seen = methods.look(model, settings, test.images, LOOKS, methods.ROUNDS.get(wanted.method, 0))
     return {**methods.measure(seen, test), "steps": steps}
 
 

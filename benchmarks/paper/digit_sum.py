@@ -3,9 +3,9 @@
     python benchmarks/paper/digit_sum.py said --encoder fixed --mnist mnist.npz --runs DIR
     python benchmarks/paper/digit_sum.py files --encoder fixed --mnist mnist.npz --train 8000 --test 2000
 
-METHOD is "said", "spair" or "space", whose networks detection.py has trained; "truth", the true boxes seen by
-SAID's encoder; or "files", boxes and latents read from the .said files of the shipped model without decoding
-a pixel.  A dense network of three layers makes one number of each latent; the numbers of an image's glimpses
+METHOD is "said", "said-searched", "spair" or "space", whose networks detection.py has trained; "truth", the
+true boxes seen by SAID's encoder; or "files", boxes and latents read from .said files of the shipped model
+without decoding a pixel.  A dense network of three layers makes one number of each latent; an image's numbers
 are added, and learn to be the sum.  "fixed" leaves the encoder as it is; "tuned" trains it, too.
 
 Glimpses of the images are looked for once and kept in the folder of runs.  Results go to
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import attend
@@ -38,7 +38,7 @@ HIDDEN = 256
 BATCH = 128  # images
 RATES = {"fixed": 2e-3, "tuned": 1e-3}
 MEAN_DIGIT = 4.5
-METHODS = ("truth", "said", "spair", "space", "files")
+METHODS = ("truth", "said", "said-searched", "spair", "space", "files")
 
 
 @dataclass
@@ -70,7 +70,13 @@ def looker(
             ]
 
         return true_boxes, side
-    return lambda data: methods.look(model, settings, data.images, DIGITS), side
+
+    def look(data: Dataset) -> list[methods.Seen]:
+        found = methods.look(model, settings, data.images, DIGITS, methods.ROUNDS.get(method, 0))
+        every = isinstance(model, said.Said)  # as many looks as there are digits
+        return [replace(seen, objects=seen.objects | every) for seen in found]
+
+    return look, side
 
 
 def from_files(data: Dataset) -> list[methods.Seen]:
@@ -91,7 +97,7 @@ def collect(method: str, split: str, count: int, wanted: argparse.Namespace, see
             return Glimpses(**{name: kept[name] for name in kept})
     look, side = looker(method, wanted, seed)
     digits, labels = mnist_digits(wanted.mnist, split), mnist_labels(wanted.mnist, split)
-    most = DIGITS if method in ("truth", "said") else attend.CELLS
+    most = DIGITS if method in ("truth", "said", methods.SEARCHED) else attend.CELLS
     parts = []
     for chunk, start in enumerate(range(0, count, CHUNK)):
         n = min(CHUNK, count - start)
@@ -104,7 +110,7 @@ def collect(method: str, split: str, count: int, wanted: argparse.Namespace, see
 
 
 def packed(found: list[methods.Seen], data: Dataset, side: int, most: int, sums: np.ndarray) -> Glimpses:
-    """The glimpses that count, or the first if SAID counts none too many: as arrays, padded."""
+    """The glimpses as arrays, padded: of SAID all five, of the others those that count as objects."""
     n = len(found)
     there = np.zeros((n, most), bool)
     boxes = np.tile(np.array([0.0, 0.0, 8.0, 8.0], np.float32), (n, most, 1))
@@ -125,26 +131,63 @@ def packed(found: list[methods.Seen], data: Dataset, side: int, most: int, sums:
 class Sum(nn.Module):
     """Glimpses → the sum: the encoder, if it is trained, and three dense layers for each glimpse."""
 
-    def __init__(self, encode: nn.Module | None, latents: np.ndarray, there: np.ndarray):
+    def __init__(self, encode: nn.Module | None, latents: np.ndarray, there: np.ndarray, outputs: int = 1):
         super().__init__()
         self.encoder = encode
         seen = torch.from_numpy(latents[there]) if encode is None else torch.zeros(2, 10)
         self.register_buffer("centre", seen.mean(0))
         self.register_buffer("spread", seen.std(0) + 1e-3 if encode is None else torch.ones(10))
         self.layers = nn.Sequential(
-            nn.Linear(10, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 1)
+            nn.Linear(10, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, outputs)
         )
 
     centre: Tensor
     spread: Tensor
 
-    def forward(self, glimpses: Tensor, there: Tensor) -> Tensor:
-        """Latents [n, k, 10], or patches [n, k, side, side] in 0..1, and which are there → sums [n]."""
+    def outputs(self, glimpses: Tensor, there: Tensor) -> Tensor:
+        """Latents [n, k, 10], or patches [n, k, side, side] in 0..1 → [glimpses that are there, outputs]."""
         each = glimpses[there]
         latents = each if self.encoder is None else self.encoder(each[:, None])
-        numbers = self.layers((latents - self.centre) / self.spread)[:, 0] + MEAN_DIGIT
+        found: Tensor = self.layers((latents - self.centre) / self.spread)
+        return found
+
+    def loss(self, glimpses: Tensor, there: Tensor, sums: Tensor) -> Tensor:
+        return functional.smooth_l1_loss(self.total(glimpses, there), sums)
+
+    def total(self, glimpses: Tensor, there: Tensor) -> Tensor:
+        """The sums, [n]."""
+        numbers = self.outputs(glimpses, there)[:, 0] + MEAN_DIGIT
         image = torch.arange(len(there))[:, None].expand_as(there)[there]
         return torch.zeros(len(there)).index_add(0, image, numbers)
+
+
+class SumOfDigits(Sum):
+    """The same with a chance of every digit for each glimpse."""
+
+    def __init__(self, encode: nn.Module | None, latents: np.ndarray, there: np.ndarray):
+        super().__init__(encode, latents, there, 10)
+
+    def chances(self, glimpses: Tensor, there: Tensor) -> Tensor:
+        """The chance of every sum, [n, 9 k + 1]."""
+        n, k = there.shape
+        each = functional.one_hot(torch.zeros(n, k, dtype=torch.long), 10).float()  # what is not there adds 0
+        each[there] = self.outputs(glimpses, there).softmax(1)
+        sums = each[:, 0]
+        for i in range(1, k):
+            parts = [functional.pad(sums * each[:, i, d : d + 1], (d, 9 - d)) for d in range(10)]
+            sums = torch.stack(parts).sum(0)
+        return sums
+
+    def loss(self, glimpses: Tensor, there: Tensor, sums: Tensor) -> Tensor:
+        chances = self.chances(glimpses, there)
+        true = sums.long().clamp_max(chances.shape[1] - 1)[:, None]
+        return -torch.log(chances.gather(1, true) + 1e-6).mean()
+
+    def total(self, glimpses: Tensor, there: Tensor) -> Tensor:
+        return self.chances(glimpses, there).argmax(1).float()
+
+
+HEADS = {"number": Sum, "digits": SumOfDigits}
 
 
 class SaidEncoder(nn.Module):
@@ -190,18 +233,18 @@ def accuracy(model: Sum, inputs: Tensor, there: Tensor, sums: Tensor) -> float:
     with torch.no_grad():
         for start in range(0, len(sums), 1000):
             part = slice(start, start + 1000)
-            found = torch.round(model(scaled(inputs[part]), there[part]))
+            found = torch.round(model.total(scaled(inputs[part]), there[part]))
             right += int((found == sums[part]).sum())
     model.train()
     return right / len(sums)
 
 
 def learn(
-    encode: nn.Module | None, train: Glimpses, test: Glimpses, epochs: int, rate: float, seed: int
+    head: str, encode: nn.Module | None, train: Glimpses, test: Glimpses, epochs: int, rate: float, seed: int
 ) -> dict[str, float]:
     """Train the sum; accuracy on both sets."""
     torch.manual_seed(seed)
-    model = Sum(encode, train.latents, train.there)
+    model = HEADS[head](encode, train.latents, train.there)
     inputs, there, sums = tensors(train, encode is not None)
     optimiser = torch.optim.Adam(model.parameters(), lr=rate)
     steps = epochs * (len(sums) // BATCH)
@@ -211,7 +254,7 @@ def learn(
             order = torch.randperm(len(sums), generator=generator)
         rows = order[(step % (len(sums) // BATCH)) * BATCH :][:BATCH]
         optimiser.param_groups[0]["lr"] = rate * min(1.0, 2.0 * (1.0 - step / steps) + 0.01)
-        loss = functional.smooth_l1_loss(model(scaled(inputs[rows]), there[rows]), sums[rows])
+        loss = model.loss(scaled(inputs[rows]), there[rows], sums[rows])
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
@@ -226,6 +269,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("method", choices=METHODS)
     parser.add_argument("--encoder", choices=tuple(RATES), required=True)
+    parser.add_argument("--head", choices=tuple(HEADS), default="number")
     parser.add_argument("--mnist", type=Path, required=True, help="an .npz or a folder of MNIST, with labels")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--steps", type=int, help="of the networks' training; default: methods.STEPS")
@@ -249,13 +293,13 @@ def main() -> None:
             fixed = encoder_of("truth", wanted, seed)
             for part in sets:
                 part.latents = latents_of(fixed, part.patches)
-        figures = learn(encode, *sets, wanted.epochs, RATES[wanted.encoder], seed)
+        figures = learn(wanted.head, encode, *sets, wanted.epochs, RATES[wanted.encoder], seed)
         about = {
             "images": wanted.train,
             "epochs": wanted.epochs,
             "glimpses": float(sets[1].there.sum(1).mean()),
         }
-        results.save("sum", f"{wanted.method}-{wanted.encoder}", seed, {**figures, **about})
+        results.save("sum", f"{wanted.method}-{wanted.encoder}-{wanted.head}", seed, {**figures, **about})
 
 
 @torch.no_grad()

@@ -28,9 +28,11 @@ SAID = {  # settings that differ from the paper's system with this project's sea
     "said-no-scope": {"scope": False},
     "said-vae8": {"vae_start": True},
 }
+SEARCHED = "said-searched"  # the networks of "said", whose proposals are searched about
+ROUNDS = {SEARCHED: 1}
 BASELINES = {"spair": spair, "space": space}
-METHODS = (*SAID, *BASELINES)
-STEPS = {**dict.fromkeys(SAID, 1200), "spair": 1500, "space": 1500}
+METHODS = (*SAID, SEARCHED, *BASELINES)
+STEPS = {**dict.fromkeys((*SAID, SEARCHED), 1200), "spair": 1500, "space": 1500}
 SAID_BATCH, BASELINE_BATCH = 16, 32
 TRAIN_IMAGES, TRAIN_SEED, TEST_SEED = 20_000, 1, 2
 GLIMPSES = {"multimnist": (5, 9), "multidsprites": (4, 4), "clevr": (10, 10)}  # K in training, in use
@@ -93,6 +95,8 @@ def trained(
     method: str, dataset: str, data: Path | None, seed: int, steps: int | None, runs: Path
 ) -> tuple[Model, said.Settings | None]:
     """The network of one seed, and SAID's settings.  The run's log lies beside its checkpoint."""
+    if method == SEARCHED:
+        method = "said"
     torch.set_num_threads(1)
     runs.mkdir(parents=True, exist_ok=True)
     checkpoint = runs / f"{dataset}-{method}-{seed}.pt"
@@ -110,8 +114,11 @@ def trained(
     return model, None
 
 
-def look(model: Model, settings: said.Settings | None, images: np.ndarray, glimpses: int) -> list[Seen]:
-    """What a method sees in uint8 images [n, 64, 64, 3]; SAID looks ``glimpses`` times.
+def look(
+    model: Model, settings: said.Settings | None, images: np.ndarray, glimpses: int, rounds: int = 0
+) -> list[Seen]:
+    """What a method sees in uint8 images [n, 64, 64, 3]; SAID looks ``glimpses`` times, with ``rounds`` of
+    search about each proposal.
 
     SAID is as sure of a glimpse as it saves bits beyond its KL, and counts those before the first that costs
     more than it saves (section 4.1).
@@ -121,7 +128,7 @@ def look(model: Model, settings: said.Settings | None, images: np.ndarray, glimp
         part = images[start : start + TOGETHER]
         if isinstance(model, said.Said):
             assert settings is not None
-            seen = watch.watch(model, part, glimpses, settings)
+            seen = watch.watch(model, part, glimpses, settings, rounds)
             counts = detection.glimpses_that_pay(seen.saved, seen.spent)
             rows = zip(seen.boxes, seen.saved - seen.spent, counts, seen.latents)
             found += [Seen(b.astype(float), s, np.arange(len(b)) < n, z) for b, s, n, z in rows]

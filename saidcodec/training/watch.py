@@ -29,13 +29,18 @@ class Glimpses:
     reconstruction: np.ndarray  # float32 [n, 64, 64, 3] in 0..1, after the last
 
 
-def watch(model: said.Said, images: np.ndarray, iterations: int, settings: said.Settings) -> Glimpses:
-    """Let the glimpse network alone look at uint8 images [n, 64, 64, 3], as the paper measures it."""
+def watch(
+    model: said.Said, images: np.ndarray, iterations: int, settings: said.Settings, rounds: int = 0
+) -> Glimpses:
+    """Let a model look at uint8 images [n, 64, 64, 3]: the glimpse network alone, as the paper measures it,
+    or with ``rounds`` of search about its proposals, of which the box that saves the most bits is kept."""
     with torch.device(settings.device), torch.no_grad():
-        return watch_there(model, said.on_device(images), iterations, settings)
+        return watch_there(model, said.on_device(images), iterations, settings, rounds)
 
 
-def watch_there(model: said.Said, x: Tensor, iterations: int, settings: said.Settings) -> Glimpses:
+def watch_there(
+    model: said.Said, x: Tensor, iterations: int, settings: said.Settings, rounds: int
+) -> Glimpses:
     """``watch`` on the current device, images float [n, 3, 64, 64]."""
     canvas = said.first(model, x, settings)
     scope = torch.ones(len(x), 1, said.CANVAS, said.CANVAS)
@@ -43,6 +48,9 @@ def watch_there(model: said.Said, x: Tensor, iterations: int, settings: said.Set
     for _ in range(iterations):
         error = x - canvas
         boxes = torch.round(said.boxes_of(model.glimpse(torch.cat([error, scope], 1))))
+        for _ in range(rounds):
+            options = said.candidates(boxes, error, scope)
+            boxes, _ = said.best_box(model, x, canvas, options, settings)
         mean, log_variance = model.encoder(said.crop(x, boxes))
         patch = model.decoder(model.latent(mean))
         after = said.paste(canvas, boxes, patch, settings.alpha)

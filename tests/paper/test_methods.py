@@ -192,7 +192,8 @@ def test_results_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert results.spread(runs, "count_error") == "–"
 
 
-def test_sums_are_learnt_from_latents() -> None:
+@pytest.mark.parametrize("head", ["number", "digits"])
+def test_sums_are_learnt_from_latents(head: str) -> None:
     """Latents that hold the digits in a line of their own make the sum learnable almost at once."""
     rng = np.random.default_rng(0)
     numbers = rng.integers(0, 10, (400, 5))
@@ -202,5 +203,17 @@ def test_sums_are_learnt_from_latents() -> None:
     there[::2, 4] = False
     sums = (numbers * there).sum(1)
     glimpses = digit_sum.Glimpses(latents, np.zeros((400, 5, 8, 8), np.uint8), there, sums)
-    chance = digit_sum.learn(None, glimpses, glimpses, 0, 2e-3, 0)["test"]
-    assert digit_sum.learn(None, glimpses, glimpses, 60, 2e-3, 0)["test"] > chance + 0.2
+    chance = digit_sum.learn(head, None, glimpses, glimpses, 0, 2e-3, 0)["test"]
+    assert digit_sum.learn(head, None, glimpses, glimpses, 60, 2e-3, 0)["test"] > chance + 0.2
+
+
+def test_chances_of_sums_follow_from_those_of_digits() -> None:
+    there = torch.tensor([[True, True, True], [True, False, False]])
+    model = digit_sum.SumOfDigits(None, np.zeros((2, 3, 10), np.float32), there.numpy())
+    each = torch.randn(4, 10)
+    model.outputs = lambda glimpses, there: each  # type: ignore[method-assign]
+    chances = model.chances(torch.zeros(2, 3, 10), there)
+    p = each.softmax(1).detach().numpy()
+    expected = np.convolve(np.convolve(p[0], p[1]), p[2])
+    np.testing.assert_allclose(chances[0].detach().numpy(), expected, atol=1e-6)
+    np.testing.assert_allclose(chances[1, :10].detach().numpy(), p[3], atol=1e-6)
