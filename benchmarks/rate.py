@@ -1,8 +1,9 @@
 """Bits and speed of saidcodec beside PNG, WebP, JPEG 2000 and JPEG XL: a Markdown table a set of images.
 
-    python benchmarks/rate.py --photos FOLDER --multimnist mnist.npz --sheets FOLDER --count 100
+    python benchmarks/rate.py --photos FOLDER --multimnist mnist.npz --multidsprites --sheets FOLDER
 
-Needs the extra "benchmarks" for the other codecs.  Versions, settings and hardware are printed first.
+Needs the extra "benchmarks" for the other codecs.  Versions, settings and hardware are printed first.  --page
+README.md puts what is printed into its places of that page.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from saidcodec import codec, models
-from saidcodec.evaluation import rate
+from saidcodec.evaluation import page, rate
 from saidcodec.training import datasets
 
 SEED = 20_000
@@ -48,25 +49,32 @@ def main() -> None:
     parser.add_argument("--multimnist", type=Path, help="MNIST files, as for training; test digits are used")
     parser.add_argument("--multidsprites", action="store_true")
     parser.add_argument("--sheets", type=Path, help="folder of sheets of 64×64 scenes; dev-* are used")
-    parser.add_argument("--count", type=int, default=200, help="images of each generated set")
+    parser.add_argument("--count", type=int, default=100, help="images of each generated set")
     parser.add_argument("--model", default="auto")
     parser.add_argument("--threads", type=int, default=codec.cores())
+    parser.add_argument("--page", type=Path, help="a page that shows the tables")
     wanted = parser.parse_args()
     sets: list[tuple[str, list[np.ndarray]]] = []
     if wanted.photos:
-        sets.append(("Photographs", rate.gather([wanted.photos])))
+        sets.append(("photographs", rate.gather([wanted.photos])))
     if wanted.multimnist:
         digits = datasets.mnist_digits(wanted.multimnist, "test")
-        sets.append(("Multi-MNIST", list(datasets.multi_mnist(digits, wanted.count, SEED).images)))
+        sets.append(("multimnist", list(datasets.multi_mnist(digits, wanted.count, SEED).images)))
     if wanted.multidsprites:
-        sets.append(("Multi-dSprites", list(datasets.multi_dsprites(wanted.count, SEED).images)))
+        sets.append(("multidsprites", list(datasets.multi_dsprites(wanted.count, SEED).images)))
     if wanted.sheets:
-        sets.append(("CLEVR 64×64", list(datasets.sheets(wanted.sheets, "dev").images[: wanted.count])))
-    print(heading(wanted.threads))
+        sets.append(("clevr", list(datasets.sheets(wanted.sheets, "dev").images[: wanted.count])))
+    tables = {"conditions": "Measured on: " + heading(wanted.threads) + "."}
+    print(tables["conditions"])
     for name, pictures in sets:
         print(f"\n{name}\n")
+        rows = []
         for line in rate.table(pictures, wanted.model, wanted.threads):
             print(line, flush=True)
+            rows.append(line)
+        tables[name] = "\n".join(rows)
+    if wanted.page:
+        page.fill(wanted.page, tables)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Start-up, speed and memory: cold `saidcodec decode`, megapixels a second, peak memory.
 
-    python benchmarks/speed.py examples/scene.png [MORE IMAGES]
+    python benchmarks/speed.py examples/scene.png [MORE IMAGES] [--page README.md]
 
 Every figure comes from a process of its own, so nothing is warm that a user would find cold.
 """
@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 
 from PIL import Image
+
+from saidcodec.evaluation.page import fill
 
 REPEATS = 5
 WARM = """
@@ -31,7 +33,7 @@ for _ in range(3):
     best = [max(best[0], pixels / (middle - start)), max(best[1], pixels / (end - middle))]
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 size = f"{image.width}×{image.height}"
-print(f"| {sys.argv[1]} | {size} | {best[0]:.2f} | {best[1]:.2f} | {peak:.0f} |")
+print(f"| {image.filename.rsplit(chr(47), 1)[-1]} | {size} | {best[0]:.2f} | {best[1]:.2f} | {peak:.0f} |")
 """
 
 
@@ -48,19 +50,29 @@ def cold(command: list[str]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("images", nargs="+", type=Path)
+    parser.add_argument("--page", type=Path, help="a page that shows what is printed")
     wanted = parser.parse_args()
     program = [sys.executable, "-m", "saidcodec.cli"]
     with tempfile.TemporaryDirectory() as folder:
         small, coded, back = (str(Path(folder) / name) for name in ("small.png", "small.said", "back.png"))
         Image.open(wanted.images[0]).convert("RGB").resize((64, 64), Image.Resampling.BOX).save(small)
         subprocess.run([*program, "encode", small, coded], check=True)
-        print(f"Cold decode of a 64×64 file: {cold([*program, 'decode', coded, back, '--force']):.3f} s")
-        print(
-            f"Cold inspect of it: {cold([*program, 'inspect', coded, '--picture', back, '--force']):.3f} s\n"
-        )
-    print("| image | size | encode MP/s | decode MP/s | peak memory MB |\n|---|---|---|---|---|", flush=True)
+        decoding = cold([*program, "decode", coded, back, "--force"])
+        looking = cold([*program, "inspect", coded, "--picture", back, "--force"])
+    told = [
+        f"Cold decode of a 64×64 file: {decoding:.3f} s; cold inspect of it: {looking:.3f} s.\n",
+        "| image | size | encode MP/s | decode MP/s | peak memory MB |",
+        "|---|---|---|---|---|",
+    ]
+    print("\n".join(told), flush=True)
     for image in wanted.images:
-        subprocess.run([sys.executable, "-c", WARM, str(image)], check=True)
+        row = subprocess.run(
+            [sys.executable, "-c", WARM, str(image)], check=True, capture_output=True, text=True
+        )
+        told.append(row.stdout.strip())
+        print(told[-1], flush=True)
+    if wanted.page:
+        fill(wanted.page, {"speed": "\n".join(told)})
 
 
 if __name__ == "__main__":

@@ -7,16 +7,18 @@ Text stays as it is; what stands between <!-- NAME --> and <!-- end --> is repla
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import methods
 from results import load, spread
 
+from saidcodec.evaluation.page import fill
+
 PAGE = Path(__file__).parents[2] / "docs" / "paper.md"
 DETECTION = {  # case: (name, the paper's AP and count error)
     "said": ("SAID, the paper's rule", "0.503 ± 0.005", "0.810 ± 0.040"),
+    "said-searched": ("the same networks, boxes searched about each proposal", "", ""),
     "said-gradient": ("SAID, boxes by the paper's gradient alone", "", ""),
     "files-context": ("SAID by real bits: default `.said` files", "", ""),
     "files-gaussian": ("the same with the Gaussian residual", "", ""),
@@ -34,6 +36,7 @@ SUMS = {  # the paper's train and test accuracy, fixed and tuned
     "spair": ("SPAIR", "25.8 / 24.0 %", "24.6 / 22.0 %"),
     "space": ("SPACE", "15.1 / 14.4 %", "42.3 / 30.1 %"),
     "said": ("SAID", "22.3 / 21.3 %", "57.8 / 31.9 %"),
+    "said-searched": ("SAID, boxes searched about each proposal", "", ""),
     "files": ("`.said` files, no pixel decoded", "", ""),
 }
 DATASETS = {"multimnist": "Multi-MNIST", "multidsprites": "Multi-dSprites", "clevr": "CLEVR"}
@@ -87,19 +90,21 @@ def curve() -> str:
     return lines(("steps", "images", "AP 0.1:0.1:0.9", "count error"), rows)
 
 
-def sums() -> str:
+def sums(head: str) -> str:
     rows = []
     for case, (name, fixed, tuned) in SUMS.items():
-        row = [name]
+        row, most = [name], 0
         for kind, paper in (("fixed", fixed), ("tuned", tuned)):
-            runs = load("sum", f"{case}-{kind}")
+            runs = load("sum", f"{case}-{kind}-{head}")
+            most = max(most, len(runs))
             percent = [{key: 100 * run[key] for key in ("train", "test")} for run in runs]
             told = " / ".join(spread(percent, key, "{:.1f}") for key in ("train", "test"))
-            row += [f"{told} %" if runs else "–", paper]
-        row.append(str(max(len(load("sum", f"{case}-{kind}")) for kind in ("fixed", "tuned"))))
-        rows.append(row)
-    head = ("boxes", "encoder fixed, train / test", "paper", "encoder tuned, train / test", "paper", "seeds")
-    return lines(head, rows)
+            row.append(f"{told} %" if runs else "–")
+            row += [paper] if head == "number" else []
+        rows.append([*row, str(most)] if most else [])
+    beside = ["paper"] if head == "number" else []
+    names = ["boxes", "encoder fixed, train / test", *beside, "encoder tuned, train / test", *beside, "seeds"]
+    return lines(names, [row for row in rows if row])
 
 
 def formula() -> str:
@@ -130,20 +135,15 @@ TABLES: dict[str, Callable[[], str]] = {
     "detection": lambda: detection(DETECTION),
     "ablation": lambda: detection(ABLATION),
     "curve": curve,
-    "sums": sums,
+    "numbers": lambda: sums("number"),
+    "digits": lambda: sums("digits"),
     "formula": formula,
     "boxes": boxes,
 }
 
 
-def filled(page: str) -> str:
-    """The page with every table as the results have it.  Raises KeyError on a table that is not known."""
-    pattern = re.compile(r"<!-- (\w+) -->\n.*?<!-- end -->", re.DOTALL)
-    return pattern.sub(lambda found: f"<!-- {found[1]} -->\n{TABLES[found[1]]()}\n<!-- end -->", page)
-
-
 def main() -> None:
-    PAGE.write_text(filled(PAGE.read_text()))
+    fill(PAGE, {name: table() for name, table in TABLES.items()})
 
 
 if __name__ == "__main__":
