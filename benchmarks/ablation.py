@@ -50,7 +50,7 @@ class Variant:
 
 
 VARIANTS = (
-    Variant("as shipped"),
+    Variant("hidden 160, 128, 128, 128"),
     Variant("12 neighbours", window=12),
     Variant("6 neighbours", window=6),
     Variant("one style", styles=1),

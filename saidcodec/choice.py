@@ -21,7 +21,7 @@ from saidcodec.residual.wavefront import Wavefront, middle_of
 from saidcodec.said import Description, account, describe, render, render_steps
 from saidcodec.said.code import tables_of
 from saidcodec.said.crop import crop
-from saidcodec.said.description import MOST_GLIMPSES
+from saidcodec.said.description import CANVAS, MOST_GLIMPSES
 from saidcodec.said.latent import quantise
 from saidcodec.said.propose import encode_patches
 from saidcodec.said.search import valid
@@ -140,10 +140,11 @@ def about(box: np.ndarray, tables: Sequence[Table]) -> np.ndarray:
     which also come a little moved; int [n, 4]."""
     middle, size = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
     usual = np.array([int(table.frequency.argmax()) + 1 for table in tables[:2]])
-    sizes = [np.full(2, size.max()), size + 1, size + 2, *([usual] * len(MOVES))]
+    sizes = np.array([np.full(2, size.max()), size + 1, size + 2, *([usual] * len(MOVES))])
+    sizes = np.minimum(sizes, CANVAS)
     moves = [(0, 0)] * (len(sizes) - len(MOVES)) + [*MOVES]
-    low = np.array([middle - one / 2 + move for one, move in zip(sizes, moves)])
-    return valid(np.concatenate([low, low + np.array(sizes)], 1))
+    low = np.clip(np.rint(middle - sizes / 2 + moves), 0, CANVAS - sizes)
+    return valid(np.concatenate([low, low + sizes], 1))
 
 
 def rendered(layout: Layout, planes: np.ndarray, description: Description) -> Rendered:

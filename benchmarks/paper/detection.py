@@ -6,8 +6,8 @@
 
 METHOD is SAID by the paper's rule ("said"), one of its variants ("said-no-alpha", "said-no-scope",
 "said-vae8", "said-gradient": boxes by the paper's gradient alone), "said-searched" (the networks of "said",
-but of several boxes about each proposal the best by bits), a baseline ("spair", "space"), or "files": what stands
-in the .said files of the shipped model, with the residual network and with the paper's Gaussian.
+but of several boxes about each proposal the best by bits), a baseline ("spair", "space"), or "files": what
+stands in .said files of the shipped model, with the residual network and with the paper's Gaussian.
 
 ``--curve`` trains seed 0 for a quarter, half and twice the steps instead, to show what more training gives.
 Networks are trained for as many steps as ``methods.STEPS`` says or --steps; a second call goes on where the
