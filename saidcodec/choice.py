@@ -32,6 +32,7 @@ FINE_STEPS = (4, 6, 8)  # quantisation of the base where everything is judged: 2
 COARSE_STEP = (4,)
 BOX_WORTH = "encoder.box.worth"  # tensor float32 [1], bits
 MOVES = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (1, 1), (-1, 1), (1, -1))  # canvas units
+RESTLESS = 32.0  # mean difference of neighbours from which a tile may be noise; even noise's is 85
 LOSSY_STEP = (2,)  # where nothing follows x̂(T)
 
 Case = tuple[np.ndarray, "np.ndarray | None"]  # planes of a tile, its prediction
@@ -123,6 +124,8 @@ def refined(layout: Layout, tile: np.ndarray, planes: np.ndarray, first: Descrip
     narrower box, so that the box's own code decides: the usual size is the cheapest.
     """
     description = first
+    if not len(first.boxes):
+        return first
     _, bits = cheapest(layout, planes, [rendered(layout, planes, description)])
     for i in range(len(description.boxes)):
         boxes = about(description.boxes[i], tables_of(layout.model).box)
@@ -180,6 +183,34 @@ def residual_bits(cases: Sequence[Case], network: ResidualNetwork | None) -> np.
     meter = Meter(wavefront)
     walk(wavefront, network, meter, choose_styles(wavefront, network, predicted), predicted)
     return meter.bits
+
+
+def better_stored(
+    layout: Layout,
+    samples: Sequence[np.ndarray],
+    planes: Sequence[np.ndarray],
+    predictions: Sequence[np.ndarray | None],
+) -> list[bool]:
+    """Which tiles, uint8 [h, w, channels], take more bits than their samples as they are.
+
+    Only tiles that are as restless as noise are measured.
+    """
+    stored = [restless(plane) for plane in planes]
+    suspects = [i for i, suspect in enumerate(stored) if suspect]
+    if suspects:
+        network = layout.method.network
+        bits = residual_bits([(planes[i], predictions[i]) for i in suspects], network)
+        if layout.has_alpha:
+            alpha = [samples[i][..., -1:].astype(np.int16) for i in suspects]
+            bits += residual_bits([(plane, None) for plane in alpha], network)
+        for i, spent in zip(suspects, bits):
+            stored[i] = bool(spent > 8 * samples[i].size)
+    return stored
+
+
+def restless(planes: np.ndarray) -> bool:
+    """Whether neighbours of a tile's luma or grey, int16 [h, w, components], differ by much on average."""
+    return planes.shape[1] > 1 and float(np.abs(np.diff(planes[..., 0], axis=1)).mean()) > RESTLESS
 
 
 def arranged(cases: Sequence[Case]) -> tuple[Wavefront, np.ndarray]:

@@ -53,6 +53,8 @@ def progress(label: str) -> Callable[[float], None] | None:
 
 
 def fail(sentence: str) -> NoReturn:
+    if sys.stderr.isatty():
+        click.echo("\r\x1b[K", nl=False, err=True)  # what ``progress`` may have left
     click.echo("Error: " + " ".join(sentence.split()), err=True)
     sys.exit(1)
 

@@ -69,18 +69,23 @@ def encode(
     )
     metadata = found if metadata is None else metadata
 
-    def file_with(one: Model, number: int | None) -> bytes:
+    def file_with(one: Model, number: int | None, progress: Progress) -> bytes:
         tiling = choose_tiling(width, height)
         header = Header(width, height, mode, replicated, CODERS[residual], max_error, one.id, *tiling)
         layout = Layout(header, one, threads or cores(), ahead=not max_error)
         with threadpool_limits(1):  # NumPy's products are small: more threads only wait for each other
-            return write(layout, pixels, metadata, number, progress or ignore)
+            return write(layout, pixels, metadata, number, progress)
 
     tried = candidates(model, width * height)
-    if len(tried) > 1 and residual == "context":  # no glimpses make up for a model of other images
-        lengths = [len(file_with(one, 0)) for one in tried]
-        tried = [one for one, length in zip(tried, lengths) if length <= WITHIN_REACH * min(lengths)]
-    return min((file_with(one, glimpses) for one in tried), key=len)
+    if len(tried) == 1 or residual != "context":
+        return min((file_with(one, glimpses, progress or ignore) for one in tried), key=len)
+    # No glimpses make up for a model of other images.
+    plain = {one: file_with(one, 0, ignore) for one in tried}
+    shortest = min(map(len, plain.values()))
+    searched = [one for one in tried if len(plain[one]) <= WITHIN_REACH * shortest] if glimpses != 0 else []
+    files = [file_with(one, glimpses, ignore) for one in searched]
+    (progress or ignore)(1.0)
+    return min(files or plain.values(), key=len)
 
 
 def decode(data: bytes, *, model: AnyModel | None = None, threads: int | None = None) -> np.ndarray:
@@ -150,22 +155,14 @@ def write_band(
         for place, tile in zip(places, without_residual(layout, predictions, tiles)):
             seen[place] = tile
         return kinds, descriptions, b""
-    written = write_tiles(layout, tiles, coded, predictions, [False] * len(kinds))
-    raw = sum(tile.size for tile in samples)
-    # Where little is gained, some tiles may do better as they are, or all; but glimpses that were asked for
-    # and the Gaussian, a yardstick, stay unless that takes more than the samples.
-    asked_for = bool(glimpses) or layout.header.coder == GAUSSIAN
-    if len(written[0]) > (raw if asked_for else raw // 2):
-        bits = choice.residual_bits([*zip(planes, predictions)], layout.method.network)
-        if layout.has_alpha:
-            alpha = [(tile[..., -1:].astype(np.int16), None) for tile in samples]
-            bits += choice.residual_bits(alpha, layout.method.network)
-        some = [bool(spent > 8 * tile.size) for spent, tile in zip(bits, samples)]
-        for stored in ([some] if any(some) else []) + [[True] * len(some)]:
-            again = write_tiles(layout, tiles, coded, predictions, stored)
-            if len(again[0]) < len(written[0]):
-                written = again
-                kinds = [STORED if here else kind for here, kind in zip(stored, kinds)]
+    stored = [False] * len(kinds)
+    if layout.header.coder == CONTEXT and not layout.header.max_error and not glimpses:
+        stored = choice.better_stored(layout, samples, planes, predictions)
+    written = write_tiles(layout, tiles, coded, predictions, stored)
+    if len(written[0]) > sum(tile.size for tile in samples):
+        stored = [True] * len(kinds)
+        written = write_tiles(layout, tiles, coded, predictions, stored)
+    kinds = [STORED if as_is else kind for as_is, kind in zip(stored, kinds)]
     stream, colour_seen, alpha_seen = written
     if seen is not coded:
         decoded = (joined(layout, *one) for one in zip_longest(colour_seen, alpha_seen))

@@ -42,6 +42,23 @@ def test_a_network_that_sees_no_reconstruction_is_not_searched_for(monkeypatch: 
     assert codec.decode(codec.encode(DIGITS, model="photo")).tolist() == DIGITS.tolist()
 
 
+def test_forced_glimpses_cost_a_blind_network_their_own_bits_only() -> None:
+    pixels = np.asarray(Image.open(Path(__file__).parents[1] / "examples" / "scene.png"))[60:156, 60:156]
+    plain, forced = (codec.encode(pixels, model="photo", glimpses=n) for n in (0, 2))
+    spent = inspection.inspect(forced)["bits"]
+    said = sum(spent[part] for part in ("base", "boxes", "latents")) / 8
+    assert said > 0
+    assert len(forced) < 1.002 * len(plain) + said + 8
+
+
+def test_only_noise_is_worth_storing() -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (40, 40, 3)).astype(np.int16)
+    assert choice.restless(noise)
+    assert not choice.restless(DIGITS.astype(np.int16)[..., None])
+    assert not choice.restless(noise[:, :1])
+
+
 def test_auto_searches_only_near_the_shortest(monkeypatch: pytest.MonkeyPatch) -> None:
     searched = []
     original = codec.write

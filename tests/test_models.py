@@ -177,3 +177,9 @@ def test_shipped_models_are_whole_and_have_cards() -> None:
         assert {name for name in random_tensors() if not name.startswith("residual.trunk")} <= set(
             model.tensors
         )
+
+
+@pytest.mark.parametrize("path", models.installed(), ids=lambda path: path.stem)
+def test_every_shipped_model_has_a_card_with_its_id(path: Path) -> None:
+    card = Path(__file__).parents[1] / "models" / f"{path.stem}.md"
+    assert f"| id | {models.load(path).id} |" in card.read_text()

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import saidcodec
+from saidcodec import models
 from saidcodec.training import said
 from saidcodec.training.datasets import Dataset, mnist_digits, mnist_labels, multi_mnist
 
@@ -91,7 +92,8 @@ def from_files(data: Dataset) -> list[methods.Seen]:
 
 def collect(method: str, split: str, count: int, wanted: argparse.Namespace, seed: int) -> Glimpses:
     """The glimpses of ``count`` images, from the folder of runs if they are there."""
-    path = wanted.runs / f"sum-{method}-{seed}-{split}-{count}.npz"
+    about = f"{method}-{models.find('multimnist').id}" if method == "files" else f"{method}-{seed}"
+    path = wanted.runs / f"sum-{about}-{split}-{count}.npz"
     if path.exists():
         with np.load(path) as kept:
             return Glimpses(**{name: kept[name] for name in kept})
@@ -105,7 +107,9 @@ def collect(method: str, split: str, count: int, wanted: argparse.Namespace, see
         assert data.digits is not None
         parts.append(packed(look(data), data, side, most, labels[data.digits].sum(1)))
     found = Glimpses(*(np.concatenate([getattr(p, name) for p in parts]) for name in vars(parts[0])))
-    np.savez(path, **vars(found))
+    part = path.with_suffix(".part.npz")
+    np.savez(part, **vars(found))
+    part.replace(path)
     return found
 
 
@@ -242,7 +246,7 @@ def accuracy(model: Sum, inputs: Tensor, there: Tensor, sums: Tensor) -> float:
 def learn(
     head: str, encode: nn.Module | None, train: Glimpses, test: Glimpses, epochs: int, rate: float, seed: int
 ) -> dict[str, float]:
-    """Train the sum; accuracy on both sets."""
+    """Train the sum; accuracy on the test set and on as many images of the training set."""
     torch.manual_seed(seed)
     model = HEADS[head](encode, train.latents, train.there)
     inputs, there, sums = tensors(train, encode is not None)

@@ -9,7 +9,7 @@ over the whole image, beside the bits of the files with the Gaussian residual an
 ``boxes`` gives the shipped models boxes from several sources and codes every one of them: those that the
 codec chose by bits, those of the paper's network, of the baselines, the true ones, as many random ones of
 the same sizes, and none.  The base is as fine as is cheapest in each case.  Bits are those of the file, but
-for its header.  Results go to benchmarks/paper/results.
+for its header and the kind of its tile.  Results go to benchmarks/paper/results.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from saidcodec.training.datasets import Dataset
 
 DATASETS = ("multimnist", "multidsprites", "clevr")
 CODERS = ("context", "gaussian")
+ROUNDING = 12**-0.5  # deviation of what rounding to whole samples hides
 GAUSSIAN_LENGTH = 0.5 * np.log2(2 * np.pi * np.e)  # bits of a sample beyond log2 σ
 
 
@@ -43,7 +44,7 @@ def formula(image: np.ndarray, file: bytes, grey: bool) -> float:
     error = image.astype(float) - saidcodec.preview(file)
     if grey:
         error = error[..., :1]
-    deviation = max(float(np.sqrt(np.square(error).mean())), 1.0 / 255)
+    deviation = max(float(np.sqrt(np.square(error).mean())), ROUNDING)
     return float(saidcodec.inspect(file)["kl_bits"]) + error.size * (np.log2(deviation) + GAUSSIAN_LENGTH)
 
 

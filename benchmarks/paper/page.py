@@ -112,7 +112,9 @@ def formula() -> str:
     for name, title in DATASETS.items():
         runs = load("formula", name)
         rows.append((title, *(spread(runs, key, "{:,.0f}") for key in ("formula", "gaussian", "context"))))
-    return lines(("bits an image", "KL + N log σ", "file, Gaussian residual", "file, residual network"), rows)
+    return lines(
+        ("bits an image", "KL + N log σ√(2πe)", "file, Gaussian residual", "file, residual network"), rows
+    )
 
 
 def boxes() -> str:

@@ -22,7 +22,8 @@ def save(experiment: str, case: str, seed: int | str, figures: dict[str, Any]) -
 
 def load(experiment: str, case: str) -> list[dict[str, Any]]:
     """All runs of a case, by seed."""
-    return [json.loads(path.read_text()) for path in sorted(FOLDER.glob(f"{experiment}-{case}-[0-9].json"))]
+    paths = sorted(FOLDER.glob(f"{experiment}-{case}-[0-9]*.json"))
+    return [json.loads(path.read_text()) for path in paths if path.stem.rsplit("-", 1)[1].isdecimal()]
 
 
 def spread(runs: list[dict[str, Any]], key: str, form: str = "{:.3f}") -> str:

@@ -79,8 +79,8 @@ def walk(
     ``styles`` int [tiles], ``has_reconstruction`` bool [tiles].
     """
     contexts = Contexts(wavefront, network, styles, has_reconstruction)
-    batches = wavefront.batches(range(wavefront.steps) if steps is None else steps, coder.progressive)
-    if coder.progressive or network.workers == 1:
+    batches = [*wavefront.batches(range(wavefront.steps) if steps is None else steps, coder.progressive)]
+    if coder.progressive or network.workers == 1 or len(batches) == 1:
         for spans in batches:
             coder.finish(run(contexts, coder, spans))
         return

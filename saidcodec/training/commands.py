@@ -267,7 +267,9 @@ def train_residual(
 @click.option("--images", default=STATISTICS, show_default=True, help="Images whose glimpses count.")
 @click.option("--model", "whole", type=click.Path(exists=True, path_type=Path), required=True,
               help="A model file of both layers.")  # fmt: skip
-@click.option("--box-worth", default=16.0, show_default=True, help="Bits that a box may cost in the end.")
+@click.option(
+    "--box-worth", type=float, help="Bits that a box may cost in the end; default: the model's own."
+)
 @click.option("--grey", is_flag=True, help="The images' channels are equal; count one.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The model file to write.")
@@ -276,7 +278,7 @@ def train_tables(
     data: Path | None,
     images: int,
     whole: Path,
-    box_worth: float,
+    box_worth: float | None,
     grey: bool,
     seed: int,
     out: Path,
@@ -285,6 +287,10 @@ def train_tables(
     if data is None and dataset != "multidsprites":
         raise click.UsageError(f"The dataset {dataset} needs --data.")
     model = models.load(whole)
+    if not len(model.tensors.get("residual.around", ())):
+        raise click.UsageError(
+            f"{whole} sees no reconstruction, so that its files hold no glimpses to learn from."
+        )
     learning, _ = SOURCES[dataset](data or Path(), images, seed)
     tensors = joint.settle(model.tensors, learning.images[:images], grey, box_worth)
     metadata = {**model.metadata, "name": out.stem}
@@ -294,8 +300,13 @@ def train_tables(
 def first_weights(begin: Path, shape: Shape, tiles: Tiles) -> residual.ResidualNetwork:
     """The network of a checkpoint or, cut to ``shape``, that of a model file."""
     if begin.suffix != ".safetensors":
-        return residual.load_checkpoint(begin)
+        network = residual.load_checkpoint(begin)
+        if network.shape != shape:
+            raise click.UsageError(f"{begin} is of another shape: {network.shape}.")
+        return network
     large = shrink.network_of(models.load(begin).tensors)
+    if problem := shrink.misfit(large.shape, shape):
+        raise click.UsageError(f"{begin} cannot be cut to this network: {problem}.")
     return shrink.shrink(large, shape, WindowSampler(large.shape, tiles))
 
 

@@ -62,7 +62,10 @@ def mnist(path: Path, split: str, key: str, kind: str) -> np.ndarray:
     if path.suffix == ".npz":
         with np.load(path) as arrays:
             return arrays[f"{key}_{split}"]
-    return read_idx(path)
+    entries = read_idx(path)
+    if entries.ndim != {"images": 3, "labels": 1}[kind]:
+        raise ValueError(f"{path} holds no {kind}.")
+    return entries
 
 
 def mnist_digits(path: Path, split: str) -> np.ndarray:

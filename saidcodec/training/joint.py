@@ -195,6 +195,7 @@ def train(
         betas=(0.9, 0.99),
     )
     studio, judge = Studio(scenes, settings), Studio(development, settings)
+    quick = residual.quick_type()
     began, step = time.monotonic(), 0
     while (share := (time.monotonic() - began) / settings.seconds) < 1.0:
         rate = settings.rate * min(1.0, (step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * share))
@@ -205,7 +206,7 @@ def train(
             if share < said.SETTLED and (step % said.REFITTED == 0 or not model.multiplier.any()):
                 model.quantise()
         chosen = torch.randint(len(studio.images), (settings.batch,))
-        bits, kl, misfit = costs(studio, model, network, chosen, torch.bfloat16)
+        bits, kl, misfit = costs(studio, model, network, chosen, quick)
         loss = (bits.mean() + kl.mean()) / 1000.0 + misfit / (1000.0 * 2 * math.log(2) * LOOK_NICE**2)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -283,24 +284,28 @@ def report(studio: Studio, model: said.Said, network: residual.ResidualNetwork) 
 
 
 def settle(
-    tensors: Mapping[str, np.ndarray], images: np.ndarray, grey: bool, worth: float
+    tensors: Mapping[str, np.ndarray], images: np.ndarray, grey: bool, worth: float | None
 ) -> dict[str, np.ndarray]:
     """Model tensors with the coding tables that suit what the encoder chooses on uint8 images.
 
     While tables are learnt, in ROUNDS turns, a box is worth ``LAVISH`` bits, so that all that might pay is
-    counted; in the result it is worth ``worth`` bits.
+    counted; in the result it is worth ``worth`` bits, or what it was worth before (None).
     """
-    tensors = dict(tensors)
+    settled = dict(tensors)
     for i in range(ROUNDS):
-        tensors[BOX_WORTH] = np.array([LAVISH], np.float32)
-        model = Model("in training", f"{i:08x}", tensors, {})
+        settled[BOX_WORTH] = np.array([LAVISH], np.float32)
+        model = Model("in training", f"{i:08x}", settled, {})
         described: list[Description | None] = []
         for image in images:
             file = container.unpack(codec.encode(image, model=model))
             described += Layout(file.header, model, None, decodes=False).read_said(file.said)[1]
-        tensors.update(export.learnt_tables(described, grey))
-    tensors[BOX_WORTH] = np.array([worth], np.float32)
-    return tensors
+        settled.update(export.learnt_tables(described, grey))
+    del settled[BOX_WORTH]
+    if worth is not None:
+        settled[BOX_WORTH] = np.array([worth], np.float32)
+    elif BOX_WORTH in tensors:
+        settled[BOX_WORTH] = tensors[BOX_WORTH]
+    return settled
 
 
 def save(

@@ -7,7 +7,6 @@ before.  A short training then wins back most of the rest, far sooner than one f
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -21,7 +20,7 @@ from saidcodec.training.windows import COMPONENTS, INPUT_UNIT, Shape, WindowSamp
 
 SAMPLES = 1 << 14  # windows that neurons are judged on
 GROUP = 256  # of them from one tile
-RIDGE = 1e-3
+RIDGE = 1e-4  # of the mean square of an activation
 
 
 def network_of(tensors: Mapping[str, np.ndarray]) -> ResidualNetwork:
@@ -31,9 +30,12 @@ def network_of(tensors: Mapping[str, np.ndarray]) -> ResidualNetwork:
         hidden=tuple(tensors[f"residual.trunk{i}.weight"].shape[1] for i in range(depth)),
         head=tensors["residual.hidden_co.weight"].shape[1],
         styles=len(tensors["tile.style.frequency"]),
+        copies="residual.copies" in tensors,
         around=tuple((int(dx), int(dy)) for dx, dy in tensors["residual.around"]),
     )
     network = ResidualNetwork(shape)
+    if shape.copies:
+        return network  # of no use but to be refused
 
     def take(
         name: str, layer: IntegerLinear, context: int = 0, beside: int = 0, choice: bool = False
@@ -60,9 +62,25 @@ def network_of(tensors: Mapping[str, np.ndarray]) -> ResidualNetwork:
     return network
 
 
+def misfit(large: Shape, small: Shape) -> str | None:
+    """Why one network cannot be cut to another, or None."""
+    if small.copies or large.copies:
+        return "networks with copies cannot be cut"
+    if len(small.hidden) != len(large.hidden):
+        return f"it has {len(large.hidden)} hidden layers, not {len(small.hidden)}"
+    if any(a > b for a, b in zip((*small.hidden, small.head), (*large.hidden, large.head))):
+        return f"its layers are {large.hidden} wide and its heads {large.head}"
+    if small.styles != large.styles:
+        return f"it has {large.styles} styles, not {small.styles}"
+    if not set(small.around) <= set(large.around):
+        return "it does not see as much of the reconstruction"
+    return None
+
+
 @torch.no_grad()
 def shrink(network: ResidualNetwork, shape: Shape, sampler: WindowSampler) -> ResidualNetwork:
-    """``network`` cut to the widths of ``shape``, judged on windows of ``sampler`` (of the large shape)."""
+    """``network`` cut to ``shape``, which must not be a ``misfit``, judged on windows of ``sampler`` (of the
+    large shape)."""
     small = ResidualNetwork(shape)
     layers, large = trunk_of(small), trunk_of(network)
     columns = inputs_of(network.shape, shape)
@@ -128,6 +146,6 @@ def refit(follower: IntegerLinear, full: Tensor, kept: Tensor) -> tuple[Tensor, 
     target = full @ follower.weight[:, : full.shape[1]].T
     known = torch.cat([kept, torch.ones(len(kept), 1)], 1)
     gram = known.T @ known / len(known)
-    gram += RIDGE * math.sqrt(float(gram.diagonal().mean())) * torch.eye(len(gram))
+    gram += RIDGE * gram.diagonal().mean() * torch.eye(len(gram))
     solution = torch.linalg.solve(gram, known.T @ target / len(known))
     return solution[:-1].T, follower.bias + solution[-1]

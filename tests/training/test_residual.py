@@ -73,3 +73,24 @@ def test_a_cut_network_starts_far_ahead(trained):
     bits = residual.evaluate(cut, WindowSampler(small, smooth(8, 24, 2)), 128)
     assert cut.shape == small
     assert bits < fresh - 0.2
+
+
+@pytest.mark.parametrize(
+    ("small", "reason"),
+    [
+        (Shape(hidden=(16,), head=8, styles=2, around=()), "2 hidden layers"),
+        (Shape(hidden=(64, 12), head=8, styles=2, around=()), "wide"),
+        (Shape(hidden=(16, 12), head=8, styles=1, around=()), "styles"),
+        (Shape(hidden=(16, 12), head=8, styles=2, around=((0, 0),)), "reconstruction"),
+        (Shape(hidden=(16, 12), head=8, styles=2, around=(), copies=True), "copies"),
+    ],
+)
+def test_what_cannot_be_cut_is_told(small, reason):
+    assert reason in shrink.misfit(SHAPE, small)
+    assert shrink.misfit(SHAPE, Shape(hidden=(16, 12), head=8, styles=2, around=())) is None
+
+
+def test_an_unseen_reconstruction_changes_nothing(trained):
+    """The flag of x̂ was never up in training, so a forced glimpse must not stir the network."""
+    tensors = residual.export(trained[0])
+    assert not tensors["residual.trunk0.weight"][57].any()

@@ -206,6 +206,15 @@ def test_commands(tmp_path):
         model.tensors["said.decoder.0.bias"].tolist()
     )
 
+    again = tmp_path / "again.safetensors"
+    result = run("tables", *data, "--model", both, "--grey", "--images", 2, "--out", again)
+    assert result.exit_code == 0, result.output
+    assert "encoder.box.worth" not in models.load(again).tensors
+    assert models.load(again).metadata["name"] == "again"
+    result = run("residual", *data, *words, "--out", again, "--steps", 1, "--hidden", "8")
+    assert result.exit_code == 2
+    assert "hidden layers" in result.output
+
     assert run("said", "--dataset", "sheets", "--out", "x", "--steps", 1).exit_code == 2
     assert run("said", *data, "--out", "x").exit_code == 2
     assert run("residual", *data, "--said", first, "--out", "x", "--steps", 1).exit_code == 2
