@@ -209,8 +209,10 @@ def better_stored(
 
 
 def restless(planes: np.ndarray) -> bool:
-    """Whether neighbours of a tile's luma or grey, int16 [h, w, components], differ by much on average."""
-    return planes.shape[1] > 1 and float(np.abs(np.diff(planes[..., 0], axis=1)).mean()) > RESTLESS
+    """Whether neighbours of a tile's luma or grey, int16 [h, w, components], differ by much on average; every
+    fourth row tells."""
+    rows = planes[::4, :, 0]
+    return rows.shape[1] > 1 and int(np.abs(rows[:, 1:] - rows[:, :-1]).sum()) > RESTLESS * rows[:, 1:].size
 
 
 def arranged(cases: Sequence[Case]) -> tuple[Wavefront, np.ndarray]:

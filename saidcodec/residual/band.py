@@ -112,7 +112,7 @@ def choose_styles(wavefront: Wavefront, network: ResidualNetwork, predicted: np.
     """The style with the fewest bits on a part of each tile's samples; int [tiles]."""
     if network.styles == 1:
         return np.zeros(wavefront.tiles, int)
-    steps = range(min(PROBE, wavefront.steps) // 2, wavefront.steps, PROBE)
+    steps = range(min(PROBE, wavefront.steps) // 4, wavefront.steps, PROBE)
 
     def spent(style: int) -> np.ndarray:
         meter = Meter(wavefront)

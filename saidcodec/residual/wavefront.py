@@ -79,22 +79,23 @@ class Wavefront:
         inner = self.planes[plane, first:last, PAD_ROWS[0] : PAD_ROWS[0] + self.height]
         return inner.view(np.int16).reshape(self.steps, self.height, self.tiles, LANES)
 
+    def upright(self, plane: int, tile: int) -> np.ndarray:
+        """A view of one tile of a plane as int16 [height, width, lane]."""
+        skewed = self.skewed(plane)[:, :, tile]
+        step, y, lane = skewed.strides
+        shape = (self.height, self.width, LANES)
+        return np.lib.stride_tricks.as_strided(skewed, shape, (SKEW * step + y, step, lane))
+
     def put(self, plane: int, tile: int, values: np.ndarray) -> None:
         """Write a tile's samples [h, w, components]; what lies beyond its size repeats its edge."""
         missing = ((0, self.height - values.shape[0]), (0, self.width - values.shape[1]), (0, 0))
-        values = np.pad(values.astype(np.int16), missing, "edge") + SAMPLE_BIAS
-        skewed = self.skewed(plane)
-        for y in range(self.height):
-            skewed[SKEW * y : SKEW * y + self.width, y, tile, : values.shape[2]] = values[y]
+        values = np.pad(values, missing, "edge") if any(map(sum, missing)) else values
+        np.add(values, np.int16(SAMPLE_BIAS), out=self.upright(plane, tile)[..., : values.shape[2]])
 
     def get(self, tile: int) -> np.ndarray:
         """A tile's samples, int16 [h, w, components]."""
-        height, width = int(self.heights[tile]), int(self.widths[tile])
-        skewed = self.skewed(0)
-        values = np.empty((height, width, self.components), np.int16)
-        for y in range(height):
-            values[y] = skewed[SKEW * y : SKEW * y + width, y, tile, : self.components]
-        return values - SAMPLE_BIAS
+        inside = self.upright(0, tile)[: int(self.heights[tile]), : int(self.widths[tile]), : self.components]
+        return inside - np.int16(SAMPLE_BIAS)
 
     def values(self, spans: Sequence[Span], component: int) -> np.ndarray:
         """The spans' samples as they stand, int32 [n]."""
