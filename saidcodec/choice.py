@@ -32,7 +32,7 @@ FINE_STEPS = (4, 6, 8)  # quantisation of the base where everything is judged: 2
 COARSE_STEP = (4,)
 BOX_WORTH = "encoder.box.worth"  # tensor float32 [1], bits
 MOVES = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (1, 1), (-1, 1), (1, -1))  # canvas units
-RESTLESS = 32.0  # mean difference of neighbours from which a tile may be noise; even noise's is 85
+RESTLESS = 56.0  # mean difference of neighbours from which a tile may be noise; even noise's is 85
 LOSSY_STEP = (2,)  # where nothing follows x̂(T)
 
 Case = tuple[np.ndarray, "np.ndarray | None"]  # planes of a tile, its prediction
