@@ -32,7 +32,7 @@ FINE_STEPS = (4, 6, 8)  # quantisation of the base where everything is judged: 2
 COARSE_STEP = (4,)
 BOX_WORTH = "encoder.box.worth"  # tensor float32 [1], bits
 MOVES = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (1, 1), (-1, 1), (1, -1))  # canvas units
-RESTLESS = 56.0  # mean difference of neighbours from which a tile may be noise; even noise's is 85
+RESTLESS = 56.0  # mean difference of neighbours from which a tile may be noise; even noise's is 85 or more
 LOSSY_STEP = (2,)  # where nothing follows x̂(T)
 
 Case = tuple[np.ndarray, "np.ndarray | None"]  # planes of a tile, its prediction
@@ -209,9 +209,8 @@ def better_stored(
 
 
 def restless(planes: np.ndarray) -> bool:
-    """Whether neighbours of a tile's luma or grey, int16 [h, w, components], differ by much on average; every
-    fourth row tells."""
-    rows = planes[::4, :, 0]
+    """Whether neighbours of a tile int16 [h, w, components] differ by much; every fourth row tells."""
+    rows = planes[::4]
     return rows.shape[1] > 1 and int(np.abs(rows[:, 1:] - rows[:, :-1]).sum()) > RESTLESS * rows[:, 1:].size
 
 
