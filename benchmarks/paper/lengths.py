@@ -102,9 +102,10 @@ class Scales:
         spent += [account(one, layout.grey, self.model).bits(len(boxes)) for one in described]
         return float(spent.min())
 
-    def chosen(self, image: np.ndarray) -> np.ndarray:
-        """The boxes that the codec keeps, [k, 4]."""
-        return saidcodec.features(saidcodec.encode(image, model=self.model, residual=self.coder)).boxes
+    def chosen(self, image: np.ndarray) -> np.ndarray | None:
+        """The boxes that the codec keeps, [k, 4]; None where it keeps none."""
+        boxes = saidcodec.features(saidcodec.encode(image, model=self.model, residual=self.coder)).boxes
+        return boxes if len(boxes) else None
 
 
 def sources(name: str, data: Dataset, wanted: argparse.Namespace) -> dict[str, list[np.ndarray | None]]:
