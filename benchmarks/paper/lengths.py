@@ -129,13 +129,14 @@ def sources(name: str, data: Dataset, wanted: argparse.Namespace) -> dict[str, l
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("formula", "boxes"))
+    parser.add_argument("--datasets", nargs="+", choices=DATASETS, default=DATASETS)
     parser.add_argument("--mnist", type=Path, required=True, help="an .npz, idx file or folder of MNIST")
     parser.add_argument("--sheets", type=Path, required=True, help="folder of sheets of 64×64 scenes")
     parser.add_argument("--count", type=int, default=100, help="test images of each dataset")
     parser.add_argument("--steps", type=int, help="of the networks' training; default: methods.STEPS")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of checkpoints and logs")
     wanted = parser.parse_args()
-    for name in DATASETS:
+    for name in wanted.datasets:
         path = wanted.mnist if name == "multimnist" else wanted.sheets
         data = methods.images_of(name, path, "test", wanted.count)
         if wanted.what == "formula":

@@ -75,6 +75,8 @@ def detection(cases: dict[str, tuple[str, str, str]]) -> str:
     rows = []
     for case, (name, precision, error) in cases.items():
         runs = load("detection", case)
+        if not runs:
+            continue
         cells = [spread(runs, key) for key in ("ap_paper", "ap_common", "count_error", "exact_counts")]
         rows.append((name, cells[0], precision, cells[1], cells[2], error, cells[3], seeds(runs)))
     return lines(head, rows)
@@ -85,6 +87,8 @@ def curve() -> str:
     steps = methods.STEPS["said"]
     for n in (steps // 4, steps // 2, steps, 2 * steps):
         runs = load("detection", "said") if n == steps else load("curve", f"said-{n}")
+        if not runs:
+            continue
         images = f"{n * methods.SAID_BATCH:,}"
         rows.append((f"{n:,}", images, *(spread(runs, key) for key in ("ap_paper", "count_error"))))
     return lines(("steps", "images", "AP 0.1:0.1:0.9", "count error"), rows)
