@@ -103,9 +103,10 @@ class Scales:
         return float(spent.min())
 
     def chosen(self, image: np.ndarray) -> np.ndarray | None:
-        """The boxes that the codec keeps, [k, 4]; None where it keeps none."""
-        boxes = saidcodec.features(saidcodec.encode(image, model=self.model, residual=self.coder)).boxes
-        return boxes if len(boxes) else None
+        """The boxes that the codec keeps, [k, 4]; None where it keeps no SAID layer."""
+        file = saidcodec.encode(image, model=self.model, residual=self.coder)
+        has_base = saidcodec.inspect(file)["bits"]["base"] > 0
+        return saidcodec.features(file).boxes if has_base else None
 
 
 def sources(name: str, data: Dataset, wanted: argparse.Namespace) -> dict[str, list[np.ndarray | None]]:
