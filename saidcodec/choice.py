@@ -16,9 +16,10 @@ from saidcodec.residual import gaussian
 from saidcodec.residual.band import PROBE, choose_styles
 from saidcodec.residual.coders import Meter
 from saidcodec.residual.network import ResidualNetwork
+from saidcodec.residual.tile import TileMeter
 from saidcodec.residual.walk import walk
 from saidcodec.residual.wavefront import Wavefront, middle_of
-from saidcodec.said import Description, account, describe, render, render_steps
+from saidcodec.said import Description, account, describe, render, render_all, render_steps
 from saidcodec.said.code import tables_of
 from saidcodec.said.crop import crop
 from saidcodec.said.description import CANVAS, MOST_GLIMPSES
@@ -59,9 +60,12 @@ def choose(
     described = describe(tiles, layout.grey, model, limit, steps, forced)
     if coder == NO_RESIDUAL:
         return [options[0] for options in described]
-    chosen = [best(layout, own, options, forced) for own, options in zip(planes, described)]
-    if coder == CONTEXT and small and not forced:
-        return [d and refined(layout, tile, own, d) for tile, own, d in zip(tiles, planes, chosen)]
+    refining = coder == CONTEXT and small and not forced
+    chosen = []
+    for tile, own, options in zip(tiles, planes, described):
+        judge = Judge(layout, own)
+        description = best(judge, options, forced)
+        chosen.append(refined(judge, tile, description) if description and refining else description)
     return chosen
 
 
@@ -85,54 +89,87 @@ def base_pays(layout: Layout, tiles: Sequence[np.ndarray], planes: Sequence[np.n
     return bool((with_base + spent < without).any())
 
 
-def best(
-    layout: Layout, planes: np.ndarray, options: Sequence[Description], forced: bool
-) -> Description | None:
+class Judge:
+    """Counts all bits of one tile, int16 [h, w, components], under one description after another."""
+
+    def __init__(self, layout: Layout, planes: np.ndarray):
+        self.layout, self.planes = layout, planes
+        network = layout.method.network
+        self.meter = TileMeter(planes, network) if network else None
+
+    def residual(self, seen: np.ndarray | None) -> float:
+        """Bits of the residual under x̂ uint8 [h, w, 3], or none."""
+        prediction = None if seen is None else self.layout.prediction(seen)
+        if self.meter:
+            return self.meter.bits(prediction)
+        mean = middle_of(self.planes.shape) if prediction is None else prediction
+        return gaussian.residual_bits(self.planes, mean)
+
+    def rendered(self, descriptions: Sequence[Description]) -> list[Rendered]:
+        """The descriptions with their x̂(T)."""
+        return list(zip(descriptions, render_all(descriptions, self.layout.model, *self.planes.shape[1::-1])))
+
+    def cheapest(self, options: Sequence[Rendered]) -> tuple[Description | None, float]:
+        """The option with the fewest bits in all, and those; a box counts less by what the model's user would
+        pay for it."""
+        model, grey = self.layout.model, self.layout.grey
+        totals = []
+        for description, seen in options:
+            total = self.residual(seen)
+            if description is not None:
+                glimpses = len(description.boxes)
+                total += account(description, grey, model).bits(glimpses) - box_worth(model) * glimpses
+            totals.append(total)
+        i = int(np.argmin(totals))
+        return options[i][0], totals[i]
+
+
+def best(judge: Judge, options: Sequence[Description], forced: bool) -> Description | None:
     """What makes the fewest bits of nothing, the options cut off after any number of glimpses, and the best
-    of those thinned out; a box counts less by what the model's user would pay for it."""
+    of those thinned out."""
     if forced:
-        return cheapest(layout, planes, [rendered(layout, planes, option) for option in options])[0]
+        return judge.cheapest(judge.rendered(options))[0]
     cut: list[Rendered] = [(None, None)]
     for option in options:
-        steps = render_steps(option, layout.model, *planes.shape[1::-1])
+        steps = render_steps(option, judge.layout.model, *judge.planes.shape[1::-1])
         cut += [(option.first(n), step) for n, step in enumerate(steps)]
-    chosen, bits = cheapest(layout, planes, cut)
-    if chosen is None or layout.method.network is None:
+    chosen, bits = judge.cheapest(cut)
+    if chosen is None or judge.meter is None:
         return chosen
     whole = next(option for option in options if option.step == chosen.step)
-    thinner, fewer = thinned(layout, planes, whole)
+    thinner, fewer = thinned(judge, whole)
     return thinner if fewer < bits else chosen
 
 
-def thinned(layout: Layout, planes: np.ndarray, description: Description) -> tuple[Description | None, float]:
+def thinned(judge: Judge, description: Description) -> tuple[Description | None, float]:
     """The description without the glimpses that others make needless, and its bits in all."""
     current: Description | None = description
-    _, bits = cheapest(layout, planes, [rendered(layout, planes, description)])
+    _, bits = judge.cheapest(judge.rendered([description]))
     while current and len(current.boxes):
-        fewer = [rendered(layout, planes, current.without(i)) for i in range(len(current.boxes))]
-        chosen, least = cheapest(layout, planes, fewer)
+        fewer = [current.without(i) for i in range(len(current.boxes))]
+        chosen, least = judge.cheapest(judge.rendered(fewer))
         if least >= bits:
             break
         current, bits = chosen, least
     return current, bits
 
 
-def refined(layout: Layout, tile: np.ndarray, planes: np.ndarray, first: Description) -> Description:
+def refined(judge: Judge, tile: np.ndarray, first: Description) -> Description:
     """The description with each box replaced by the best of those about it, by all bits of the tile.
 
     The search judges boxes by N log σ, to which a cut-off serif is much.  Exact bits hardly mind a wider or a
     narrower box, so that the box's own code decides: the usual size is the cheapest.
     """
-    description = first
+    model, description = judge.layout.model, first
     if not len(first.boxes):
         return first
-    _, bits = cheapest(layout, planes, [rendered(layout, planes, description)])
+    _, bits = judge.cheapest(judge.rendered([description]))
     for i in range(len(description.boxes)):
-        boxes = about(description.boxes[i], tables_of(layout.model).box)
+        boxes = about(description.boxes[i], tables_of(model).box)
         patches = crop(tile.astype(np.float32) / 255, boxes)
-        latents = quantise(encode_patches(patches, layout.model), layout.model)
+        latents = quantise(encode_patches(patches, model), model)
         options = [description.replaced(i, *one) for one in zip(boxes, latents)]
-        chosen, least = cheapest(layout, planes, [rendered(layout, planes, option) for option in options])
+        chosen, least = judge.cheapest(judge.rendered(options))
         if chosen is not None and least < bits:
             description, bits = chosen, least
     return description
@@ -150,35 +187,13 @@ def about(box: np.ndarray, tables: Sequence[Table]) -> np.ndarray:
     return valid(np.concatenate([low, low + sizes], 1))
 
 
-def rendered(layout: Layout, planes: np.ndarray, description: Description) -> Rendered:
-    return description, render(description, layout.model, *planes.shape[1::-1])
-
-
-def cheapest(
-    layout: Layout, planes: np.ndarray, options: Sequence[Rendered]
-) -> tuple[Description | None, float]:
-    """The option with the fewest bits in all, and those."""
-    cases = [(planes, None if seen is None else layout.prediction(seen)) for _, seen in options]
-    total = residual_bits(cases, layout.method.network)
-    for i, (description, _) in enumerate(options):
-        if description is not None:
-            glimpses = len(description.boxes)
-            total[i] += account(description, layout.grey, layout.model).bits(glimpses)
-            total[i] -= box_worth(layout.model) * glimpses
-    i = int(total.argmin())
-    return options[i][0], float(total[i])
-
-
 def box_worth(model: Model) -> float:
     """Bits that a box may cost beyond what it saves: in a model of scenes the boxes are wanted themselves."""
     return float(model.tensors.get(BOX_WORTH, np.zeros(1))[0])
 
 
-def residual_bits(cases: Sequence[Case], network: ResidualNetwork | None) -> np.ndarray:
+def residual_bits(cases: Sequence[Case], network: ResidualNetwork) -> np.ndarray:
     """Exact bits of the residual of each case; float64 [cases]."""
-    if network is None:
-        pairs = [(planes, middle_of(planes.shape) if seen is None else seen) for planes, seen in cases]
-        return np.array([gaussian.residual_bits(*pair) for pair in pairs])
     wavefront, predicted = arranged(cases)
     meter = Meter(wavefront)
     walk(wavefront, network, meter, choose_styles(wavefront, network, predicted), predicted)
@@ -199,6 +214,7 @@ def better_stored(
     suspects = [i for i, suspect in enumerate(stored) if suspect]
     if suspects:
         network = layout.method.network
+        assert network is not None
         bits = residual_bits([(planes[i], predictions[i]) for i in suspects], network)
         if layout.has_alpha:
             alpha = [samples[i][..., -1:].astype(np.int16) for i in suspects]

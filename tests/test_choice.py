@@ -27,7 +27,7 @@ def test_boxes_about_a_box_are_valid_and_have_the_usual_size() -> None:
 
 def test_refined_boxes_make_the_file_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
     refined = codec.encode(DIGITS, model="multimnist")
-    monkeypatch.setattr(choice, "refined", lambda layout, tile, planes, first: first)
+    monkeypatch.setattr(choice, "refined", lambda judge, tile, first: first)
     plain = codec.encode(DIGITS, model="multimnist")
     assert len(refined) < len(plain)
     count = len(inspection.inspect(plain)["glimpses"])

@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import attend
@@ -33,7 +34,7 @@ from saidcodec.training import said
 from saidcodec.training.datasets import Dataset, mnist_digits, mnist_labels, multi_mnist
 
 DIGITS = 5
-CHUNK = 5000  # images at a time
+CHUNK = 1000  # images whose glimpses are kept together
 SEEDS = {"train": 1000, "test": 2000}  # of the first chunk
 HIDDEN = 256
 BATCH = 128  # images
@@ -91,26 +92,25 @@ def from_files(data: Dataset) -> list[methods.Seen]:
 
 
 def collect(method: str, split: str, count: int, wanted: argparse.Namespace, seed: int) -> Glimpses:
-    """The glimpses of ``count`` images, from the folder of runs if they are there."""
+    """The glimpses of ``count`` images, from the folder of runs as far as they are there."""
     about = f"{method}-{models.find('multimnist').id}" if method == "files" else f"{method}-{seed}"
-    path = wanted.runs / f"sum-{about}-{split}-{count}.npz"
-    if path.exists():
-        with np.load(path) as kept:
-            return Glimpses(**{name: kept[name] for name in kept})
-    look, side = looker(method, wanted, seed)
     digits, labels = mnist_digits(wanted.mnist, split), mnist_labels(wanted.mnist, split)
     most = DIGITS if method in ("truth", "said", methods.SEARCHED) else attend.CELLS
+    looker_of = cache(lambda: looker(method, wanted, seed))  # a network that may have to be trained first
     parts = []
-    for chunk, start in enumerate(range(0, count, CHUNK)):
-        n = min(CHUNK, count - start)
-        data = multi_mnist(digits, n, SEEDS[split] + chunk, DIGITS, DIGITS)
-        assert data.digits is not None
-        parts.append(packed(look(data), data, side, most, labels[data.digits].sum(1)))
-    found = Glimpses(*(np.concatenate([getattr(p, name) for p in parts]) for name in vars(parts[0])))
-    part = path.with_suffix(".part.npz")
-    np.savez(part, **vars(found))
-    part.replace(path)
-    return found
+    for chunk in range(-(-count // CHUNK)):
+        path = wanted.runs / f"sum-{about}-{split}-{chunk}.npz"
+        if not path.exists():
+            look, side = looker_of()
+            data = multi_mnist(digits, CHUNK, SEEDS[split] + chunk, DIGITS, DIGITS)
+            assert data.digits is not None
+            found = packed(look(data), data, side, most, labels[data.digits].sum(1))
+            part = path.with_suffix(".part.npz")
+            np.savez(part, **vars(found))
+            part.replace(path)
+        with np.load(path) as kept:
+            parts.append(Glimpses(**{name: kept[name] for name in kept}))
+    return Glimpses(*(np.concatenate([getattr(p, name) for p in parts])[:count] for name in vars(parts[0])))
 
 
 def packed(found: list[methods.Seen], data: Dataset, side: int, most: int, sums: np.ndarray) -> Glimpses:

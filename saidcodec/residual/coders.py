@@ -11,7 +11,7 @@ from saidcodec.colour import HIGH, LOW
 from saidcodec.entropy import Decoder, Encoder, Table
 from saidcodec.errors import CorruptError
 from saidcodec.residual.tables import REACH, SYMBOLS, bank
-from saidcodec.residual.walk import Batch
+from saidcodec.residual.walk import Batch, Samples
 from saidcodec.residual.wavefront import Wavefront
 
 
@@ -37,7 +37,7 @@ class Writer:
         self.copies = bank().copies
 
     def code(self, batch: Batch, table: np.ndarray, centre: np.ndarray, sign: np.ndarray) -> np.ndarray:
-        truth = self.wavefront.values(batch.spans, batch.component)
+        truth = self.wavefront.values(batch.chosen, batch.component)
         error = self.errors[batch.component]
         if error:
             distance = (truth - centre + error) // (2 * error + 1)
@@ -68,7 +68,7 @@ class Writer:
     ) -> None:
         """Sort each step's symbols by table."""
         parts = []
-        for span in batch.spans:
+        for span in batch.chosen:
             own, numbers = symbol[span.start : span.stop], table[span.start : span.stop]
             if active is not None:
                 here = active[span.start : span.stop]
@@ -120,9 +120,9 @@ class Reader:
         return whole
 
 
-def repeats(wavefront: Wavefront, batch: Batch, offer: np.ndarray, errors: Sequence[int]) -> np.ndarray:
+def repeats(front: Samples, batch: Batch, offer: np.ndarray, errors: Sequence[int]) -> np.ndarray:
     """Which pixels of a batch lie within the errors of their offers, int [n, components]; bool [n]."""
-    return (np.abs(wavefront.pixels(batch.spans) - offer) <= np.array(errors)).all(1)
+    return (np.abs(front.pixels(batch.chosen) - offer) <= np.array(errors)).all(1)
 
 
 class Meter:
@@ -130,26 +130,26 @@ class Meter:
 
     progressive = False
 
-    def __init__(self, wavefront: Wavefront):
-        self.wavefront = wavefront
-        self.bits = np.zeros(wavefront.tiles)
+    def __init__(self, samples: Samples):
+        self.samples = samples
+        self.bits = np.zeros(samples.tiles)
         self.lengths, self.questions = code_lengths()
 
     def code(self, batch: Batch, table: np.ndarray, centre: np.ndarray, sign: np.ndarray) -> np.ndarray:
-        truth = self.wavefront.values(batch.spans, batch.component)
+        truth = self.samples.values(batch.chosen, batch.component)
         bits = self.lengths.take(table * SYMBOLS + sign * (truth - centre) + REACH)
         self._note(batch, bits, batch.active)
         return truth
 
     def copy(self, batch: Batch, table: np.ndarray, asked: np.ndarray, offer: np.ndarray) -> np.ndarray:
-        same = asked & repeats(self.wavefront, batch, offer, (0,) * self.wavefront.components)
+        same = asked & repeats(self.samples, batch, offer, (0,) * self.samples.components)
         self._note(batch, self.questions.take(2 * table + same), asked)
         return same
 
     def finish(self, batch: Batch) -> None:
         """Add the batch to the tiles' bits."""
         for bits in batch.coded:
-            self.bits += bits.reshape(-1, self.wavefront.tiles).sum(0)
+            self.bits += bits.reshape(-1, self.samples.tiles).sum(0)
 
     def _note(self, batch: Batch, bits: np.ndarray, active: np.ndarray | None) -> None:
         batch.coded.append(bits if active is None else bits * active)

@@ -33,13 +33,44 @@ from saidcodec.residual.wavefront import (
 @dataclass
 class Batch:
     """Samples of one component that go through the network together: one step or, if all samples are
-    known beforehand, several.  ``active``: which of them are to be coded (None: all).  ``coded`` is the
-    coder's own record."""
+    known beforehand, several.  ``chosen`` says which: spans of a wavefront, or places in a tile.  ``active``:
+    which of them are to be coded (None: all).  ``coded`` is the coder's own record."""
 
-    spans: list[Span]
+    chosen: Any
     component: int
     active: np.ndarray | None
     coded: list[Any] = field(default_factory=list)
+
+
+class Samples(Protocol):
+    """Where samples lie: a wavefront or a single tile."""
+
+    tiles: int
+    components: int
+
+    def active(self, chosen: Any) -> np.ndarray | None:
+        """Which of the chosen samples are to be coded, bool [n]; None where all are."""
+        ...
+
+    def values(self, chosen: Any, component: int) -> np.ndarray:
+        """One component of the chosen samples, int32 [n]."""
+        ...
+
+    def pixels(self, chosen: Any) -> np.ndarray:
+        """All components of the chosen samples, int32 [n, components]."""
+        ...
+
+
+class Contexts(Protocol):
+    """What fills the network's inputs for samples of one place."""
+
+    samples: Any  # Samples
+    network: ResidualNetwork
+
+    def fill(self, chosen: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Inputs uint8 [n, inputs] and references int32 [n, lanes] of the chosen samples; for copies also the
+        reference and the window as words, int64 [n, 1 + window]."""
+        ...
 
 
 class Coder(Protocol):
@@ -78,7 +109,7 @@ def walk(
 
     ``styles`` int [tiles], ``has_reconstruction`` bool [tiles].
     """
-    contexts = Contexts(wavefront, network, styles, has_reconstruction)
+    contexts = WavefrontContexts(wavefront, network, styles, has_reconstruction)
     batches = [*wavefront.batches(range(wavefront.steps) if steps is None else steps, coder.progressive)]
     if coder.progressive or network.workers == 1 or len(batches) == 1:
         for spans in batches:
@@ -89,7 +120,7 @@ def walk(
             coder.finish(batch)
 
 
-class Contexts:
+class WavefrontContexts:
     """Fills the network's inputs for the steps of one wavefront."""
 
     def __init__(
@@ -99,7 +130,7 @@ class Contexts:
         styles: np.ndarray,
         has_reconstruction: np.ndarray,
     ):
-        self.wavefront, self.network = wavefront, network
+        self.samples, self.network = wavefront, network
         tiles, height = wavefront.tiles, wavefront.height
         self.offsets = [*WINDOW, *network.around]
         self.fixed = LANES * len(self.offsets)
@@ -119,8 +150,7 @@ class Contexts:
         self.across = (128 + np.arange(wavefront.width) * 128 // wavefront.width).astype(np.uint8)
 
     def fill(self, spans: list[Span]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Inputs uint8 [n, inputs] and references int32 [n, lanes] of the spans' samples; for copies also the
-        reference and the window as words, int64 [n, 1 + window]."""
+        """See ``Contexts``."""
         n = spans[-1].stop
         inputs = np.empty((n, self.network.inputs), np.uint8)
         inputs[:, LANES * len(self.offsets) : self.fixed] = 128  # where a reconstruction would stand
@@ -132,7 +162,7 @@ class Contexts:
         return inputs, references, near
 
     def _fill_step(self, span: Span, inputs: np.ndarray, references: np.ndarray, near: np.ndarray) -> None:
-        front, flat, tiles = self.wavefront, self.flat, self.wavefront.tiles
+        front, flat, tiles = self.samples, self.flat, self.samples.tiles
         step, rows, n = span.step, span.rows, len(inputs)
         count = rows.stop - rows.start
         here = ((step + PAD_STEPS[0]) * (front.row_words // tiles) + rows.start + PAD_ROWS[0]) * tiles
@@ -149,11 +179,7 @@ class Contexts:
             near[:, 0] = reference + TO_REFERENCE
             near[:, 1:] = seen[: len(WINDOW)].T
         seen -= reference
-        lanes = seen.view(np.int16)
-        np.maximum(lanes, LOWEST_LANE, out=lanes)
-        np.minimum(lanes, HIGHEST_LANE, out=lanes)
-        low = lanes.astype(np.uint8).view(np.uint32)  # the four lanes of a neighbour, [neighbours, n]
-        inputs[:, : LANES * len(low)].view(np.uint32)[...] = low.T
+        inputs[:, : LANES * len(seen)].view(np.uint32)[...] = low_bytes(seen).T
         mark = inputs[:, self.fixed :].reshape(count, tiles, -1)
         mark[...] = self.marks[rows]
         mark[:, :, 1] = self.across[x][:, None]
@@ -164,7 +190,7 @@ class Contexts:
 
     def _mend(self, seen: np.ndarray, reference: np.ndarray, x: np.ndarray, rows: slice) -> None:
         """Replace what was read from outside the tile, and the reconstruction where there is none."""
-        front, known = self.wavefront, len(WINDOW)
+        front, known = self.samples, len(WINDOW)
         grid = seen.reshape(-1, len(x), front.tiles)
         own = (reference + TO_REFERENCE).reshape(len(x), front.tiles)
         y = np.arange(rows.start, rows.stop)
@@ -182,16 +208,27 @@ class Contexts:
             grid[known:, :, self.blind] = own[:, self.blind]
 
 
-def run(contexts: Contexts, coder: Coder, spans: list[Span]) -> Batch:
-    """Take the spans' samples through the network and the coder; the coder's record of them."""
-    front, network, look_up = contexts.wavefront, contexts.network, bank()
-    inputs, references, near = contexts.fill(spans)
+def low_bytes(differences: np.ndarray) -> np.ndarray:
+    """Words minus their references, int64 [a, b] → the four inputs of each as one word, uint32 [a, b].
+
+    The differences are clipped in place.
+    """
+    lanes = differences.view(np.int16)
+    np.maximum(lanes, LOWEST_LANE, out=lanes)
+    np.minimum(lanes, HIGHEST_LANE, out=lanes)
+    return lanes.astype(np.uint8).view(np.uint32)
+
+
+def run(contexts: Contexts, coder: Coder, chosen: Any) -> Batch:
+    """Take the chosen samples through the network and the coder; the coder's record of them."""
+    front, network, look_up = contexts.samples, contexts.network, bank()
+    inputs, references, near = contexts.fill(chosen)
     hidden, raw = network.trunk(inputs)
     row = np.empty((len(inputs), network.hidden + network.extras), np.uint8)
     row[:, : network.hidden] = hidden
     row[:, network.hidden :] = 128
-    inside = front.active(spans)
-    batch = Batch(spans, 0, inside)
+    inside = front.active(chosen)
+    batch = Batch(chosen, 0, inside)
     copied, offered = None, references
     if network.copies:
         copied, offered = copy(front, network, coder, batch, hidden, near)
@@ -211,7 +248,7 @@ def run(contexts: Contexts, coder: Coder, spans: list[Span]) -> Batch:
                 sample = np.where(inside, sample, reference)
             if copied is not None:
                 sample = np.where(copied, offered[:, c], sample)
-            (span,) = spans
+            (span,) = chosen
             values = (sample + SAMPLE_BIAS).reshape(-1, front.tiles)
             front.skewed(0)[span.step, span.rows, :, c] = values
         if c + 1 < front.components:
@@ -226,7 +263,7 @@ def run(contexts: Contexts, coder: Coder, spans: list[Span]) -> Batch:
 
 
 def copy(
-    front: Wavefront,
+    front: Samples,
     network: ResidualNetwork,
     coder: Coder,
     batch: Batch,

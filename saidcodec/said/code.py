@@ -47,16 +47,21 @@ def distance_tables() -> list[Table]:
     return [bank().first(scale, BASE_TAIL) for scale in range(SCALES)]
 
 
-def distance_bits(distances: np.ndarray, tables: Sequence[Table]) -> np.ndarray:
+@lru_cache(maxsize=1)
+def distance_lengths() -> np.ndarray:
+    """Bits of every symbol under every one of these tables; float64 [SCALES, symbols]."""
+    return np.stack([table.bits for table in distance_tables()])
+
+
+def distance_bits(distances: np.ndarray) -> np.ndarray:
     """Bits of the components of bases [..., 8, 8, components] under every table;
     float64 [SCALES, ..., components]."""
-    symbols = distances + REACH
-    return np.stack([table.bits[symbols].sum((-3, -2)) for table in tables])
+    return np.asarray(distance_lengths()[:, distances + REACH].sum((-3, -2)))
 
 
 def scale_bits(distances: np.ndarray, tables: Tables) -> np.ndarray:
     """The same with the bits of the scale index itself."""
-    bits = distance_bits(distances, tables.distance)
+    bits = distance_bits(distances)
     return np.asarray(bits + tables.scale.bits.reshape(-1, *[1] * (bits.ndim - 1)))
 
 

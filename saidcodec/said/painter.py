@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -13,7 +13,7 @@ from saidcodec.models import Model
 from saidcodec.said import base
 from saidcodec.said.description import LATENTS, Description, box_pixels
 from saidcodec.said.latent import as_bytes
-from saidcodec.said.resampling import upsample
+from saidcodec.said.resampling import SIDE, upsample
 from saidcodec.said.tensors import tensor
 
 DENSE = 2  # layers 0 and 1 are dense, the others are 3×3 convolutions
@@ -41,6 +41,8 @@ def layers(model: Model) -> tuple[Layer, ...]:
 
 def patches(latents: np.ndarray, model: Model) -> np.ndarray:
     """Quantised latents int [n, 10] → R, G, B, alpha of the patches, uint8 [n, 8, 8, 4]."""
+    if not len(latents):
+        return np.zeros((0, SIDE, SIDE, 4), np.uint8)
     x = as_bytes(latents, model)
     stack = layers(model)
     for layer in stack[:DENSE]:
@@ -68,15 +70,33 @@ def paste(canvas: np.ndarray, box: np.ndarray, patch: np.ndarray) -> None:
 
 def render_steps(description: Description, model: Model, width: int, height: int) -> Iterator[np.ndarray]:
     """x̂(0), x̂(1), …, x̂(T) of a tile, uint8 RGB [height, width, 3]."""
+    return painted(description, patches(description.latents, model), width, height)
+
+
+def painted(description: Description, paints: np.ndarray, width: int, height: int) -> Iterator[np.ndarray]:
+    """The same from the patches of the glimpses, uint8 [n, 8, 8, 4]."""
     canvas = base.start(description.base, description.step, width, height)
     yield canvas.astype(np.uint8)
-    if len(description.boxes):
-        for box, patch in zip(description.boxes, patches(description.latents, model)):
-            paste(canvas, box, patch)
-            yield canvas.astype(np.uint8)
+    for box, patch in zip(description.boxes, paints):
+        paste(canvas, box, patch)
+        yield canvas.astype(np.uint8)
 
 
 def render(description: Description, model: Model, width: int, height: int) -> np.ndarray:
     """x̂(T) of a tile, uint8 RGB [height, width, 3]."""
-    *_, last = render_steps(description, model, width, height)
-    return last
+    return render_all([description], model, width, height)[0]
+
+
+def render_all(
+    descriptions: Sequence[Description], model: Model, width: int, height: int
+) -> list[np.ndarray]:
+    """x̂(T) of each description of a tile; what they have in common is decoded once."""
+    latents = np.concatenate([description.latents for description in descriptions])
+    distinct, which = np.unique(latents, axis=0, return_inverse=True)
+    paints = patches(distinct, model)[which.reshape(-1)]
+    ends = np.cumsum([len(description.boxes) for description in descriptions])
+    rendered = []
+    for description, own in zip(descriptions, np.split(paints, ends[:-1])):
+        *_, last = painted(description, own, width, height)
+        rendered.append(last)
+    return rendered

@@ -108,10 +108,9 @@ def learnt_tables(descriptions: Sequence[Description | None], grey: bool) -> dic
     counts = np.bincount([len(d.boxes) for d in said], minlength=MOST_GLIMPSES + 1) + 0.5
     steps = np.bincount([d.step for d in said], minlength=BASE_STEPS) + 0.5
     scales = np.full(SCALES, 0.5)
-    bank = code.distance_tables()
     for d in said:
         distances = base.differences(d.base, d.step)[..., : code.components_of(grey)]
-        np.add.at(scales, code.distance_bits(distances, bank).argmin(0), 1)
+        np.add.at(scales, code.distance_bits(distances).argmin(0), 1)
     return {
         "said.box.frequency": frequency(box),
         "said.count.frequency": frequency(counts),

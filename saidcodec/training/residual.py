@@ -194,7 +194,7 @@ class Settings:
     group: int = 256  # windows from each of them
     rate: float = 2e-3
     keen: bool = False  # sample mostly where something happens; for largely flat images, one style
-    qat_from: float = 0.6  # share of the schedule before the quantisation-aware phase
+    qat_from: float = 0.4  # share of the schedule before the quantisation-aware phase
     seed: int = 0
     log_every: int = 500
     shape: Shape = field(default_factory=Shape)
