@@ -82,10 +82,11 @@ def encode(
     # No glimpses make up for a model of other images.
     plain = {one: file_with(one, 0, ignore) for one in tried}
     shortest = min(map(len, plain.values()))
-    searched = [one for one in tried if len(plain[one]) <= WITHIN_REACH * shortest] if glimpses != 0 else []
-    files = [file_with(one, glimpses, ignore) for one in searched]
+    near = [one for one in tried if len(plain[one]) <= WITHIN_REACH * shortest]
+    searched = [one for one in near if glimpses or (glimpses is None and sees_reconstruction(one))]
+    files = [file_with(one, glimpses, ignore) if one in searched else plain[one] for one in near]
     (progress or ignore)(1.0)
-    return min(files or plain.values(), key=len)
+    return min(files, key=len)
 
 
 def decode(data: bytes, *, model: AnyModel | None = None, threads: int | None = None) -> np.ndarray:
@@ -279,6 +280,11 @@ def candidates(model: AnyModel, pixels: int) -> list[Model]:
     if not found:
         raise ModelError("No model is installed.")
     return found
+
+
+def sees_reconstruction(model: Model) -> bool:
+    """Whether x̂ tells the residual network anything; if not, no glimpse pays."""
+    return len(model.tensors["residual.around"]) > 0
 
 
 def model_of(header: Header, named: AnyModel | None) -> Model:

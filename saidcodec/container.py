@@ -20,7 +20,7 @@ from saidcodec.errors import CorruptError, FormatError, LimitError, TruncatedErr
 from saidcodec.tiling import Tiling
 
 SIGNATURE = b"\xd3A\r\n"
-VERSION = (0, 3)
+VERSION = (0, 4)
 MODES = ("L", "LA", "RGB", "RGBA")
 MOST_SIDE = 1 << 24  # pixels
 MOST_PIXELS = 1 << 28  # decode() refuses more before it allocates anything

@@ -156,7 +156,7 @@ class File:
 def parse(data):
     source = Bytes(data)
     need(source.take(4) == b"\xd3A\r\n")
-    need(source.take(1) == b"\x03")
+    need(source.take(1) == b"\x04")
     layout = source.take(1)[0]
     mode, replicated, coder = layout & 3, layout >> 2 & 1, layout >> 4 & 3
     need(not layout & 128 and coder < 3 and (not replicated or mode >= 2))
@@ -343,7 +343,12 @@ def kept(scale):
 
 
 def bank_row(scale, tail, position):
-    return 4 * sum(kept(s) for s in range(scale)) + tail * kept(scale) + position
+    rows = sum(tails(s) * kept(s) for s in range(scale))
+    return rows + tail * tails(scale) // 4 * kept(scale) + position
+
+
+def tails(scale):
+    return 4 if scale < 10 else 2
 
 
 def read_said(file, tensors, mixture):

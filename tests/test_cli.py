@@ -171,12 +171,12 @@ def test_inputs_that_cannot_be_read() -> None:
 def test_damaged_files(command: Arguments) -> None:
     encoded()
     good = Path("it.said").read_bytes()
-    head = container.SIGNATURE + b"\x03\x02" + b"\xff\xff\xff\xff\x07" * 2
+    head = container.SIGNATURE + b"\x04\x02" + b"\xff\xff\xff\xff\x07" * 2
     for data, sentence in (
         (b"", "is empty"),
         (Path("in.png").read_bytes(), "not a .said file"),
         (good[:12], "truncated"),
-        (good[:4] + b"\x20" + good[5:], "version 2.0; this program reads 0.3"),
+        (good[:4] + b"\x20" + good[5:], "version 2.0; this program reads 0.4"),
         (good[:12] + bytes([good[12] ^ 1]) + good[13:], "damaged"),
         (head + bytes(20), "2147483648×2147483648 pixels"),
     ):
@@ -260,7 +260,7 @@ def test_the_account_adds_up(residual: str) -> None:
     assert set(account) == {
         "width", "height", "mode", "version", "model", "bits", "kl_bits", "bpp", "glimpses"
     }  # fmt: skip
-    assert (account["width"], account["height"], account["mode"], account["version"]) == (9, 6, "RGB", "0.3")
+    assert (account["width"], account["height"], account["mode"], account["version"]) == (9, 6, "RGB", "0.4")
     assert account["model"] == {"name": "flat", "id": models.find("flat").id}
     bits = account["bits"]
     assert list(bits) == ["header", "base", "boxes", "latents", "residual", "metadata", "total"]
@@ -277,7 +277,7 @@ def test_the_account_adds_up(residual: str) -> None:
 def test_the_account_for_people() -> None:
     encoded("--glimpses", "2")
     lines = done("inspect", "it.said").stdout.splitlines()
-    assert lines[0].startswith("9 x 6 RGB, version 0.3, model flat")
+    assert lines[0].startswith("9 x 6 RGB, version 0.4, model flat")
     assert any("latents" in line for line in lines)
 
 

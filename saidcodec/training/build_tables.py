@@ -15,7 +15,7 @@ import numpy as np
 
 from saidcodec.entropy import TOTAL
 from saidcodec.residual import copies, mixture
-from saidcodec.residual.tables import BANK, REACH, SYMBOLS, fractions
+from saidcodec.residual.tables import BANK, REACH, SYMBOLS, fractions, tails
 
 
 def frequencies(components: list[tuple[float, float]], mean: float) -> np.ndarray:
@@ -38,7 +38,7 @@ def build() -> dict[str, np.ndarray]:
     rows = []
     for scale in range(mixture.SCALES):
         steps = fractions(scale)
-        for tail in range(mixture.TAILS):
+        for tail in tails(scale):
             parts = mixture.components(scale, tail)
             rows += [frequencies(parts, k / steps) for k in range(steps // 2 + 1)]
     gaussian = [frequencies([(1.0, mixture.scale_of(s))], 0.0) for s in range(mixture.SCALES)]
