@@ -217,7 +217,7 @@ def test_numbers(value: int) -> None:
 @pytest.mark.parametrize("layout", [0x80, 0x30, 0x04, 0x05])
 def test_impossible_layouts(layout: int) -> None:
     with pytest.raises(CorruptError, match="does not exist"):
-        unpack(container.SIGNATURE + bytes([3, layout]) + bytes(20))
+        unpack(container.SIGNATURE + bytes([container.VERSION[1], layout]) + bytes(20))
 
 
 @pytest.mark.parametrize("bound", [0, 256])

@@ -5,8 +5,10 @@
 
 METHOD is "said", "said-searched", "spair" or "space", whose networks detection.py has trained; "truth", the
 true boxes seen by SAID's encoder; or "files", boxes and latents read from .said files of the shipped model
-without decoding a pixel.  A dense network of three layers makes one number of each latent; an image's numbers
-are added, and learn to be the sum.  "fixed" leaves the encoder as it is; "tuned" trains it, too.
+without decoding a pixel.  The head "number" is the paper's: a dense network of three layers makes one number
+of each latent; an image's numbers are added, and learn to be the sum.  The head "digits" makes chances of the
+ten digits of each glimpse, from its latent and the size of its box, which a patch stretched to 8×8 no longer
+shows; the chances of the sum follow from them.  "fixed" leaves the encoder as it is; "tuned" trains it, too.
 
 Glimpses of the images are looked for once and kept in the folder of runs.  Results go to
 benchmarks/paper/results.
@@ -18,6 +20,7 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import attend
@@ -40,14 +43,16 @@ HIDDEN = 256
 BATCH = 128  # images
 RATES = {"fixed": 2e-3, "tuned": 1e-3}
 MEAN_DIGIT = 4.5
+USUAL_SIDE = 16.0  # of a box, canvas pixels
 METHODS = ("truth", "said", "said-searched", "spair", "space", "files")
 
 
 @dataclass
 class Glimpses:
-    """Of n images, at most k each: ``latents`` float32 [n, k, 10], ``patches`` uint8 [n, k, side, side],
-    ``there`` bool [n, k], and the digits' sums [n]."""
+    """Of n images, at most k each: ``boxes`` float32 [n, k, 4], ``latents`` float32 [n, k, 10], ``patches``
+    uint8 [n, k, side, side], ``there`` bool [n, k], and the digits' sums [n]."""
 
+    boxes: np.ndarray
     latents: np.ndarray
     patches: np.ndarray
     there: np.ndarray
@@ -129,66 +134,70 @@ def packed(found: list[methods.Seen], data: Dataset, side: int, most: int, sums:
         grey = attend.grey(data.images[part])
         inside = attend.crop(grey, attend.of_corners(torch.from_numpy(boxes[part])), side)
         patches.append((inside[:, :, 0] * 255).round().byte().numpy())
-    return Glimpses(latents, np.concatenate(patches), there, sums)
+    return Glimpses(boxes, latents, np.concatenate(patches), there, sums)
 
 
 class Sum(nn.Module):
     """Glimpses → the sum: the encoder, if it is trained, and three dense layers for each glimpse."""
 
-    def __init__(self, encode: nn.Module | None, latents: np.ndarray, there: np.ndarray, outputs: int = 1):
+    beside = 0  # inputs of the first dense layer beside the latent
+    outputs = 1  # of the last
+
+    def __init__(self, encode: nn.Module | None, latents: np.ndarray, there: np.ndarray):
         super().__init__()
         self.encoder = encode
         seen = torch.from_numpy(latents[there]) if encode is None else torch.zeros(2, 10)
         self.register_buffer("centre", seen.mean(0))
         self.register_buffer("spread", seen.std(0) + 1e-3 if encode is None else torch.ones(10))
-        self.layers = nn.Sequential(
-            nn.Linear(10, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, outputs)
-        )
+        sizes = (10 + self.beside, HIDDEN, HIDDEN, self.outputs)
+        first, second, last = (nn.Linear(a, b) for a, b in pairwise(sizes))
+        self.layers = nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), last)
 
     centre: Tensor
     spread: Tensor
 
-    def outputs(self, glimpses: Tensor, there: Tensor) -> Tensor:
-        """Latents [n, k, 10], or patches [n, k, side, side] in 0..1 → [glimpses that are there, outputs]."""
+    def latents(self, glimpses: Tensor, there: Tensor) -> Tensor:
+        """Latents [n, k, 10], or patches [n, k, side, side] in 0..1 → [glimpses that are there, 10]."""
         each = glimpses[there]
         latents = each if self.encoder is None else self.encoder(each[:, None])
-        found: Tensor = self.layers((latents - self.centre) / self.spread)
-        return found
+        return (latents - self.centre) / self.spread
 
-    def loss(self, glimpses: Tensor, there: Tensor, sums: Tensor) -> Tensor:
-        return functional.smooth_l1_loss(self.total(glimpses, there), sums)
+    def loss(self, glimpses: Tensor, boxes: Tensor, there: Tensor, sums: Tensor) -> Tensor:
+        return functional.smooth_l1_loss(self.total(glimpses, boxes, there), sums)
 
-    def total(self, glimpses: Tensor, there: Tensor) -> Tensor:
+    def total(self, glimpses: Tensor, boxes: Tensor, there: Tensor) -> Tensor:
         """The sums, [n]."""
-        numbers = self.outputs(glimpses, there)[:, 0] + MEAN_DIGIT
+        numbers = self.layers(self.latents(glimpses, there))[:, 0] + MEAN_DIGIT
         image = torch.arange(len(there))[:, None].expand_as(there)[there]
         return torch.zeros(len(there)).index_add(0, image, numbers)
 
 
 class SumOfDigits(Sum):
-    """The same with a chance of every digit for each glimpse."""
+    """The same with a chance of every digit for each glimpse, from its latent and the size of its box."""
 
-    def __init__(self, encode: nn.Module | None, latents: np.ndarray, there: np.ndarray):
-        super().__init__(encode, latents, there, 10)
+    beside = 2
+    outputs = 10
 
-    def chances(self, glimpses: Tensor, there: Tensor) -> Tensor:
+    def chances(self, glimpses: Tensor, boxes: Tensor, there: Tensor) -> Tensor:
         """The chance of every sum, [n, 9 k + 1]."""
         n, k = there.shape
+        sizes = torch.log((boxes[..., 2:] - boxes[..., :2]).clamp_min(1.0) / USUAL_SIDE)[there]
+        seen = torch.cat([self.latents(glimpses, there), 4.0 * sizes], 1)
         each = functional.one_hot(torch.zeros(n, k, dtype=torch.long), 10).float()  # what is not there adds 0
-        each[there] = self.outputs(glimpses, there).softmax(1)
+        each[there] = self.layers(seen).softmax(1)
         sums = each[:, 0]
         for i in range(1, k):
             parts = [functional.pad(sums * each[:, i, d : d + 1], (d, 9 - d)) for d in range(10)]
             sums = torch.stack(parts).sum(0)
         return sums
 
-    def loss(self, glimpses: Tensor, there: Tensor, sums: Tensor) -> Tensor:
-        chances = self.chances(glimpses, there)
+    def loss(self, glimpses: Tensor, boxes: Tensor, there: Tensor, sums: Tensor) -> Tensor:
+        chances = self.chances(glimpses, boxes, there)
         true = sums.long().clamp_max(chances.shape[1] - 1)[:, None]
         return -torch.log(chances.gather(1, true) + 1e-6).mean()
 
-    def total(self, glimpses: Tensor, there: Tensor) -> Tensor:
-        return self.chances(glimpses, there).argmax(1).float()
+    def total(self, glimpses: Tensor, boxes: Tensor, there: Tensor) -> Tensor:
+        return self.chances(glimpses, boxes, there).argmax(1).float()
 
 
 HEADS = {"number": Sum, "digits": SumOfDigits}
@@ -221,23 +230,25 @@ def encoder_of(method: str, wanted: argparse.Namespace, seed: int) -> nn.Module:
     return SaidEncoder(model.encoder) if isinstance(model, said.Said) else BaselineEncoder(model)
 
 
-def tensors(glimpses: Glimpses, patches: bool) -> tuple[Tensor, Tensor, Tensor]:
-    inputs = torch.from_numpy(glimpses.patches if patches else glimpses.latents)
-    return inputs, torch.from_numpy(glimpses.there), torch.from_numpy(glimpses.sums).float()
+def tensors(glimpses: Glimpses, patches: bool) -> list[Tensor]:
+    """What a head's ``loss`` takes."""
+    inputs = glimpses.patches if patches else glimpses.latents
+    found = [torch.from_numpy(values) for values in (inputs, glimpses.boxes, glimpses.there, glimpses.sums)]
+    return [*found[:-1], found[-1].float()]
 
 
 def scaled(inputs: Tensor) -> Tensor:
     return inputs.float() / 255.0 if inputs.dtype == torch.uint8 else inputs
 
 
-def accuracy(model: Sum, inputs: Tensor, there: Tensor, sums: Tensor) -> float:
+def accuracy(model: Sum, inputs: Tensor, boxes: Tensor, there: Tensor, sums: Tensor) -> float:
     """Share of images whose rounded sum is right."""
     model.eval()
     right = 0
     with torch.no_grad():
         for start in range(0, len(sums), 1000):
             part = slice(start, start + 1000)
-            found = torch.round(model.total(scaled(inputs[part]), there[part]))
+            found = torch.round(model.total(scaled(inputs[part]), boxes[part], there[part]))
             right += int((found == sums[part]).sum())
     model.train()
     return right / len(sums)
@@ -249,22 +260,23 @@ def learn(
     """Train the sum; accuracy on the test set and on as many images of the training set."""
     torch.manual_seed(seed)
     model = HEADS[head](encode, train.latents, train.there)
-    inputs, there, sums = tensors(train, encode is not None)
+    inputs, *others = tensors(train, encode is not None)
+    count = len(train.sums)
     optimiser = torch.optim.Adam(model.parameters(), lr=rate)
-    steps = epochs * (len(sums) // BATCH)
+    steps = epochs * (count // BATCH)
     generator = torch.Generator().manual_seed(seed)
     for step in range(steps):
-        if step % (len(sums) // BATCH) == 0:
-            order = torch.randperm(len(sums), generator=generator)
-        rows = order[(step % (len(sums) // BATCH)) * BATCH :][:BATCH]
+        if step % (count // BATCH) == 0:
+            order = torch.randperm(count, generator=generator)
+        rows = order[(step % (count // BATCH)) * BATCH :][:BATCH]
         optimiser.param_groups[0]["lr"] = rate * min(1.0, 2.0 * (1.0 - step / steps) + 0.01)
-        loss = model.loss(scaled(inputs[rows]), there[rows], sums[rows])
+        loss = model.loss(scaled(inputs[rows]), *(values[rows] for values in others))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
     held = slice(0, len(test.sums))
     return {
-        "train": accuracy(model, inputs[held], there[held], sums[held]),
+        "train": accuracy(model, inputs[held], *(values[held] for values in others)),
         "test": accuracy(model, *tensors(test, encode is not None)),
     }
 
