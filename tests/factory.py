@@ -62,6 +62,8 @@ def residual(rng: np.random.Generator, copies: bool, hidden: int = 16) -> Tensor
     found: Tensors = {"residual.around": np.array(AROUND, np.int8)}
     inputs = 3 * (len(WINDOW) + len(AROUND)) + 3 + STYLES
     clues = 0
+    if not copies:
+        found["residual.origins"] = np.array([(-1, 0), *WINDOW], np.int8)[rng.integers(20, size=len(WINDOW))]
     if copies:
         found["residual.copies"] = np.array(COPIES, np.int8)
         inputs += 2 + len(WINDOW)

@@ -422,6 +422,8 @@ class Plane:
     def __init__(self, file, tensors, banks, tiles, components, errors):
         self.tensors, self.tiles = tensors, tiles
         self.mixture, self.gaussian, self.copy = banks
+        listed = self.tensors.get("residual.origins", [(-1, 0)] * len(WINDOW))
+        self.origins = [(int(dx), int(dy)) for dx, dy in listed]
         self.copies = [
             tuple(offset) for offset in tensors.get("residual.copies", np.zeros((0, 2), int)).tolist()
         ]
@@ -484,7 +486,9 @@ class Plane:
         """6.4."""
         near = self.near(tile, x, y)
         reference = near[-1, 0]
-        inputs = [v - r for offset in WINDOW for v, r in zip(near[offset], reference)]
+        inputs = [
+            v - r for offset, origin in zip(WINDOW, self.origins) for v, r in zip(near[offset], near[origin])
+        ]
         for dx, dy in self.tensors["residual.around"].astype(int):
             if tile.seen is None:
                 inputs += [0, 0, 0]

@@ -16,6 +16,15 @@ WINDOW = (
     (-2, -3), (-1, -3), (0, -3), (1, -3), (2, -3),
 )  # fmt: skip
 
+# What each difference of the window counts from in the networks trained here: an adjacent neighbour.  Such
+# differences are small, so that integer weights lose less than with one reference for all.
+ORIGINS = (
+    REFERENCE, (-2, 0),
+    (-2, -1), (-1, -1), REFERENCE, (-1, -1), (0, -1),
+    (-3, -1), (-2, -1), (-1, -1), (0, -1), (1, -1), (1, -2), (2, -2),
+    (-2, -2), (-1, -2), (0, -2), (1, -2), (2, -2),
+)  # fmt: skip
+
 # The neighbours that a model of flat colours may copy, the likeliest first.
 COPIES = (REFERENCE, (0, -1), (1, -1), (-1, -1), (2, -2))
 

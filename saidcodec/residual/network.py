@@ -24,8 +24,9 @@ class ResidualNetwork:
 
     ``inputs`` is the width of the context rows that the wavefront fills: four lanes for each offset
     of the window and of ``around``, then the flag of the reconstruction, x, y, the luma inputs of a
-    network with copies, and the styles.  ``extras`` is the width of what the heads of Co and Cg read
-    beside the hidden activations: six surprises and the clues of a network with copies.
+    network with copies, and the styles.  ``origins``, int [window], says what each difference of the window
+    counts from: 0 the reference, i the window's offset i - 1.  ``extras`` is the width of what the heads of Co
+    and Cg read beside the hidden activations: six surprises and the clues of a network with copies.
     """
 
     def __init__(self, tensors: Mapping[str, np.ndarray], threads: int | None, workers: int = 1):
@@ -65,6 +66,13 @@ class ResidualNetwork:
         self.copies = offsets_of("residual.copies") if "residual.copies" in tensors else ()
         if not set(self.copies) <= {REFERENCE, *WINDOW}:
             raise ModelError("The model copies from outside the window.")
+        near = (REFERENCE, *WINDOW)
+        origins = (
+            offsets_of("residual.origins") if "residual.origins" in tensors else (REFERENCE,) * len(WINDOW)
+        )
+        if len(origins) != len(WINDOW) or not set(origins) <= set(near):
+            raise ModelError("The model's differences do not count from the window.")
+        self.origins = np.array([near.index(origin) for origin in origins])
         lumas = LUMA_INPUTS + 1 + len(WINDOW) if self.copies else 0
         self.clues = CLUES if self.copies else 0
         self.styles = len(tensor("tile.style.frequency"))

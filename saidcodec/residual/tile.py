@@ -78,8 +78,9 @@ class TileContexts:
         n, tile = len(places), self.samples
         seen = tile.words.take(self.near.take(places, 0))
         reference = seen[:, :1] - TO_REFERENCE
+        starts = seen.take(self.network.origins, 1) - TO_REFERENCE
         inputs = np.full((n, self.network.inputs), 128, np.uint8)
-        inputs[:, : self.known].view(np.uint32)[...] = low_bytes(seen[:, 1:] - reference)
+        inputs[:, : self.known].view(np.uint32)[...] = low_bytes(seen[:, 1:] - starts)
         marks = inputs[:, self.fixed :]
         if self.reconstruction is not None:
             predicted = self.reconstruction.take(self.around.take(places, 0))

@@ -178,7 +178,7 @@ class WavefrontContexts:
         if len(near):
             near[:, 0] = reference + TO_REFERENCE
             near[:, 1:] = seen[: len(WINDOW)].T
-        seen -= reference
+        self._subtract(seen, reference)
         inputs[:, : LANES * len(seen)].view(np.uint32)[...] = low_bytes(seen).T
         mark = inputs[:, self.fixed :].reshape(count, tiles, -1)
         mark[...] = self.marks[rows]
@@ -187,6 +187,19 @@ class WavefrontContexts:
             luma = luma_inputs(values_of(near)[..., 0])
             mark[:, :, self.lumas] = (128 + luma).reshape(count, tiles, -1)
         np.subtract(reference.view(np.int16).reshape(n, LANES), REFERENCE_BIAS, out=references)
+
+    def _subtract(self, seen: np.ndarray, reference: np.ndarray) -> None:
+        """Turn what was read, int64 [neighbours, n], into differences from the network's origins."""
+        origins, known = self.network.origins, len(WINDOW)
+        if not origins.any():
+            seen -= reference
+            return
+        starts = np.empty((1 + known, len(reference)), np.int64)
+        starts[0] = reference
+        np.subtract(seen[:known], TO_REFERENCE, out=starts[1:])
+        for row, origin in zip(seen, origins.tolist()):
+            row -= starts[origin]
+        seen[known:] -= reference
 
     def _mend(self, seen: np.ndarray, reference: np.ndarray, x: np.ndarray, rows: slice) -> None:
         """Replace what was read from outside the tile, and the reconstruction where there is none."""

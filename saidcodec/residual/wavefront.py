@@ -26,7 +26,7 @@ LOWEST_LANE, HIGHEST_LANE = np.int16(DIFFERENCE_BIAS - 128), np.int16(DIFFERENCE
 
 PAD_STEPS = (8, 6)  # steps kept before the first and after the last, for neighbours outside
 PAD_ROWS = (3, 2)
-BATCH = 4096  # samples that go through the network at once where nothing has to be waited for
+BATCH = 1 << 14  # samples that go through the network at once where nothing has to be waited for
 
 
 def word(lanes: Iterable[int]) -> np.int64:

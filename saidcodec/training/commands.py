@@ -304,7 +304,7 @@ def first_weights(begin: Path, shape: Shape, tiles: Tiles) -> residual.ResidualN
         if network.shape != shape:
             raise click.UsageError(f"{begin} is of another shape: {network.shape}.")
         return network
-    large = shrink.network_of(models.load(begin).tensors)
+    large = shrink.recounted(shrink.network_of(models.load(begin).tensors))
     if problem := shrink.misfit(large.shape, shape):
         raise click.UsageError(f"{begin} cannot be cut to this network: {problem}.")
     return shrink.shrink(large, shape, WindowSampler(large.shape, tiles))

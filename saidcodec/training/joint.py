@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ from saidcodec.residual.context import around as around_of
 from saidcodec.said import base
 from saidcodec.said.description import Description
 from saidcodec.said.search import Easel, paint
-from saidcodec.training import export, residual, said
+from saidcodec.training import export, residual, said, shrink
 from saidcodec.training.quantise import rounded, set_quantised
 from saidcodec.training.windows import COMPONENTS, INPUT_UNIT, Batch, Shape, Tiles, WindowSampler
 
@@ -227,8 +227,9 @@ def train(
 def widened(path: Path, shape: Shape) -> residual.ResidualNetwork:
     """A checkpoint's residual network, which may see x̂ at fewer places than ``shape`` asks for."""
     state = torch.load(path, weights_only=False)
-    old = Shape(**state["settings"]["shape"])
-    network, weights = residual.ResidualNetwork(shape), dict(state["network"])
+    old = residual.shape_of(state)
+    network = residual.ResidualNetwork(replace(shape, adjacent=old.adjacent))
+    weights = dict(state["network"])
     first = COMPONENTS * len(WINDOW)
     narrow = weights["trunk.0.weight"]
     wide = torch.zeros(len(narrow), shape.inputs)
@@ -240,6 +241,7 @@ def widened(path: Path, shape: Shape) -> residual.ResidualNetwork:
     wide[:, shape.inputs - rest :] = narrow[:, narrow.shape[1] - rest :]
     weights["trunk.0.weight"] = wide
     network.load_state_dict(weights)
+    network = shrink.recounted(network)
     network.quantise(False)
     return network
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from saidcodec.residual import mixture
-from saidcodec.residual.context import COPIES, WINDOW
+from saidcodec.residual.context import COPIES, ORIGINS, WINDOW
 from saidcodec.residual.copies import CLUES, LOGITS, ODDS_PER_BIT
 from saidcodec.training.quantise import (
     HIDDEN_UNIT,
@@ -328,6 +329,8 @@ def export(network: ResidualNetwork) -> dict[str, np.ndarray]:
     tensors: dict[str, np.ndarray] = {
         "residual.around": np.array(network.shape.around, np.int8).reshape(-1, 2)
     }
+    if network.shape.adjacent:
+        tensors["residual.origins"] = np.array(ORIGINS, np.int8)
 
     def put(
         name: str,
@@ -374,11 +377,15 @@ def export(network: ResidualNetwork) -> dict[str, np.ndarray]:
     return tensors
 
 
+def shape_of(state: Mapping[str, Any]) -> Shape:
+    """The shape of a checkpoint's network."""
+    return Shape(**{"adjacent": False, **state["settings"]["shape"]})  # older checkpoints do not say
+
+
 def load_checkpoint(path: Path) -> ResidualNetwork:
     """The network of a checkpoint that ``train`` wrote, ready to export."""
     state = torch.load(path, weights_only=False)
-    settings = dict(state["settings"]["shape"])
-    network = ResidualNetwork(Shape(**settings))
+    network = ResidualNetwork(shape_of(state))
     network.load_state_dict(state["network"])
     network.quantise(True)
     return network

@@ -8,12 +8,13 @@ before.  A short training then wins back most of the rest, far sooner than one f
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from saidcodec.residual.context import WINDOW
+from saidcodec.residual.context import ORIGINS, REFERENCE, WINDOW
 from saidcodec.training.quantise import HIDDEN_UNIT, IntegerLinear
 from saidcodec.training.residual import CHOICE, ResidualNetwork, with_style
 from saidcodec.training.windows import COMPONENTS, INPUT_UNIT, Shape, WindowSampler
@@ -32,6 +33,7 @@ def network_of(tensors: Mapping[str, np.ndarray]) -> ResidualNetwork:
         styles=len(tensors["tile.style.frequency"]),
         copies="residual.copies" in tensors,
         around=tuple((int(dx), int(dy)) for dx, dy in tensors["residual.around"]),
+        adjacent="residual.origins" in tensors,
     )
     network = ResidualNetwork(shape)
     if shape.copies:
@@ -60,6 +62,28 @@ def network_of(tensors: Mapping[str, np.ndarray]) -> ResidualNetwork:
     take("hidden_cg", network.hidden_cg, beside=6)
     take("head_cg", network.head_cg, choice=True)
     return network
+
+
+@torch.no_grad()
+def recounted(network: ResidualNetwork) -> ResidualNetwork:
+    """The same network for differences from ``ORIGINS``, but for what clipping does."""
+    if network.shape.adjacent:
+        return network
+    same = ResidualNetwork(replace(network.shape, adjacent=True))
+    same.load_state_dict(network.state_dict())
+    first = trunk_of(network)[0].weight
+    weight = first[:, : COMPONENTS * len(WINDOW)].reshape(len(first), len(WINDOW), COMPONENTS).clone()
+    # A difference from the reference is the sum of the differences along its origins.
+    for i in sorted(range(len(WINDOW)), key=lambda i: -path_length(WINDOW[i])):
+        if ORIGINS[i] != REFERENCE:
+            weight[:, WINDOW.index(ORIGINS[i])] += weight[:, i]
+    trunk_of(same)[0].weight[:, : COMPONENTS * len(WINDOW)] = weight.flatten(1)
+    return same
+
+
+def path_length(offset: tuple[int, int]) -> int:
+    """Origins between a neighbour and the reference."""
+    return 0 if offset == REFERENCE else 1 + path_length(ORIGINS[WINDOW.index(offset)])
 
 
 def misfit(large: Shape, small: Shape) -> str | None:

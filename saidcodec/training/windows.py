@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from saidcodec.residual import context, copies
-from saidcodec.residual.context import COPIES, REFERENCE, WINDOW
+from saidcodec.residual.context import COPIES, ORIGINS, REFERENCE, WINDOW
 from saidcodec.training.quantise import HIDDEN_UNIT
 
 COMPONENTS = 3
@@ -30,6 +30,7 @@ class Shape:
     # (dx, dy) offsets at which the network sees the reconstruction
     around: tuple[tuple[int, int], ...] = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
     copies: bool = False  # for flat colours: see ``saidcodec.residual.copies``
+    adjacent: bool = True  # the window's differences count from ORIGINS, not all from the reference
 
     @property
     def lumas(self) -> int:
@@ -95,6 +96,7 @@ class WindowSampler:
         self.shape = shape
         self.window = torch.tensor(WINDOW)
         self.around = torch.tensor(shape.around, dtype=torch.int64).reshape(-1, 2)
+        self.origins = torch.tensor([(REFERENCE, *WINDOW).index(origin) for origin in ORIGINS])
         self.tiles: Tiles | None = None
         self.replace(tiles)
 
@@ -130,7 +132,7 @@ class WindowSampler:
         seen = unpacked(self.planes[index])
         seen[first] = reference[first][:, None]
         near = torch.cat([reference[:, None], seen], 1)
-        window = seen - reference[:, None]
+        window = seen - (near[:, self.origins] if self.shape.adjacent else reference[:, None])
         column, row = context.around(across, down, self.around[:, 0], self.around[:, 1], side, side)
         predicted = unpacked(self.reconstruction[base[:, None] + row * side + column])
         on = self.has_reconstruction[tile]

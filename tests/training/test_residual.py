@@ -1,5 +1,7 @@
 """Training of the residual network, its export, and networks cut down from larger ones."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -94,3 +96,16 @@ def test_an_unseen_reconstruction_changes_nothing(trained):
     """The flag of x̂ was never up in training, so a forced glimpse must not stir the network."""
     tensors = residual.export(trained[0])
     assert not tensors["residual.trunk0.weight"][57].any()
+
+
+def test_differences_counted_from_other_origins_say_the_same(trained):
+    shape = replace(SHAPE, adjacent=False)
+    torch.manual_seed(1)
+    old = residual.ResidualNetwork(shape)
+    old.load_state_dict(trained[0].state_dict())
+    tiles = smooth(8, 24, 2)  # differences so small that nothing is clipped
+    whole = residual.evaluate(old, WindowSampler(shape, tiles), 128)
+    new = shrink.recounted(old)
+    assert new.shape == SHAPE
+    assert residual.evaluate(new, WindowSampler(SHAPE, tiles), 128) == pytest.approx(whole, abs=1e-3)
+    assert shrink.recounted(new) is new
