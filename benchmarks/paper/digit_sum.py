@@ -33,7 +33,7 @@ from torch.nn import functional
 
 import saidcodec
 from saidcodec import models
-from saidcodec.training import said
+from saidcodec.training import painting, said
 from saidcodec.training.datasets import Dataset, mnist_digits, mnist_labels, multi_mnist
 
 DIGITS = 5
@@ -64,10 +64,10 @@ def looker(
 ) -> tuple[Callable[[Dataset], list[methods.Seen]], int]:
     """What sees the glimpses of images, and the side of its patches."""
     if method == "files":
-        return from_files, said.SIDE
+        return from_files, painting.SIDE
     name = "said" if method == "truth" else method
     model, settings = methods.trained(name, "multimnist", wanted.mnist, seed, wanted.steps, wanted.runs)
-    side = said.SIDE if isinstance(model, said.Said) else model.side
+    side = painting.SIDE if isinstance(model, said.Said) else model.side
     if method == "truth":
 
         def true_boxes(data: Dataset) -> list[methods.Seen]:

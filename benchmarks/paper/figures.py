@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
-from saidcodec.training import said, watch
+from saidcodec.training import painting, said, watch
 
 FOLDER = Path(__file__).parents[2] / "docs" / "paper"
 SHOWN = 8
@@ -81,11 +81,13 @@ def whole_vae(images: np.ndarray, path: Path) -> WholeVae:
 def reconstructions(images: np.ndarray, whole: WholeVae, small: said.Said) -> list[np.ndarray]:
     """The rows of figure 1, [n, 64, 64, 3] in 0..1: bilinear from 8×8, the VAE of 64×64, the VAE of 8×8."""
     x = said.on_device(images)
-    cells = functional.avg_pool2d(x, said.CANVAS // said.SIDE)
+    cells = functional.avg_pool2d(x, painting.CANVAS // painting.SIDE)
     mean, _ = small.encoder(cells)
     again = small.decoder(small.latent(mean))[:, :3]
-    enlarged = functional.interpolate(again, size=(said.CANVAS,) * 2, mode="bilinear", align_corners=False)
-    return [part.permute(0, 2, 3, 1).numpy() for part in (said.start(x), whole(x)[0], enlarged)]
+    enlarged = functional.interpolate(
+        again, size=(painting.CANVAS,) * 2, mode="bilinear", align_corners=False
+    )
+    return [part.permute(0, 2, 3, 1).numpy() for part in (painting.start(x), whole(x)[0], enlarged)]
 
 
 def error_map(images: np.ndarray, painted: np.ndarray) -> np.ndarray:

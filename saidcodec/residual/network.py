@@ -25,8 +25,8 @@ class ResidualNetwork:
     ``inputs`` is the width of the context rows that the wavefront fills: four lanes for each offset
     of the window and of ``around``, then the flag of the reconstruction, x, y, the luma inputs of a
     network with copies, and the styles.  ``origins``, int [window], says what each difference of the window
-    counts from: 0 the reference, i the window's offset i - 1.  ``extras`` is the width of what the heads of Co
-    and Cg read beside the hidden activations: six surprises and the clues of a network with copies.
+    counts from: 0 the reference, i the window's offset i - 1.  ``extras`` is the width of what the heads of
+    Co and Cg read beside the hidden activations: six surprises and the clues of a network with copies.
     """
 
     def __init__(self, tensors: Mapping[str, np.ndarray], threads: int | None, workers: int = 1):

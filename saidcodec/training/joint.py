@@ -27,7 +27,7 @@ from saidcodec.residual.context import around as around_of
 from saidcodec.said import base
 from saidcodec.said.description import Description
 from saidcodec.said.search import Easel, paint
-from saidcodec.training import export, residual, said, shrink
+from saidcodec.training import export, painting, residual, said, shrink
 from saidcodec.training.quantise import rounded, set_quantised
 from saidcodec.training.windows import COMPONENTS, INPUT_UNIT, Batch, Shape, Tiles, WindowSampler
 
@@ -80,7 +80,7 @@ def look(images: np.ndarray, model: Model, most: int, settings: Settings) -> Sce
 
 def first_looks(boxes: Sequence[np.ndarray]) -> list[bool]:
     """Which boxes are mostly outside those kept before them."""
-    covered = np.zeros((said.CANVAS, said.CANVAS), bool)
+    covered = np.zeros((painting.CANVAS, painting.CANVAS), bool)
     kept = []
     for x0, y0, x1, y1 in boxes:
         inside = covered[y0:y1, x0:x1]
@@ -120,10 +120,10 @@ class Studio:
         images, canvas = self.images[chosen].float() / 255.0, self.starts[chosen].float() / 255.0
         n, k = there.shape
         boxes = self.boxes[chosen]
-        inside = nn.functional.avg_pool2d(said.samples(images, boxes), 2).expand(-1, 3, -1, -1)
+        inside = nn.functional.avg_pool2d(painting.samples(images, boxes), 2).expand(-1, 3, -1, -1)
         mean, log_variance = model.encoder(inside)
         kept = there.reshape(-1)
-        kl = (said.kl(mean, log_variance).sum(1) * kept).reshape(n, k).sum(1)
+        kl = (painting.kl(mean, log_variance).sum(1) * kept).reshape(n, k).sum(1)
         with torch.no_grad():
             if kept.any():
                 model.posterior.lerp_(torch.exp(0.5 * log_variance[kept]).mean(0), 0.01)
@@ -131,7 +131,7 @@ class Studio:
         misfit = ((painted[:, :3] - inside).square().flatten(1).sum(1) * kept).sum() / n
         painted = painted.reshape(n, k, *painted.shape[1:])
         for t in range(k):
-            after = said.paste(canvas, boxes[:, t], painted[:, t], True)
+            after = painting.paste(canvas, boxes[:, t], painted[:, t], True)
             canvas = torch.where(there[:, t, None, None, None], after, canvas)
         return rounded(255.0 * canvas), kl, misfit
 

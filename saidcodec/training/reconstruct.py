@@ -7,7 +7,7 @@ import torch
 
 from saidcodec import colour
 from saidcodec.said import base
-from saidcodec.training import said
+from saidcodec.training import painting, said
 from saidcodec.training.windows import Tiles
 
 STEPS = (4, 6, 8)  # quantisation of the base, as in choice.py
@@ -25,22 +25,22 @@ def reconstruct(
     for image in images:
         step = int(rng.choice(STEPS))
         quantised = base.quantise(base.cells(image), step, grey)
-        starts.append(base.start(quantised, step, said.CANVAS, said.CANVAS))
+        starts.append(base.start(quantised, step, painting.CANVAS, painting.CANVAS))
     canvas = torch.from_numpy(np.stack(starts)).permute(0, 3, 1, 2).float() / 255.0
     if grey:
         x, canvas = x[:, :1], canvas[:, :1]
     limit = torch.from_numpy(np.where(rng.random(len(x)) < 0.3, rng.integers(0, most + 1, len(x)), most))
-    scope = torch.ones(len(x), 1, said.CANVAS, said.CANVAS)
+    scope = torch.ones(len(x), 1, painting.CANVAS, painting.CANVAS)
     going = torch.ones(len(x), dtype=torch.bool)
     whole = torch.tensor([[16.0, 16.0, 48.0, 48.0]]).expand(len(x), 4)
     for t in range(most):
-        options = said.candidates(whole, x - canvas, scope)
+        options = painting.candidates(whole, x - canvas, scope)
         boxes, gain = said.best_box(model, x, canvas, options, settings)
         going &= (gain > 16.0) & (t < limit)  # a box costs about two bytes
-        mean, _ = model.encoder(said.crop(x, boxes))
-        after = said.paste(canvas, boxes, model.decoder(model.latent(mean)), settings.alpha)
+        mean, _ = model.encoder(painting.crop(x, boxes))
+        after = painting.paste(canvas, boxes, model.decoder(model.latent(mean)), settings.alpha)
         canvas = torch.where(going[:, None, None, None], after, canvas)
-        scope = torch.where(going[:, None, None, None], scope * (1.0 - said.extent(boxes)), scope)
+        scope = torch.where(going[:, None, None, None], scope * (1.0 - painting.extent(boxes)), scope)
     shown = (canvas * 255.0).round().clamp(0, 255).to(torch.uint8).expand(-1, 3, -1, -1)
     return shown.permute(0, 2, 3, 1).contiguous().numpy()
 

@@ -22,6 +22,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from saidcodec.training.painting import (
+    CANVAS,
+    LOG2E,
+    SIDE,
+    VARIANCE_FLOOR,
+    boxes_of,
+    candidates,
+    colours,
+    crop,
+    extent,
+    kl,
+    paste,
+    position_bits,
+    random_boxes,
+    residual_bits,
+    samples,
+    start,
+)
 from saidcodec.training.quantise import (
     HIDDEN_UNIT,
     IntegerConv,
@@ -31,17 +49,14 @@ from saidcodec.training.quantise import (
     set_quantised,
 )
 
-CANVAS, SIDE, LATENTS = 64, 8, 10
+LATENTS = 10
 LATENT_UNIT = 32.0  # integer steps of the decoder's input in one latent unit
 LATENT_MAX = 127.0 / LATENT_UNIT
 STEP_IN_DEVIATIONS = 4.0  # a step of sqrt(2πe) posterior deviations makes real bits equal the KL
-SMALLEST_BOX = 4.0
 FOCUS = 4.0  # inverse temperature of the glimpse network's spatial softmax
-VARIANCE_FLOOR = 1e-5
 REFITTED = 50  # steps between adaptations of the latents' steps to the posterior
 REHEARSED = 8  # random boxes an image
 SETTLED = 0.9  # share of the schedule after which the latents' steps no longer change
-LOG2E = 1.0 / math.log(2.0)
 
 
 @dataclass(frozen=True)
@@ -189,71 +204,6 @@ class Said(nn.Module):
         self.multiplier.copy_(step.clamp(1.0, 128.0))
 
 
-def boxes_of(proposal: Tensor) -> Tensor:
-    """(µ, σ) in -1..1 → (x0, y0, x1, y1) in canvas units, at least 4 wide, [n, 4]."""
-    centre, half = (proposal[:, :2] + 1.0) * CANVAS / 2, proposal[:, 2:] * CANVAS / 2
-    low = (centre - half).clamp(0.0, CANVAS - SMALLEST_BOX)
-    high = torch.maximum(centre + half, low + SMALLEST_BOX).clamp_max(CANVAS)
-    return torch.cat([low, high], 1)
-
-
-def sample_matrix(low: Tensor, high: Tensor) -> Tensor:
-    """Weights [n, 16, 64] of bilinear samples at 16 half-pixel centres of a box's side."""
-    centres = (torch.arange(2 * SIDE) + 0.5) / (2 * SIDE)
-    place = (low[:, None] + centres * (high - low)[:, None] - 0.5).clamp(0.0, CANVAS - 1.0)
-    return (1.0 - (place[..., None] - torch.arange(float(CANVAS))).abs()).clamp_min(0.0)
-
-
-def paste_matrix(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
-    """Bilinear weights [n, 64, 8] of a patch in the canvas, and the box's extent [n, 64]."""
-    pixels = torch.arange(float(CANVAS)) + 0.5
-    place = ((pixels - low[:, None]) / (high - low)[:, None] * SIDE - 0.5).clamp(0.0, SIDE - 1.0)
-    hat = (1.0 - (place[..., None] - torch.arange(float(SIDE))).abs()).clamp_min(0.0)
-    inside = ((pixels > low[:, None]) & (pixels < high[:, None])).float()
-    return hat, inside
-
-
-def samples(images: Tensor, boxes: Tensor) -> Tensor:
-    """[n, c, 64, 64] and boxes [n, k, 4] → their insides [n * k, c, 16, 16]; differentiable in the boxes."""
-    n, k, _ = boxes.shape
-    flat = boxes.reshape(-1, 4)
-    across = sample_matrix(flat[:, 0], flat[:, 2]).reshape(n, 1, k, 2 * SIDE, CANVAS)
-    down = sample_matrix(flat[:, 1], flat[:, 3]).reshape(n, 1, k * 2 * SIDE, CANVAS)
-    rows = (down @ images).reshape(n, -1, k, 2 * SIDE, CANVAS)
-    found = rows @ across.transpose(3, 4)  # [n, c, k, 16, 16]
-    return found.transpose(1, 2).reshape(n * k, -1, 2 * SIDE, 2 * SIDE)
-
-
-def crop(images: Tensor, boxes: Tensor) -> Tensor:
-    """Patches [n, 3, 8, 8] of the boxes [n, 4]; an image of one channel is grey."""
-    patches = functional.avg_pool2d(samples(images, boxes[:, None]), 2)
-    return patches.expand(-1, 3, -1, -1)
-
-
-def colours(paint: Tensor, channels: int) -> Tensor:
-    """The colours of patches [n, 4, h, w], or the grey that YCoCg-R makes of them, [n, channels, h, w]."""
-    if channels == 3:
-        return paint[:, :3]
-    return (paint[:, :1] + 2.0 * paint[:, 1:2] + paint[:, 2:3]) / 4.0
-
-
-def paste(canvas: Tensor, boxes: Tensor, patches: Tensor, alpha: bool) -> Tensor:
-    """x̂(t+1) = (1 - m) x̂(t) + m ε̂; canvas [n, c, 64, 64], patches [n, 4, 8, 8]."""
-    across, columns = paste_matrix(boxes[:, 0], boxes[:, 2])
-    down, rows = paste_matrix(boxes[:, 1], boxes[:, 3])
-    paint = down[:, None] @ patches @ across[:, None].transpose(2, 3)
-    mask = (rows[:, :, None] * columns[:, None, :])[:, None]
-    if alpha:
-        mask = mask * paint[:, 3:]
-    return canvas + mask * (colours(paint, canvas.shape[1]) - canvas)
-
-
-def start(images: Tensor) -> Tensor:
-    """x̂(0): 8×8 cell means, bilinearly up-sampled; [n, 3, 64, 64]."""
-    cells = functional.avg_pool2d(images, CANVAS // SIDE)
-    return functional.interpolate(cells, size=(CANVAS, CANVAS), mode="bilinear", align_corners=False)
-
-
 def first(model: Said, images: Tensor, settings: Settings) -> Tensor:
     """x̂(0) under the settings: plain, or through the VAE first (the paper's ablation "VAE8")."""
     canvas = start(images)
@@ -263,51 +213,6 @@ def first(model: Said, images: Tensor, settings: Settings) -> Tensor:
     mean, log_variance = model.encoder(cells)
     whole = torch.tensor([[0.0, 0.0, CANVAS, CANVAS]]).expand(len(images), 4)
     return paste(canvas, whole, model.decoder(model.sample(mean, log_variance)), False).detach()
-
-
-def extent(boxes: Tensor) -> Tensor:
-    """1 inside the boxes [n, 4], 0 outside; [n, 1, 64, 64]."""
-    centres = (torch.arange(CANVAS) + 0.5)[None]
-    across = (centres > boxes[:, :1]) & (centres < boxes[:, 2:3])
-    down = (centres > boxes[:, 1:2]) & (centres < boxes[:, 3:])
-    return (down[:, :, None] & across[:, None, :])[:, None].float()
-
-
-def kl(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(q(z) ‖ N(0, I)) in bits, [n, 10]."""
-    return 0.5 * LOG2E * (mean**2 + log_variance.exp() - 1.0 - log_variance)
-
-
-def position_bits(proposal: Tensor) -> Tensor:
-    """KL(N(µ, σ²) ‖ N(0, 1)) in bits, the paper's price of a box (equation 4); [n, 4] → [n]."""
-    mu, sigma = proposal[:, :2], proposal[:, 2:]
-    return (0.5 * LOG2E * (mu**2 + sigma**2 - 1.0) - torch.log2(sigma)).sum(1)
-
-
-def residual_bits(error: Tensor) -> Tensor:
-    """N log2 σ of [n, c, 64, 64], the paper's code length up to a constant; [n]."""
-    return 0.5 * error[0].numel() * torch.log2(error.square().flatten(1).mean(1) + VARIANCE_FLOOR)
-
-
-def candidates(boxes: Tensor, error: Tensor, scope: Tensor) -> Tensor:
-    """Integer boxes to try besides the proposal: moved, rescaled, and around large errors; [n, k, 4]."""
-    n = len(boxes)
-    moved = boxes[:, None] + torch.randn(n, 4, 4) * 3.0
-    energy = error.square().sum(1, keepdim=True) * (0.3 + 0.7 * scope)
-    found = []
-    sums = functional.pad(energy.cumsum(2).cumsum(3), (1, 0, 1, 0))
-    for side in (9, 13, 17, 23):
-        upper, lower = sums[..., :-side, :], sums[..., side:, :]
-        local = lower[..., side:] - lower[..., :-side] - upper[..., side:] + upper[..., :-side]
-        index = local.flatten(1).argmax(1)
-        width = local.shape[3]
-        x, y = (index % width).float(), (index // width).float()
-        box = torch.stack([x, y, x + side, y + side], 1)
-        found.append(box + torch.randint(-1, 2, (n, 4)))
-    options = torch.cat([boxes[:, None], moved, torch.stack(found, 1)], 1)
-    low = torch.round(options[..., :2]).clamp(0.0, CANVAS - SMALLEST_BOX)
-    high = torch.maximum(torch.round(options[..., 2:]), low + SMALLEST_BOX).clamp_max(CANVAS)
-    return torch.cat([low, high], 2)
 
 
 @torch.no_grad()
@@ -398,24 +303,6 @@ def run(model: Said, images: Tensor, settings: Settings) -> tuple[Losses, Tensor
             scope = scope * (1.0 - extent(boxes[-1]))
     count = settings.iterations
     return Losses(total / count, saved, spent, distance / count), canvas, boxes
-
-
-def random_boxes(energy: Tensor, count: int) -> Tensor:
-    """Boxes of 6 to 32 canvas units, every second one about a pixel drawn by ``energy`` [n, 64, 64];
-    [n, count, 4]."""
-    n = len(energy)
-    half = (
-        3.0
-        * torch.exp(torch.rand(n, count, 1) * math.log(32.0 / 6.0))
-        * torch.exp(0.2 * torch.randn(n, count, 2))
-    )
-    drawn = torch.multinomial(energy.flatten(1) + 1e-6, count, replacement=True)
-    peaks = torch.stack([drawn % CANVAS, drawn // CANVAS], 2) + torch.randn(n, count, 2) * half / 2
-    chance = (torch.arange(count) % 2 == 0)[:, None]
-    centre = torch.where(chance, torch.rand(n, count, 2) * CANVAS, peaks)
-    low = torch.round(centre - half).clamp(0.0, CANVAS - SMALLEST_BOX)
-    high = torch.maximum(torch.round(centre + half), low + SMALLEST_BOX).clamp_max(CANVAS)
-    return torch.cat([low, high], 2)
 
 
 def rehearse(model: Said, images: Tensor, settings: Settings) -> Losses:

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from saidcodec.evaluation import detection
-from saidcodec.training import said
+from saidcodec.training import painting, said
 from saidcodec.training.datasets import Dataset
 
 ENLARGED = 3
@@ -43,22 +43,22 @@ def watch_there(
 ) -> Glimpses:
     """``watch`` on the current device, images float [n, 3, 64, 64]."""
     canvas = said.first(model, x, settings)
-    scope = torch.ones(len(x), 1, said.CANVAS, said.CANVAS)
+    scope = torch.ones(len(x), 1, painting.CANVAS, painting.CANVAS)
     rows: list[tuple[Tensor, ...]] = []
     for _ in range(iterations):
         error = x - canvas
-        boxes = torch.round(said.boxes_of(model.glimpse(torch.cat([error, scope], 1))))
+        boxes = torch.round(painting.boxes_of(model.glimpse(torch.cat([error, scope], 1))))
         for _ in range(rounds):
-            options = said.candidates(boxes, error, scope)
+            options = painting.candidates(boxes, error, scope)
             boxes, _ = said.best_box(model, x, canvas, options, settings)
-        mean, log_variance = model.encoder(said.crop(x, boxes))
+        mean, log_variance = model.encoder(painting.crop(x, boxes))
         patch = model.decoder(model.latent(mean))
-        after = said.paste(canvas, boxes, patch, settings.alpha)
-        saved = said.residual_bits(error) - said.residual_bits(x - after)
-        rows.append((boxes, saved, said.kl(mean, log_variance).sum(1), mean))
+        after = painting.paste(canvas, boxes, patch, settings.alpha)
+        saved = painting.residual_bits(error) - painting.residual_bits(x - after)
+        rows.append((boxes, saved, painting.kl(mean, log_variance).sum(1), mean))
         canvas = after
         if settings.scope:
-            scope = scope * (1.0 - said.extent(boxes))
+            scope = scope * (1.0 - painting.extent(boxes))
     boxes, saved, spent, means = [torch.stack(column, 1) for column in zip(*rows)]
     return Glimpses(
         boxes.long().cpu().numpy(),
@@ -93,7 +93,7 @@ def metrics(model: said.Said, data: Dataset, iterations: int, settings: said.Set
 
 def framed(pixels: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """An enlarged uint8 image [64, 64, 3] with its boxes, coloured in the order of the glimpses."""
-    side = ENLARGED * said.CANVAS
+    side = ENLARGED * painting.CANVAS
     image = Image.fromarray(pixels).resize((side, side), Image.Resampling.NEAREST)
     draw = ImageDraw.Draw(image)
     for i, (x0, y0, x1, y1) in enumerate(np.asarray(boxes, int) * ENLARGED):

@@ -202,7 +202,8 @@ def test_sums_are_learnt_from_latents(head: str) -> None:
     there = np.ones((400, 5), bool)
     there[::2, 4] = False
     sums = (numbers * there).sum(1)
-    glimpses = digit_sum.Glimpses(latents, np.zeros((400, 5, 8, 8), np.uint8), there, sums)
+    boxes = np.tile(np.array([0, 0, 16, 16], np.float32), (400, 5, 1))
+    glimpses = digit_sum.Glimpses(boxes, latents, np.zeros((400, 5, 8, 8), np.uint8), there, sums)
     chance = digit_sum.learn(head, None, glimpses, glimpses, 0, 2e-3, 0)["test"]
     assert digit_sum.learn(head, None, glimpses, glimpses, 60, 2e-3, 0)["test"] > chance + 0.2
 
@@ -211,9 +212,27 @@ def test_chances_of_sums_follow_from_those_of_digits() -> None:
     there = torch.tensor([[True, True, True], [True, False, False]])
     model = digit_sum.SumOfDigits(None, np.zeros((2, 3, 10), np.float32), there.numpy())
     each = torch.randn(4, 10)
-    model.outputs = lambda glimpses, there: each  # type: ignore[method-assign]
-    chances = model.chances(torch.zeros(2, 3, 10), there)
+    with torch.no_grad():
+        model.layers[-1].weight.zero_()
+        model.layers[-1].bias.copy_(each[0])
+    each = each[:1].expand(4, 10)  # the same of every glimpse
+    boxes = torch.tensor([0.0, 0.0, 8.0, 8.0]).expand(2, 3, 4)
+    chances = model.chances(torch.zeros(2, 3, 10), boxes, there)
     p = each.softmax(1).detach().numpy()
     expected = np.convolve(np.convolve(p[0], p[1]), p[2])
     np.testing.assert_allclose(chances[0].detach().numpy(), expected, atol=1e-6)
     np.testing.assert_allclose(chances[1, :10].detach().numpy(), p[3], atol=1e-6)
+
+
+def test_the_size_of_a_box_tells_digits_apart() -> None:
+    """Latents without any meaning, and boxes as wide as the digit is great."""
+    rng = np.random.default_rng(0)
+    numbers = rng.integers(0, 10, (400, 3))
+    boxes = np.zeros((400, 3, 4), np.float32)
+    boxes[..., 2] = 4 + 2 * numbers
+    boxes[..., 3] = 16
+    latents = rng.normal(size=(400, 3, 10)).astype(np.float32)
+    there = np.ones((400, 3), bool)
+    glimpses = digit_sum.Glimpses(boxes, latents, np.zeros((400, 3, 8, 8), np.uint8), there, numbers.sum(1))
+    chance = digit_sum.learn("digits", None, glimpses, glimpses, 0, 2e-3, 0)["test"]
+    assert digit_sum.learn("digits", None, glimpses, glimpses, 60, 2e-3, 0)["test"] > chance + 0.3

@@ -7,7 +7,7 @@ from saidcodec import codec, integer, models
 from saidcodec.cli import main
 from saidcodec.entropy import TOTAL
 from saidcodec.said import propose
-from saidcodec.training import commands, datasets, export, said, watch
+from saidcodec.training import commands, datasets, export, painting, said, watch
 
 torch.set_num_threads(1)
 
@@ -99,22 +99,24 @@ def test_rehearsal_improves_the_vae(images, tmp_path):
 
 
 def test_random_boxes_are_boxes():
-    boxes = said.random_boxes(torch.rand(5, 64, 64), 8)
+    boxes = painting.random_boxes(torch.rand(5, 64, 64), 8)
     assert boxes.shape == (5, 8, 4)
     assert (boxes == boxes.round()).all()
     assert (boxes >= 0).all()
     assert (boxes <= 64).all()
-    assert (boxes[..., 2:] - boxes[..., :2] >= said.SMALLEST_BOX).all()
+    assert (boxes[..., 2:] - boxes[..., :2] >= painting.SMALLEST_BOX).all()
 
 
 def test_crop_and_paste_agree_at_a_patch_sized_box():
     image = torch.rand(1, 3, 64, 64)
     box = torch.tensor([[8.0, 16.0, 16.0, 24.0]])
     exact = image[:, :, 16:24, 8:16]
-    painted = said.paste(torch.zeros_like(image), box, torch.cat([exact, torch.ones(1, 1, 8, 8)], 1), True)
+    painted = painting.paste(
+        torch.zeros_like(image), box, torch.cat([exact, torch.ones(1, 1, 8, 8)], 1), True
+    )
     assert torch.allclose(painted[:, :, 16:24, 8:16], exact, atol=1e-6)
     assert painted.sum() == pytest.approx(float(exact.sum()), rel=1e-4)
-    whole = said.crop(image.mean() + torch.zeros_like(image), box)
+    whole = painting.crop(image.mean() + torch.zeros_like(image), box)
     assert torch.allclose(whole, image.mean().expand_as(whole))
 
 
@@ -163,7 +165,7 @@ def test_numpy_networks_equal_torch(trained):
     patches = rng.random((5, 8, 8, 3), np.float32)
     with torch.no_grad():
         seen = torch.from_numpy(np.concatenate([error, scope[..., None]], -1)).permute(0, 3, 1, 2)
-        boxes = said.boxes_of(model.glimpse(seen)).numpy()
+        boxes = painting.boxes_of(model.glimpse(seen)).numpy()
         means = model.encoder(torch.from_numpy(patches).permute(0, 3, 1, 2))[0].numpy()
     assert np.abs(propose.propose(error, scope, file) - boxes).max() < 1e-3  # canvas units
     assert np.abs(propose.encode_patches(patches, file) - means).max() < 1e-4
