@@ -37,7 +37,8 @@ class Variant:
 
     @property
     def shape(self) -> Shape:
-        return Shape(hidden=self.hidden, styles=self.styles)
+        # Differences from the reference: a neighbour that is not looked at is no origin of another.
+        return Shape(hidden=self.hidden, styles=self.styles, adjacent=False)
 
     @property
     def products(self) -> int:

@@ -6,6 +6,7 @@ Nothing here is part of the format.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -60,13 +61,18 @@ def choose(
     described = describe(tiles, layout.grey, model, limit, steps, forced)
     if coder == NO_RESIDUAL:
         return [options[0] for options in described]
-    refining = coder == CONTEXT and small and not forced
-    chosen = []
-    for tile, own, options in zip(tiles, planes, described):
+    if forced and len(steps) == 1:
+        return [options[0] for options in described]
+
+    def judged(tile: np.ndarray, own: np.ndarray, options: Sequence[Description]) -> Description | None:
         judge = Judge(layout, own)
         description = best(judge, options, forced)
-        chosen.append(refined(judge, tile, description) if description and refining else description)
-    return chosen
+        refining = coder == CONTEXT and small and not forced
+        return refined(judge, tile, description) if description and refining else description
+
+    network = layout.method.network
+    with ThreadPoolExecutor(network.workers if network else 1) as pool:
+        return [*pool.map(judged, tiles, planes, described)]
 
 
 def base_pays(layout: Layout, tiles: Sequence[np.ndarray], planes: Sequence[np.ndarray]) -> bool:

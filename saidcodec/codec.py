@@ -83,7 +83,7 @@ def encode(
     plain = {one: file_with(one, 0, ignore) for one in tried}
     shortest = min(map(len, plain.values()))
     near = [one for one in tried if len(plain[one]) <= WITHIN_REACH * shortest]
-    searched = [one for one in near if glimpses or (glimpses is None and sees_reconstruction(one))]
+    searched = [one for one in near if glimpses or (glimpses is None and one.sees_reconstruction)]
     files = [file_with(one, glimpses, ignore) if one in searched else plain[one] for one in near]
     (progress or ignore)(1.0)
     return min(files, key=len)
@@ -280,11 +280,6 @@ def candidates(model: AnyModel, pixels: int) -> list[Model]:
     if not found:
         raise ModelError("No model is installed.")
     return found
-
-
-def sees_reconstruction(model: Model) -> bool:
-    """Whether x̂ tells the residual network anything; if not, no glimpse pays."""
-    return len(model.tensors["residual.around"]) > 0
 
 
 def model_of(header: Header, named: AnyModel | None) -> Model:

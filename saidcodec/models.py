@@ -36,6 +36,11 @@ class Model:
     tensors: Mapping[str, np.ndarray] = field(repr=False)
     metadata: Mapping[str, str] = field(repr=False)
 
+    @property
+    def sees_reconstruction(self) -> bool:
+        """Whether x̂ tells the residual network anything; if not, no glimpse pays under it."""
+        return len(self.tensors.get("residual.around", ())) > 0
+
 
 def identify(tensors: Mapping[str, np.ndarray]) -> str:
     """The id of a set of tensors (spec section 10)."""

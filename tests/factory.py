@@ -57,12 +57,12 @@ def tables(rng: np.random.Generator) -> Tensors:
     }
 
 
-def residual(rng: np.random.Generator, copies: bool, hidden: int = 16) -> Tensors:
+def residual(rng: np.random.Generator, copies: bool, origins: bool, hidden: int = 16) -> Tensors:
     """A small random residual network."""
     found: Tensors = {"residual.around": np.array(AROUND, np.int8)}
     inputs = 3 * (len(WINDOW) + len(AROUND)) + 3 + STYLES
     clues = 0
-    if not copies:
+    if origins:
         found["residual.origins"] = np.array([(-1, 0), *WINDOW], np.int8)[rng.integers(20, size=len(WINDOW))]
     if copies:
         found["residual.copies"] = np.array(COPIES, np.int8)
@@ -102,10 +102,11 @@ def encoder(rng: np.random.Generator) -> Tensors:
     return found
 
 
-def random_tensors(seed: int = 0, copies: bool = False) -> Tensors:
-    """A whole model of random integers within all limits, of a network with copies or without."""
+def random_tensors(seed: int = 0, copies: bool = False, origins: bool = False) -> Tensors:
+    """A whole model of random integers within all limits, of a network with copies or without, whose
+    differences count from random origins or all from the reference."""
     rng = np.random.default_rng(seed)
-    found = {**tables(rng), **residual(rng, copies), **encoder(rng)}
+    found = {**tables(rng), **residual(rng, copies, origins), **encoder(rng)}
     for i, (inputs, outputs) in enumerate(DECODER):
         put(found, f"said.decoder.{i}", layer(rng, inputs, outputs, 112, 64))
     found["said.latent.multiplier"] = rng.integers(1, 129, LATENTS).astype(np.int32)
@@ -148,8 +149,8 @@ def model_of(tensors: Mapping[str, np.ndarray], name: str = "test") -> Model:
     return Model(name, identify(tensors), tensors, {"name": name})
 
 
-def random_model(seed: int = 0, copies: bool = False) -> Model:
-    return model_of(random_tensors(seed, copies))
+def random_model(seed: int = 0, copies: bool = False, origins: bool = False) -> Model:
+    return model_of(random_tensors(seed, copies, origins))
 
 
 def flat_colour_model() -> Model:

@@ -72,3 +72,19 @@ def test_auto_searches_only_near_the_shortest(monkeypatch: pytest.MonkeyPatch) -
     data = codec.encode(DIGITS)
     assert searched == ["multimnist"]
     assert inspection.inspect(data)["model"]["name"] == "multimnist"
+
+
+def test_auto_encodes_once_with_blind_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = []
+    original = codec.write
+
+    def write(layout, pixels, metadata, glimpses, progress):  # type: ignore[no-untyped-def]
+        written.append(layout.model.name)
+        return original(layout, pixels, metadata, glimpses, progress)
+
+    monkeypatch.setattr(codec, "write", write)
+    pixels = np.asarray(Image.open(Path(__file__).parents[1] / "examples" / "scene.png"))[60:124, 60:124]
+    data = codec.encode(pixels)
+    kept = models.find(inspection.inspect(data)["model"]["name"])
+    assert not kept.sees_reconstruction
+    assert written.count(kept.name) == 1

@@ -40,6 +40,14 @@ def agree(image, model, banks, **options):
     return data, found
 
 
+@pytest.mark.parametrize("copies", [False, True])
+@pytest.mark.parametrize("components", ["L", "RGB"])
+def test_differences_from_other_origins(components, copies, banks):
+    image = picture(19, 26, components)
+    _, found = agree(image, random_model(3, copies, True), banks, glimpses=2)
+    assert (found == image).all()
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("coder", ["context", "gaussian", "none"])
 def test_every_mode_and_coder(mode, coder, banks):

@@ -43,7 +43,7 @@ HIDDEN = 256
 BATCH = 128  # images
 RATES = {"fixed": 2e-3, "tuned": 1e-3}
 MEAN_DIGIT = 4.5
-USUAL_SIDE = 16.0  # of a box, canvas pixels
+USUAL_SIDE, SIZE_GAIN = 16.0, 4.0  # of a box, canvas pixels; what a factor of e in its size becomes
 METHODS = ("truth", "said", "said-searched", "spair", "space", "files")
 
 
@@ -104,7 +104,7 @@ def collect(method: str, split: str, count: int, wanted: argparse.Namespace, see
     looker_of = cache(lambda: looker(method, wanted, seed))  # a network that may have to be trained first
     parts = []
     for chunk in range(-(-count // CHUNK)):
-        path = wanted.runs / f"sum-{about}-{split}-{chunk}.npz"
+        path = wanted.runs / f"sum-{about}-{split}-chunk{chunk}.npz"
         if not path.exists():
             look, side = looker_of()
             data = multi_mnist(digits, CHUNK, SEEDS[split] + chunk, DIGITS, DIGITS)
@@ -182,7 +182,7 @@ class SumOfDigits(Sum):
         """The chance of every sum, [n, 9 k + 1]."""
         n, k = there.shape
         sizes = torch.log((boxes[..., 2:] - boxes[..., :2]).clamp_min(1.0) / USUAL_SIDE)[there]
-        seen = torch.cat([self.latents(glimpses, there), 4.0 * sizes], 1)
+        seen = torch.cat([self.latents(glimpses, there), SIZE_GAIN * sizes], 1)
         each = functional.one_hot(torch.zeros(n, k, dtype=torch.long), 10).float()  # what is not there adds 0
         each[there] = self.layers(seen).softmax(1)
         sums = each[:, 0]

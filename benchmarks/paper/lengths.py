@@ -25,7 +25,7 @@ import saidcodec
 from saidcodec import choice, codec, images, models
 from saidcodec.container import Header
 from saidcodec.layout import Layout
-from saidcodec.said import Description, account, base, render
+from saidcodec.said import Description, account, base
 from saidcodec.said.crop import crop
 from saidcodec.said.latent import quantise
 from saidcodec.said.propose import encode_patches
@@ -83,9 +83,9 @@ class Scales:
     def bits(self, image: np.ndarray, boxes: np.ndarray | None) -> float:
         """Bits of tile, base, the boxes [k, 4] with their latents, and residual; None: no SAID layer."""
         layout, coded = self.layout(image)
-        planes, network = layout.planes(coded), layout.method.network
+        judge = choice.Judge(layout, layout.planes(coded))
         if boxes is None:
-            return float(choice.residual_bits([(planes, None)], network)[0])
+            return judge.residual(None)
         tile = layout.rgb(coded)
         boxes = np.concatenate([np.zeros((0, 4), np.int64), *(valid(box[None]) for box in boxes)])
         latents = np.zeros((0, 10), np.int32)
@@ -97,10 +97,10 @@ class Scales:
             Description(step, base.quantise(cell, step, layout.grey), boxes.astype(np.int32), latents)
             for step in choice.FINE_STEPS
         ]
-        seen = [layout.prediction(render(one, self.model, *tile.shape[1::-1])) for one in described]
-        spent = choice.residual_bits([(planes, one) for one in seen], network)
-        spent += [account(one, layout.grey, self.model).bits(len(boxes)) for one in described]
-        return float(spent.min())
+        return min(
+            judge.residual(seen) + account(one, layout.grey, self.model).bits(len(boxes))
+            for one, seen in judge.rendered(described)
+        )
 
     def chosen(self, image: np.ndarray) -> np.ndarray | None:
         """The boxes that the codec keeps, [k, 4]; None where it keeps no SAID layer."""

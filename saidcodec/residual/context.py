@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-REFERENCE = (-1, 0)  # (dx, dy) relative to the sample: the left neighbour, from which differences count
+REFERENCE = (-1, 0)  # (dx, dy) relative to the sample: the left neighbour
 WINDOW = (
     (-2, 0), (-3, 0),
     (-3, -1), (-2, -1), (-1, -1), (0, -1), (1, -1),

@@ -22,7 +22,7 @@ POSITIONS = 3  # flag of the reconstruction, x, y
 class ResidualNetwork:
     """Weights of one model, ready to run.
 
-    ``inputs`` is the width of the context rows that the wavefront fills: four lanes for each offset
+    ``inputs`` is the width of the context rows: four lanes for each offset
     of the window and of ``around``, then the flag of the reconstruction, x, y, the luma inputs of a
     network with copies, and the styles.  ``origins``, int [window], says what each difference of the window
     counts from: 0 the reference, i the window's offset i - 1.  ``extras`` is the width of what the heads of

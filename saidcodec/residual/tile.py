@@ -15,9 +15,8 @@ from saidcodec.residual.coders import Meter
 from saidcodec.residual.context import WINDOW, around, neighbour
 from saidcodec.residual.copies import luma_inputs
 from saidcodec.residual.network import LANES, POSITIONS, ResidualNetwork
-from saidcodec.residual.walk import low_bytes, run
+from saidcodec.residual.walk import BATCHES, low_bytes, run
 from saidcodec.residual.wavefront import (
-    BATCH,
     MIDDLE,
     REFERENCE_BIAS,
     SAMPLE_BIAS,
@@ -97,9 +96,10 @@ class TileContexts:
 
 
 class TileMeter:
-    """Exact bits of the residual of one tile, int16 [h, w, components], under one x̂ after another.
+    """Bits of the residual of one tile, int16 [h, w, components], under one x̂ after another.
 
-    Its style is chosen once, without x̂.
+    They are exact for a network of one style.  Of several styles one is chosen once, without x̂, where the
+    writer would choose with it.
     """
 
     def __init__(self, planes: np.ndarray, network: ResidualNetwork):
@@ -115,8 +115,8 @@ class TileMeter:
     def bits(self, prediction: np.ndarray | None) -> float:
         """Bits of all samples under x̂ int16 [h, w, 3], or none."""
         changed = self.contexts.show(prediction)
-        for start in range(0, len(changed), BATCH):
-            part = changed[start : start + BATCH]
+        for start in range(0, len(changed), BATCHES[1]):
+            part = changed[start : start + BATCHES[1]]
             self.lengths[part] = np.sum(run(self.contexts, self.meter, part).coded, 0)
         return float(self.lengths.sum(dtype=np.float64))
 

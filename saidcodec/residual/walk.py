@@ -29,6 +29,11 @@ from saidcodec.residual.wavefront import (
     values_of,
 )
 
+# Samples that go through the network at once where nothing has to be waited for.  Large batches pass Python's
+# lock around less often; small images still have some for every thread.
+BATCHES = (1 << 11, 1 << 14)
+SHARES = 4  # batches that every thread gets, if there are enough samples
+
 
 @dataclass
 class Batch:
@@ -110,7 +115,9 @@ def walk(
     ``styles`` int [tiles], ``has_reconstruction`` bool [tiles].
     """
     contexts = WavefrontContexts(wavefront, network, styles, has_reconstruction)
-    batches = [*wavefront.batches(range(wavefront.steps) if steps is None else steps, coder.progressive)]
+    share = wavefront.samples // (SHARES * network.workers)
+    most = 1 if coder.progressive else max(min(share, BATCHES[1]), BATCHES[0])
+    batches = [*wavefront.batches(range(wavefront.steps) if steps is None else steps, most)]
     if coder.progressive or network.workers == 1 or len(batches) == 1:
         for spans in batches:
             coder.finish(run(contexts, coder, spans))

@@ -3,7 +3,7 @@
 All samples with the same step, ``x + 2 * y``, are independent given earlier steps, in every tile of a
 band.  Planes are kept skewed, one row a step and within it (y, tile), so that a neighbour of a
 whole step is one contiguous run.  A sample's three components ride in one 64-bit word, four lanes of
-16 bits, and are subtracted from their references all at once: the lanes are offset so that none
+16 bits, and are subtracted from their origins all at once: the lanes are offset so that none
 ever borrows from the next.
 """
 
@@ -26,7 +26,6 @@ LOWEST_LANE, HIGHEST_LANE = np.int16(DIFFERENCE_BIAS - 128), np.int16(DIFFERENCE
 
 PAD_STEPS = (8, 6)  # steps kept before the first and after the last, for neighbours outside
 PAD_ROWS = (3, 2)
-BATCH = 1 << 14  # samples that go through the network at once where nothing has to be waited for
 
 
 def word(lanes: Iterable[int]) -> np.int64:
@@ -65,6 +64,7 @@ class Wavefront:
         self.widths, self.heights = widths, heights
         self.tiles = len(widths)
         self.steps = width + SKEW * (height - 1)
+        self.samples = self.tiles * width * height
         self.full = bool((widths == width).all() and (heights == height).all())
         shape = (self.steps + sum(PAD_STEPS), height + sum(PAD_ROWS), self.tiles)
         empty = word([SAMPLE_BIAS] * LANES)
@@ -119,8 +119,8 @@ class Wavefront:
             parts.append(((span.step - SKEW * y < self.widths) & (y < self.heights)).reshape(-1))
         return np.concatenate(parts)
 
-    def batches(self, steps: Iterable[int], progressive: bool) -> Iterator[list[Span]]:
-        """The steps' samples, in batches of about BATCH or, if ``progressive``, of one step each."""
+    def batches(self, steps: Iterable[int], most: int) -> Iterator[list[Span]]:
+        """The steps' samples, in batches of one step or of several with ``most`` samples in all."""
         spans: list[Span] = []
         n = 0
         for step in steps:
@@ -129,7 +129,7 @@ class Wavefront:
             count = (rows.stop - rows.start) * self.tiles
             if not count:  # a tile one sample wide has none at odd steps
                 continue
-            if spans and (progressive or n + count > BATCH):
+            if spans and n + count > most:
                 yield spans
                 spans, n = [], 0
             spans.append(Span(step, rows, n, n + count))

@@ -287,7 +287,7 @@ def train_tables(
     if data is None and dataset != "multidsprites":
         raise click.UsageError(f"The dataset {dataset} needs --data.")
     model = models.load(whole)
-    if not len(model.tensors.get("residual.around", ())):
+    if not model.sees_reconstruction:
         raise click.UsageError(
             f"{whole} sees no reconstruction, so that its files hold no glimpses to learn from."
         )
@@ -300,7 +300,7 @@ def train_tables(
 def first_weights(begin: Path, shape: Shape, tiles: Tiles) -> residual.ResidualNetwork:
     """The network of a checkpoint or, cut to ``shape``, that of a model file."""
     if begin.suffix != ".safetensors":
-        network = residual.load_checkpoint(begin)
+        network = shrink.recounted(residual.load_checkpoint(begin))
         if network.shape != shape:
             raise click.UsageError(f"{begin} is of another shape: {network.shape}.")
         return network

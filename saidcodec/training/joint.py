@@ -228,6 +228,7 @@ def widened(path: Path, shape: Shape) -> residual.ResidualNetwork:
     """A checkpoint's residual network, which may see x̂ at fewer places than ``shape`` asks for."""
     state = torch.load(path, weights_only=False)
     old = residual.shape_of(state)
+    assert shape.adjacent or not old.adjacent
     network = residual.ResidualNetwork(replace(shape, adjacent=old.adjacent))
     weights = dict(state["network"])
     first = COMPONENTS * len(WINDOW)
@@ -241,7 +242,8 @@ def widened(path: Path, shape: Shape) -> residual.ResidualNetwork:
     wide[:, shape.inputs - rest :] = narrow[:, narrow.shape[1] - rest :]
     weights["trunk.0.weight"] = wide
     network.load_state_dict(weights)
-    network = shrink.recounted(network)
+    if shape.adjacent:
+        network = shrink.recounted(network)
     network.quantise(False)
     return network
 

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from saidcodec.errors import ModelError
 from saidcodec.residual import mixture
 from saidcodec.residual.context import COPIES, ORIGINS, WINDOW
 from saidcodec.residual.copies import CLUES, LOGITS, ODDS_PER_BIT
@@ -213,6 +214,8 @@ def train(
 
     A new run takes its first weights from ``start_from``, if given.
 
+    Raises ModelError if the checkpoint is of another shape.
+
     ``pool`` yields a fresh pool of tiles whenever asked.  The schedule runs by progress, the
     larger of the share of steps and the share of seconds used, so that a run ends in time with its
     learning rate at zero.
@@ -225,6 +228,8 @@ def train(
     step, spent = 0, 0.0
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=False)
+        if shape_of(state) != settings.shape:
+            raise ModelError(f"{checkpoint} is of another shape: {shape_of(state)}.")
         network.load_state_dict(state["network"])
         optimiser.load_state_dict(state["optimiser"])
         step, spent = state["step"], state["seconds"]

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from saidcodec.errors import ModelError
 from saidcodec.residual.context import ORIGINS, REFERENCE, WINDOW
 from saidcodec.training.quantise import HIDDEN_UNIT, IntegerLinear
 from saidcodec.training.residual import CHOICE, ResidualNetwork, with_style
@@ -25,7 +26,10 @@ RIDGE = 1e-4  # of the mean square of an activation
 
 
 def network_of(tensors: Mapping[str, np.ndarray]) -> ResidualNetwork:
-    """The residual network of a model file without copies, in real numbers: the inverse of ``export``."""
+    """The residual network of a model file without copies, in real numbers: the inverse of ``export``.
+
+    Raises ModelError if it was not made here.
+    """
     depth = sum(name.startswith("residual.trunk") and name.endswith(".weight") for name in tensors)
     shape = Shape(
         hidden=tuple(tensors[f"residual.trunk{i}.weight"].shape[1] for i in range(depth)),
@@ -35,6 +39,8 @@ def network_of(tensors: Mapping[str, np.ndarray]) -> ResidualNetwork:
         around=tuple((int(dx), int(dy)) for dx, dy in tensors["residual.around"]),
         adjacent="residual.origins" in tensors,
     )
+    if shape.adjacent and not np.array_equal(tensors["residual.origins"], ORIGINS):
+        raise ModelError("The model's differences count from origins that no training here uses.")
     network = ResidualNetwork(shape)
     if shape.copies:
         return network  # of no use but to be refused
@@ -71,6 +77,7 @@ def recounted(network: ResidualNetwork) -> ResidualNetwork:
         return network
     same = ResidualNetwork(replace(network.shape, adjacent=True))
     same.load_state_dict(network.state_dict())
+    same.quantise(network.qat)
     first = trunk_of(network)[0].weight
     weight = first[:, : COMPONENTS * len(WINDOW)].reshape(len(first), len(WINDOW), COMPONENTS).clone()
     # A difference from the reference is the sum of the differences along its origins.

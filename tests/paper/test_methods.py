@@ -208,14 +208,22 @@ def test_sums_are_learnt_from_latents(head: str) -> None:
     assert digit_sum.learn(head, None, glimpses, glimpses, 60, 2e-3, 0)["test"] > chance + 0.2
 
 
+class Told(torch.nn.Sequential):
+    """Says of the glimpses what it was told beforehand."""
+
+    def __init__(self, each: torch.Tensor):
+        super().__init__()
+        self.each = each
+
+    def forward(self, seen: torch.Tensor) -> torch.Tensor:
+        return self.each
+
+
 def test_chances_of_sums_follow_from_those_of_digits() -> None:
     there = torch.tensor([[True, True, True], [True, False, False]])
     model = digit_sum.SumOfDigits(None, np.zeros((2, 3, 10), np.float32), there.numpy())
     each = torch.randn(4, 10)
-    with torch.no_grad():
-        model.layers[-1].weight.zero_()
-        model.layers[-1].bias.copy_(each[0])
-    each = each[:1].expand(4, 10)  # the same of every glimpse
+    model.layers = Told(each)
     boxes = torch.tensor([0.0, 0.0, 8.0, 8.0]).expand(2, 3, 4)
     chances = model.chances(torch.zeros(2, 3, 10), boxes, there)
     p = each.softmax(1).detach().numpy()

@@ -24,12 +24,15 @@ def walked(planes: np.ndarray, prediction: np.ndarray | None, network: ResidualN
     return float(meter.bits[0])
 
 
+@pytest.mark.parametrize("origins", [False, True])
 @pytest.mark.parametrize("copies", [False, True])
 @pytest.mark.parametrize("components", [1, 3])
 @pytest.mark.parametrize("size", SIZES)
-def test_one_reconstruction_after_another(size: tuple[int, int], components: int, copies: bool) -> None:
+def test_one_reconstruction_after_another(
+    size: tuple[int, int], components: int, copies: bool, origins: bool
+) -> None:
     rng = np.random.default_rng(sum(size))
-    network = ResidualNetwork(random_model(3, copies).tensors, None)
+    network = ResidualNetwork(random_model(3, copies, origins).tensors, None)
     low = np.array([0, -255, -255][:components])
     planes = rng.integers(low, 256, (*size, components)).astype(np.int16)
     meter = TileMeter(planes, network)

@@ -26,10 +26,13 @@ def wavefront(chosen: list[np.ndarray], components: int) -> Wavefront:
     return found
 
 
+@pytest.mark.parametrize("origins", [False, True])
 @pytest.mark.parametrize("components", [1, 3])
 @pytest.mark.parametrize("copies", [False, True])
-def test_tiles_measured_singly_or_together_cost_the_same(components: int, copies: bool) -> None:
-    network = ResidualNetwork(random_model(1, copies).tensors, None)
+def test_tiles_measured_singly_or_together_cost_the_same(
+    components: int, copies: bool, origins: bool
+) -> None:
+    network = ResidualNetwork(random_model(1, copies, origins).tensors, None)
     styles = np.arange(4) % network.styles
     every = tiles(components)
     together = wavefront(every, components)

@@ -1,11 +1,13 @@
 """Training of the residual network, its export, and networks cut down from larger ones."""
 
 from dataclasses import replace
+from itertools import repeat
 
 import numpy as np
 import pytest
 import torch
 
+from saidcodec.errors import ModelError
 from saidcodec.training import photos, residual, shrink
 from saidcodec.training.windows import Shape, WindowSampler
 
@@ -99,13 +101,33 @@ def test_an_unseen_reconstruction_changes_nothing(trained):
 
 
 def test_differences_counted_from_other_origins_say_the_same(trained):
-    shape = replace(SHAPE, adjacent=False)
+    shape = replace(SHAPE, adjacent=False, around=((0, 0), (1, 0)))
     torch.manual_seed(1)
     old = residual.ResidualNetwork(shape)
-    old.load_state_dict(trained[0].state_dict())
     tiles = smooth(8, 24, 2)  # differences so small that nothing is clipped
     whole = residual.evaluate(old, WindowSampler(shape, tiles), 128)
     new = shrink.recounted(old)
-    assert new.shape == SHAPE
-    assert residual.evaluate(new, WindowSampler(SHAPE, tiles), 128) == pytest.approx(whole, abs=1e-3)
+    assert new.shape == replace(shape, adjacent=True)
+    assert residual.evaluate(new, WindowSampler(new.shape, tiles), 128) == pytest.approx(whole, abs=1e-3)
     assert shrink.recounted(new) is new
+
+
+def test_a_checkpoint_of_another_shape_is_not_continued(tmp_path):
+    tiles = smooth(8, 24, 2)
+
+    def run(shape):
+        settings = residual.Settings(steps=2, tiles=4, group=64, shape=shape)
+        return residual.train(
+            settings, lambda rng: repeat(tiles), tiles, tmp_path / "a.pt", lambda line: None
+        )
+
+    run(replace(SHAPE, adjacent=False))
+    with pytest.raises(ModelError, match="another shape"):
+        run(SHAPE)
+
+
+def test_strange_origins_are_not_read_back(trained):
+    tensors = {**residual.export(trained[0]), "tile.style.frequency": np.ones(2)}
+    tensors["residual.origins"] = tensors["residual.origins"][::-1]
+    with pytest.raises(ModelError, match="origins"):
+        shrink.network_of(tensors)

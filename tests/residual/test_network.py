@@ -1,0 +1,35 @@
+"""What a model file may ask of the residual network."""
+
+import numpy as np
+import pytest
+from factory import random_tensors
+
+from saidcodec.errors import ModelError
+from saidcodec.residual.context import ORIGINS, REFERENCE, WINDOW
+from saidcodec.residual.network import ResidualNetwork
+
+GOOD = np.array(ORIGINS, np.int8)
+
+
+def test_origins_are_places_in_the_window() -> None:
+    tensors = random_tensors(1)
+    assert not ResidualNetwork(tensors, None).origins.any()
+    found = ResidualNetwork({**tensors, "residual.origins": GOOD}, None).origins
+    assert [(REFERENCE, *WINDOW)[i] for i in found] == [*ORIGINS]
+
+
+@pytest.mark.parametrize(
+    "origins",
+    [
+        GOOD[:-1],
+        np.concatenate([GOOD, GOOD[:1]]),
+        GOOD[:0],
+        np.where(np.arange(len(GOOD))[:, None] == 3, np.int8(1), GOOD),  # (1, 1) lies ahead
+        GOOD.astype(np.int32),
+        GOOD.reshape(-1),
+    ],
+    ids=["18", "20", "none", "ahead", "int32", "flat"],
+)
+def test_other_origins_are_refused(origins: np.ndarray) -> None:
+    with pytest.raises(ModelError, match=r"count from|no list of offsets"):
+        ResidualNetwork({**random_tensors(1), "residual.origins": origins}, None)
