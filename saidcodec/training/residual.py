@@ -37,6 +37,7 @@ from saidcodec.training.quantise import (
 )
 from saidcodec.training.windows import COMPONENTS, INPUT_UNIT, Batch, Copies, Shape, Tiles, WindowSampler
 
+FIRST_MOST = 1.96  # of the first layer's weights: 63 steps of 1/32
 # Mean, scale index and tail index in a head's raw outputs: (steps a real unit, index at zero) each.
 CHOICE = ((8.0 * 16.0, 0.0), (8.0, 18.0), (2.0, 1.5))
 
@@ -78,6 +79,17 @@ class ResidualNetwork(nn.Module):
     def quantise(self, on: bool) -> None:
         self.qat = on
         set_quantised(self, on)
+
+    @torch.no_grad()
+    def bound(self) -> None:
+        """Keep the first layer's weights where their integers are fine.
+
+        Its inputs are many and alike, so that roundings add up; left alone, single weights grow and make the
+        steps of all others of their output coarse.
+        """
+        first = self.trunk[0]
+        assert isinstance(first, IntegerLinear)
+        first.weight.clamp_(-FIRST_MOST, FIRST_MOST)
 
     def features(self, context: Tensor) -> Tensor:
         for layer in self.trunk:
@@ -259,6 +271,7 @@ def train(
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
+        network.bound()
         total += loss.detach()
         step += 1
         if step % 50 == 0:
