@@ -63,6 +63,7 @@ def residual(rng: np.random.Generator, copies: bool, origins: bool, hidden: int 
     inputs = 3 * (len(WINDOW) + len(AROUND)) + 3 + STYLES
     clues = 0
     if origins:
+        found["residual.marks"] = np.array([40, 20], np.int32)
         found["residual.origins"] = np.array([(-1, 0), *WINDOW], np.int8)[rng.integers(20, size=len(WINDOW))]
     if copies:
         found["residual.copies"] = np.array(COPIES, np.int8)

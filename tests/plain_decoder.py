@@ -424,6 +424,7 @@ class Plane:
         self.mixture, self.gaussian, self.copy = banks
         listed = self.tensors.get("residual.origins", [(-1, 0)] * len(WINDOW))
         self.origins = [(int(dx), int(dy)) for dx, dy in listed]
+        self.marks = [int(mark) for mark in self.tensors.get("residual.marks", (128, 127))]
         self.copies = [
             tuple(offset) for offset in tensors.get("residual.copies", np.zeros((0, 2), int)).tolist()
         ]
@@ -496,11 +497,17 @@ class Plane:
                 row = min(clamp(y + dy, 0, self.th - 1), tile.height - 1)
                 column = min(clamp(x + dx, 0, self.tw - 1), tile.width - 1)
                 inputs += [int(v) - r for v, r in zip(tile.seen[row, column], reference)]
-        inputs += [0 if tile.seen is None else 127, 128 * x // self.tw, 128 * y // self.th]
+        inputs += [
+            0 if tile.seen is None else 127,
+            self.marks[0] * x // self.tw,
+            self.marks[0] * y // self.th,
+        ]
         if self.copies:
             most = max(1, *(values[0] for values in near.values()))
             inputs += [most >> 1, *(127 * values[0] // most for values in near.values())]
-        inputs += [127 * (s == tile.style) for s in range(len(self.tensors["tile.style.frequency"]))]
+        inputs += [
+            self.marks[1] * (s == tile.style) for s in range(len(self.tensors["tile.style.frequency"]))
+        ]
         return [clamp(d, -128, 127) + 128 for d in inputs]
 
     def read_step(self, stream, step):

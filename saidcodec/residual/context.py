@@ -25,6 +25,10 @@ ORIGINS = (
     (-2, -2), (-1, -2), (0, -2), (1, -2), (2, -2),
 )  # fmt: skip
 
+# Positions in a tile run to the first, and the style is marked by the second; in the networks trained here,
+# and in those that do not say.  Small inputs let integer weights tell fine differences between styles.
+MARKS, GREAT_MARKS = (64, 32), (128, 127)
+
 # The neighbours that a model of flat colours may copy, the likeliest first.
 COPIES = (REFERENCE, (0, -1), (1, -1), (-1, -1), (2, -2))
 

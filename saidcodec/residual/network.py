@@ -8,7 +8,7 @@ import numpy as np
 
 from saidcodec.errors import ModelError
 from saidcodec.integer import Chain, Layer, NumpyChain, OnnxChain
-from saidcodec.residual.context import REFERENCE, WINDOW
+from saidcodec.residual.context import GREAT_MARKS, REFERENCE, WINDOW
 from saidcodec.residual.copies import CLUES, LUMA_INPUTS
 
 COMPONENTS = 3
@@ -27,6 +27,7 @@ class ResidualNetwork:
     network with copies, and the styles.  ``origins``, int [window], says what each difference of the window
     counts from: 0 the reference, i the window's offset i - 1.  ``extras`` is the width of what the heads of
     Co and Cg read beside the hidden activations: six surprises and the clues of a network with copies.
+    ``positions`` is what x and y run to, ``mark`` what marks the style.
     """
 
     def __init__(self, tensors: Mapping[str, np.ndarray], threads: int | None, workers: int = 1):
@@ -73,6 +74,12 @@ class ResidualNetwork:
         if len(origins) != len(WINDOW) or not set(origins) <= set(near):
             raise ModelError("The model's differences do not count from the window.")
         self.origins = np.array([near.index(origin) for origin in origins])
+        marks = tensors.get("residual.marks", np.array(GREAT_MARKS, np.int32))
+        if marks.shape != (2,) or marks.dtype != np.int32 or not (1 <= marks.min() <= marks.max() <= 128):
+            raise ModelError("The model's tensor residual.marks is unfit.")
+        self.positions, self.mark = marks.tolist()
+        if self.mark > GREAT_MARKS[1]:
+            raise ModelError("The model's tensor residual.marks is unfit.")
         lumas = LUMA_INPUTS + 1 + len(WINDOW) if self.copies else 0
         self.clues = CLUES if self.copies else 0
         self.styles = len(tensor("tile.style.frequency"))

@@ -85,12 +85,12 @@ class TileContexts:
             predicted = self.reconstruction.take(self.around.take(places, 0))
             inputs[:, self.known : self.fixed].view(np.uint32)[...] = low_bytes(predicted - reference)
             marks[:, 0] = 255
-        marks[:, 1] = 128 + places % tile.width * 128 // tile.width
-        marks[:, 2] = places // tile.width * 128 // tile.height + 128
+        marks[:, 1] = 128 + places % tile.width * self.network.positions // tile.width
+        marks[:, 2] = 128 + places // tile.width * self.network.positions // tile.height
         if self.network.copies:
             lumas = luma_inputs(values_of(seen)[..., 0])
             marks[:, POSITIONS : POSITIONS + lumas.shape[1]] = 128 + lumas
-        inputs[:, self.style] = 255
+        inputs[:, self.style] = 128 + self.network.mark
         references = reference.view(np.int16) - np.int16(REFERENCE_BIAS)
         return inputs, references.astype(np.int32), seen
 

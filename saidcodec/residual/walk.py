@@ -152,9 +152,11 @@ class WavefrontContexts:
         self.blind = np.flatnonzero(~has_reconstruction & has_reconstruction.any())
         self.marks = np.full((height, tiles, network.inputs - self.fixed), 128, np.uint8)
         self.marks[:, :, 0] += (127 * has_reconstruction).astype(np.uint8)
-        self.marks[:, :, 2] += (np.arange(height) * 128 // height).astype(np.uint8)[:, None]
-        self.marks[:, np.arange(tiles), self.lumas.stop + styles] = 255
-        self.across = (128 + np.arange(wavefront.width) * 128 // wavefront.width).astype(np.uint8)
+        self.marks[:, :, 2] += (np.arange(height) * network.positions // height).astype(np.uint8)[:, None]
+        self.marks[:, np.arange(tiles), self.lumas.stop + styles] += np.uint8(network.mark)
+        self.across = (128 + np.arange(wavefront.width) * network.positions // wavefront.width).astype(
+            np.uint8
+        )
 
     def fill(self, spans: list[Span]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """See ``Contexts``."""

@@ -228,8 +228,8 @@ def widened(path: Path, shape: Shape) -> residual.ResidualNetwork:
     """A checkpoint's residual network, which may see x̂ at fewer places than ``shape`` asks for."""
     state = torch.load(path, weights_only=False)
     old = residual.shape_of(state)
-    assert shape.adjacent or not old.adjacent
-    network = residual.ResidualNetwork(replace(shape, adjacent=old.adjacent))
+    assert shape.adjacent
+    network = residual.ResidualNetwork(replace(shape, adjacent=old.adjacent, marks=old.marks))
     weights = dict(state["network"])
     first = COMPONENTS * len(WINDOW)
     narrow = weights["trunk.0.weight"]
@@ -242,8 +242,7 @@ def widened(path: Path, shape: Shape) -> residual.ResidualNetwork:
     wide[:, shape.inputs - rest :] = narrow[:, narrow.shape[1] - rest :]
     weights["trunk.0.weight"] = wide
     network.load_state_dict(weights)
-    if shape.adjacent:
-        network = shrink.recounted(network)
+    network = shrink.recounted(network)
     network.quantise(False)
     return network
 
@@ -258,7 +257,9 @@ def costs(
     there = studio.there[chosen] & on[:, None] & ~partial
     seen, kl, misfit = studio.reconstruct(model, chosen, there)
     batch, share = studio.contexts(chosen, seen, on)
-    context = residual.with_style(batch.context, torch.zeros(len(share), dtype=torch.long), 1).to(dtype)
+    context = residual.with_style(batch.context, torch.zeros(len(share), dtype=torch.long), network.shape).to(
+        dtype
+    )
     bits = network(context, batch.sample, batch.reference, batch.copies) * batch.weight
     return (bits.sum(1) * share).reshape(n, -1).sum(1), kl, misfit
 
@@ -275,7 +276,7 @@ def report(studio: Studio, model: said.Said, network: residual.ResidualNetwork) 
         seen, kl, _ = studio.reconstruct(model, chosen, studio.there & lit)
         batch, share = studio.contexts(chosen, seen, on)
         torch.random.set_rng_state(state)
-        context = residual.with_style(batch.context, torch.zeros(len(share), dtype=torch.long), 1)
+        context = residual.with_style(batch.context, torch.zeros(len(share), dtype=torch.long), network.shape)
         bits = network(context, batch.sample, batch.reference, batch.copies) * batch.weight
         found.append((float((bits.sum(1) * share).sum()) / len(chosen), float(kl.mean())))
     glimpses = float(studio.there.sum(1).float().mean())

@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from saidcodec.errors import ModelError
 from saidcodec.residual import mixture
-from saidcodec.residual.context import COPIES, ORIGINS, WINDOW
+from saidcodec.residual.context import COPIES, GREAT_MARKS, ORIGINS, WINDOW
 from saidcodec.residual.copies import CLUES, LOGITS, ODDS_PER_BIT
 from saidcodec.training.quantise import (
     HIDDEN_UNIT,
@@ -168,9 +168,10 @@ def mixture_bits(error: Tensor, scale_index: Tensor, tail: Tensor) -> Tensor:
     return -torch.log2(probability)
 
 
-def with_style(context: Tensor, style: Tensor, styles: int) -> Tensor:
-    context = context.clone()
-    context[:, -styles:] = functional.one_hot(style, styles).to(context.dtype) * (127.0 / INPUT_UNIT)
+def with_style(context: Tensor, style: Tensor, shape: Shape) -> Tensor:
+    """Contexts [N, inputs] of a network of that shape with the styles [N] marked."""
+    context, mark = context.clone(), shape.marks[1] / INPUT_UNIT
+    context[:, -shape.styles :] = functional.one_hot(style, shape.styles).to(context.dtype) * mark
     return context
 
 
@@ -184,7 +185,7 @@ def best_style(network: ResidualNetwork, batch: Batch, probe: int, dtype: torch.
     every = rows.repeat(styles)
     tried = torch.arange(styles).repeat_interleave(len(rows))
     with torch.no_grad():
-        context = with_style(batch.context[every], tried, styles).to(dtype)
+        context = with_style(batch.context[every], tried, network.shape).to(dtype)
         copied = batch.copies and batch.copies.rows(every)
         bits = network(context, batch.sample[every], batch.reference[every], copied)
         totals = (bits * batch.weight[every]).sum(1).reshape(styles, -1, probe).sum(2)
@@ -193,9 +194,8 @@ def best_style(network: ResidualNetwork, batch: Batch, probe: int, dtype: torch.
 
 def batch_bits(network: ResidualNetwork, batch: Batch, probe: int, dtype: torch.dtype) -> Tensor:
     """Mean bits per coded component, each group under its best style."""
-    styles = network.shape.styles
     style = best_style(network, batch, probe, dtype)
-    context = with_style(batch.context, style, styles).to(dtype)
+    context = with_style(batch.context, style, network.shape).to(dtype)
     bits = network(context, batch.sample, batch.reference, batch.copies)
     return (bits * batch.weight).sum() / batch.weight.sum()
 
@@ -349,6 +349,8 @@ def export(network: ResidualNetwork) -> dict[str, np.ndarray]:
     }
     if network.shape.adjacent:
         tensors["residual.origins"] = np.array(ORIGINS, np.int8)
+    if network.shape.marks != GREAT_MARKS:
+        tensors["residual.marks"] = np.array(network.shape.marks, np.int32)
 
     def put(
         name: str,
@@ -397,7 +399,9 @@ def export(network: ResidualNetwork) -> dict[str, np.ndarray]:
 
 def shape_of(state: Mapping[str, Any]) -> Shape:
     """The shape of a checkpoint's network."""
-    return Shape(**{"adjacent": False, **state["settings"]["shape"]})  # older checkpoints do not say
+    return Shape(
+        **{"adjacent": False, "marks": GREAT_MARKS, **state["settings"]["shape"]}
+    )  # older checkpoints do not say
 
 
 def load_checkpoint(path: Path) -> ResidualNetwork:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from saidcodec.errors import ModelError
-from saidcodec.residual.context import ORIGINS, REFERENCE, WINDOW
+from saidcodec.residual.context import GREAT_MARKS, MARKS, ORIGINS, REFERENCE, WINDOW
 from saidcodec.training.quantise import HIDDEN_UNIT, IntegerLinear
 from saidcodec.training.residual import CHOICE, ResidualNetwork, with_style
 from saidcodec.training.windows import COMPONENTS, INPUT_UNIT, Shape, WindowSampler
@@ -37,6 +37,7 @@ def network_of(tensors: Mapping[str, np.ndarray]) -> ResidualNetwork:
         styles=len(tensors["tile.style.frequency"]),
         copies="residual.copies" in tensors,
         around=tuple((int(dx), int(dy)) for dx, dy in tensors["residual.around"]),
+        marks=tuple(tensors.get("residual.marks", np.array(GREAT_MARKS)).tolist()),
         adjacent="residual.origins" in tensors,
     )
     if shape.adjacent and not np.array_equal(tensors["residual.origins"], ORIGINS):
@@ -72,13 +73,20 @@ def network_of(tensors: Mapping[str, np.ndarray]) -> ResidualNetwork:
 
 @torch.no_grad()
 def recounted(network: ResidualNetwork) -> ResidualNetwork:
-    """The same network for differences from ``ORIGINS``, but for what clipping does."""
-    if network.shape.adjacent:
-        return network
-    same = ResidualNetwork(replace(network.shape, adjacent=True))
+    """The same network for differences from ``ORIGINS`` and for ``MARKS``, but for what clipping and rounding
+    do."""
+    same = ResidualNetwork(replace(network.shape, adjacent=True, marks=MARKS))
     same.load_state_dict(network.state_dict())
     same.quantise(network.qat)
     first = trunk_of(network)[0].weight
+    positions = COMPONENTS * (len(WINDOW) + len(network.shape.around)) + 1
+    for columns, old, new in (
+        (slice(positions, positions + 2), network.shape.marks[0], MARKS[0]),
+        (slice(network.shape.inputs - network.shape.styles, None), network.shape.marks[1], MARKS[1]),
+    ):
+        trunk_of(same)[0].weight[:, columns] *= old / new
+    if network.shape.adjacent:
+        return same
     weight = first[:, : COMPONENTS * len(WINDOW)].reshape(len(first), len(WINDOW), COMPONENTS).clone()
     # A difference from the reference is the sum of the differences along its origins.
     for i in sorted(range(len(WINDOW)), key=lambda i: -path_length(WINDOW[i])):
@@ -152,7 +160,7 @@ def contexts(shape: Shape, sampler: WindowSampler) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     batch = sampler.random(generator, SAMPLES // GROUP, GROUP)
     style = torch.randint(shape.styles, (len(batch.context),), generator=generator)
-    return with_style(batch.context, style, shape.styles)
+    return with_style(batch.context, style, shape)
 
 
 def most(importance: Tensor, count: int) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from saidcodec.residual import context, copies
-from saidcodec.residual.context import COPIES, ORIGINS, REFERENCE, WINDOW
+from saidcodec.residual.context import COPIES, MARKS, ORIGINS, REFERENCE, WINDOW
 from saidcodec.training.quantise import HIDDEN_UNIT
 
 COMPONENTS = 3
@@ -30,6 +30,7 @@ class Shape:
     # (dx, dy) offsets at which the network sees the reconstruction
     around: tuple[tuple[int, int], ...] = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
     copies: bool = False  # for flat colours: see ``saidcodec.residual.copies``
+    marks: tuple[int, int] = MARKS  # what positions run to, and what marks the style
     adjacent: bool = True  # the window's differences count from ORIGINS, not all from the reference
 
     @property
@@ -138,7 +139,8 @@ class WindowSampler:
         on = self.has_reconstruction[tile]
         around = (predicted - reference[:, None]) * on[:, None, None]
         n = len(x)
-        extra = torch.stack([127 * on, (x * 128) // side, (y * 128) // side], 1)
+        most = self.shape.marks[0]
+        extra = torch.stack([127 * on, (x * most) // side, (y * most) // side], 1)
         parts = [window.reshape(n, -1), around.reshape(n, -1), extra]
         if self.shape.copies:
             parts.append(torch.from_numpy(copies.luma_inputs(near[..., 0].int().numpy())))

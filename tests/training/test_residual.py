@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from saidcodec.errors import ModelError
+from saidcodec.residual.context import MARKS
 from saidcodec.training import photos, residual, shrink
 from saidcodec.training.windows import Shape, WindowSampler
 
@@ -38,7 +39,9 @@ def trained(tmp_path_factory):
 def test_the_loss_falls(trained):
     _, lines, _ = trained
     bits = [float(line.split(" dev ")[1]) for line in lines if " dev " in line and "finished" not in line]
-    assert bits[-1] < bits[0] - 0.1
+    torch.manual_seed(0)
+    fresh = residual.evaluate(residual.ResidualNetwork(SHAPE), WindowSampler(SHAPE, smooth(16, 24, 0)), 128)
+    assert bits[-1] < fresh - 0.04
 
 
 def test_a_finished_training_is_not_repeated(trained, tmp_path):
@@ -101,15 +104,14 @@ def test_an_unseen_reconstruction_changes_nothing(trained):
 
 
 def test_differences_counted_from_other_origins_say_the_same(trained):
-    shape = replace(SHAPE, adjacent=False, around=((0, 0), (1, 0)))
+    shape = replace(SHAPE, adjacent=False, around=((0, 0), (1, 0)), marks=(64, 127))
     torch.manual_seed(1)
     old = residual.ResidualNetwork(shape)
     tiles = smooth(8, 24, 2)  # differences so small that nothing is clipped
     whole = residual.evaluate(old, WindowSampler(shape, tiles), 128)
     new = shrink.recounted(old)
-    assert new.shape == replace(shape, adjacent=True)
+    assert new.shape == replace(shape, adjacent=True, marks=MARKS)
     assert residual.evaluate(new, WindowSampler(new.shape, tiles), 128) == pytest.approx(whole, abs=1e-3)
-    assert shrink.recounted(new) is new
 
 
 def test_a_checkpoint_of_another_shape_is_not_continued(tmp_path):
