@@ -59,9 +59,7 @@ def choose(
     limit = MOST_GLIMPSES if glimpses is None else min(glimpses, MOST_GLIMPSES)
     steps = LOSSY_STEP if coder == NO_RESIDUAL else FINE_STEPS if small or coder == GAUSSIAN else COARSE_STEP
     described = describe(tiles, layout.grey, model, limit, steps, forced)
-    if coder == NO_RESIDUAL:
-        return [options[0] for options in described]
-    if forced and len(steps) == 1:
+    if coder == NO_RESIDUAL or (forced and len(steps) == 1):  # there is nothing to choose
         return [options[0] for options in described]
 
     def judged(tile: np.ndarray, own: np.ndarray, options: Sequence[Description]) -> Description | None:
@@ -100,8 +98,11 @@ class Judge:
 
     def __init__(self, layout: Layout, planes: np.ndarray):
         self.layout, self.planes = layout, planes
-        network = layout.method.network
-        self.meter = TileMeter(planes, network) if network else None
+        self.meter: TileMeter | None = None
+        if network := layout.method.network:
+            wavefront, predicted = arranged([(planes, None)])
+            (style,) = choose_styles(wavefront, network, predicted)
+            self.meter = TileMeter(planes, network, int(style))
 
     def residual(self, seen: np.ndarray | None) -> float:
         """Bits of the residual under x̂ uint8 [h, w, 3], or none."""

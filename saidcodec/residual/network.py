@@ -75,11 +75,10 @@ class ResidualNetwork:
             raise ModelError("The model's differences do not count from the window.")
         self.origins = np.array([near.index(origin) for origin in origins])
         marks = tensors.get("residual.marks", np.array(GREAT_MARKS, np.int32))
-        if marks.shape != (2,) or marks.dtype != np.int32 or not (1 <= marks.min() <= marks.max() <= 128):
+        fit = marks.shape == (2,) and marks.dtype == np.int32
+        if not (fit and marks.min() >= 1 and (marks <= GREAT_MARKS).all()):
             raise ModelError("The model's tensor residual.marks is unfit.")
         self.positions, self.mark = marks.tolist()
-        if self.mark > GREAT_MARKS[1]:
-            raise ModelError("The model's tensor residual.marks is unfit.")
         lumas = LUMA_INPUTS + 1 + len(WINDOW) if self.copies else 0
         self.clues = CLUES if self.copies else 0
         self.styles = len(tensor("tile.style.frequency"))

@@ -10,7 +10,6 @@ from functools import lru_cache
 
 import numpy as np
 
-from saidcodec.residual.band import choose_styles
 from saidcodec.residual.coders import Meter
 from saidcodec.residual.context import WINDOW, around, neighbour
 from saidcodec.residual.copies import luma_inputs
@@ -21,7 +20,6 @@ from saidcodec.residual.wavefront import (
     REFERENCE_BIAS,
     SAMPLE_BIAS,
     TO_REFERENCE,
-    Wavefront,
     values_of,
     word,
 )
@@ -98,19 +96,14 @@ class TileContexts:
 class TileMeter:
     """Bits of the residual of one tile, int16 [h, w, components], under one x̂ after another.
 
-    They are exact for a network of one style.  Of several styles one is chosen once, without x̂, where the
-    writer would choose with it.
+    They are exact as long as ``style`` is the one that the writer will choose, which may depend on x̂.
     """
 
-    def __init__(self, planes: np.ndarray, network: ResidualNetwork):
-        height, width, components = planes.shape
-        front = Wavefront(width, height, np.array([width]), np.array([height]), components)
-        front.put(0, 0, planes)
-        style = int(choose_styles(front, network, np.zeros(1, bool))[0])
+    def __init__(self, planes: np.ndarray, network: ResidualNetwork, style: int):
         tile = Tile(planes)
         self.contexts = TileContexts(tile, network, style)
         self.meter = Meter(tile)
-        self.lengths = np.zeros(height * width, np.float32)
+        self.lengths = np.zeros(tile.height * tile.width, np.float32)
 
     def bits(self, prediction: np.ndarray | None) -> float:
         """Bits of all samples under x̂ int16 [h, w, 3], or none."""

@@ -154,9 +154,8 @@ class WavefrontContexts:
         self.marks[:, :, 0] += (127 * has_reconstruction).astype(np.uint8)
         self.marks[:, :, 2] += (np.arange(height) * network.positions // height).astype(np.uint8)[:, None]
         self.marks[:, np.arange(tiles), self.lumas.stop + styles] += np.uint8(network.mark)
-        self.across = (128 + np.arange(wavefront.width) * network.positions // wavefront.width).astype(
-            np.uint8
-        )
+        across = np.arange(wavefront.width) * network.positions // wavefront.width
+        self.across = (128 + across).astype(np.uint8)
 
     def fill(self, spans: list[Span]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """See ``Contexts``."""
@@ -231,7 +230,7 @@ class WavefrontContexts:
 
 
 def low_bytes(differences: np.ndarray) -> np.ndarray:
-    """Words minus their references, int64 [a, b] → the four inputs of each as one word, uint32 [a, b].
+    """Words minus their origins, int64 [a, b] → the four inputs of each as one word, uint32 [a, b].
 
     The differences are clipped in place.
     """

@@ -257,11 +257,16 @@ def costs(
     there = studio.there[chosen] & on[:, None] & ~partial
     seen, kl, misfit = studio.reconstruct(model, chosen, there)
     batch, share = studio.contexts(chosen, seen, on)
-    context = residual.with_style(batch.context, torch.zeros(len(share), dtype=torch.long), network.shape).to(
-        dtype
-    )
-    bits = network(context, batch.sample, batch.reference, batch.copies) * batch.weight
+    bits = window_bits(network, batch, dtype)
     return (bits.sum(1) * share).reshape(n, -1).sum(1), kl, misfit
+
+
+def window_bits(network: residual.ResidualNetwork, batch: Batch, dtype: torch.dtype) -> Tensor:
+    """Weighted bits of the components of a batch's windows under a network's only style; [N, 3]."""
+    style = torch.zeros(len(batch.sample), dtype=torch.long)
+    context = residual.with_style(batch.context, style, network.shape).to(dtype)
+    bits: Tensor = network(context, batch.sample, batch.reference, batch.copies) * batch.weight
+    return bits
 
 
 @torch.no_grad()
@@ -276,8 +281,7 @@ def report(studio: Studio, model: said.Said, network: residual.ResidualNetwork) 
         seen, kl, _ = studio.reconstruct(model, chosen, studio.there & lit)
         batch, share = studio.contexts(chosen, seen, on)
         torch.random.set_rng_state(state)
-        context = residual.with_style(batch.context, torch.zeros(len(share), dtype=torch.long), network.shape)
-        bits = network(context, batch.sample, batch.reference, batch.copies) * batch.weight
+        bits = window_bits(network, batch, torch.float32)
         found.append((float((bits.sum(1) * share).sum()) / len(chosen), float(kl.mean())))
     glimpses = float(studio.there.sum(1).float().mean())
     (with_all, kl_bits), (without, _) = found

@@ -399,9 +399,8 @@ def export(network: ResidualNetwork) -> dict[str, np.ndarray]:
 
 def shape_of(state: Mapping[str, Any]) -> Shape:
     """The shape of a checkpoint's network."""
-    return Shape(
-        **{"adjacent": False, "marks": GREAT_MARKS, **state["settings"]["shape"]}
-    )  # older checkpoints do not say
+    older = {"adjacent": False, "marks": GREAT_MARKS}  # checkpoints that do not say
+    return Shape(**{**older, **state["settings"]["shape"]})
 
 
 def load_checkpoint(path: Path) -> ResidualNetwork:

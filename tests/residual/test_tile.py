@@ -35,8 +35,8 @@ def test_one_reconstruction_after_another(
     network = ResidualNetwork(random_model(3, copies, origins).tensors, None)
     low = np.array([0, -255, -255][:components])
     planes = rng.integers(low, 256, (*size, components)).astype(np.int16)
-    meter = TileMeter(planes, network)
-    style = meter.contexts.style - network.inputs + network.styles
+    style = sum(size) % network.styles
+    meter = TileMeter(planes, network, style)
     seen = rng.integers([0, -255, -255], 256, (*size, 3)).astype(np.int16)
     other = seen.copy()
     other[size[0] // 2 :, : size[1] // 2 + 1] += 1
@@ -48,7 +48,7 @@ def test_one_reconstruction_after_another(
 def test_only_what_sees_a_difference_is_measured_again() -> None:
     network = ResidualNetwork(random_model(3, True).tensors, None)
     planes = np.zeros((30, 30, 3), np.int16)
-    meter = TileMeter(planes, network)
+    meter = TileMeter(planes, network, 0)
     seen = np.zeros((30, 30, 3), np.int16)
     assert len(meter.contexts.show(seen)) == 900
     changed = seen.copy()
