@@ -24,6 +24,7 @@ import results
 import saidcodec
 from saidcodec import choice, codec, images, models
 from saidcodec.container import Header
+from saidcodec.judge import Judge
 from saidcodec.layout import Layout
 from saidcodec.said import Description, account, base
 from saidcodec.said.crop import crop
@@ -83,7 +84,7 @@ class Scales:
     def bits(self, image: np.ndarray, boxes: np.ndarray | None) -> float:
         """Bits of tile, base, the boxes [k, 4] with their latents, and residual; None: no SAID layer."""
         layout, coded = self.layout(image)
-        judge = choice.Judge(layout, layout.planes(coded))
+        judge = Judge(layout, layout.planes(coded))
         if boxes is None:
             return judge.residual(None)
         tile = layout.rgb(coded)

@@ -32,6 +32,11 @@ class Description:
         """The same without the glimpse of index ``i``."""
         return replace(self, boxes=np.delete(self.boxes, i, 0), latents=np.delete(self.latents, i, 0))
 
+    def added(self, box: np.ndarray, latent: np.ndarray) -> Description:
+        """The same with one more glimpse, the last."""
+        boxes, latents = np.vstack([self.boxes, box]), np.vstack([self.latents, latent])
+        return replace(self, boxes=boxes.astype(np.int32), latents=latents.astype(np.int32))
+
     def replaced(self, i: int, box: np.ndarray, latent: np.ndarray) -> Description:
         """The same with another glimpse in place of that of index ``i``."""
         boxes, latents = self.boxes.copy(), self.latents.copy()

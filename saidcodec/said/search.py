@@ -182,12 +182,20 @@ def around(proposed: np.ndarray, error: np.ndarray, scope: np.ndarray) -> np.nda
     """Boxes to try: the proposal, the proposal shifted, and boxes where the error is largest."""
     options = [proposed + np.tile(SHIFTS, 2)]
     energy = np.square(error, dtype=np.float64).sum(-1) * (0.25 + 0.75 * scope)
-    sums = np.pad(energy.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     for side in PEAK_SIDES:
-        inside = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
-        y, x = np.unravel_index(int(inside.argmax()), inside.shape)
-        options.append(np.array([[x, y, x + side, y + side]]))
+        low = largest(energy, np.array([side, side]))
+        options.append(np.concatenate([low, low + side])[None])
     return valid(np.concatenate(options))
+
+
+def largest(energy: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """The corner (x0, y0) of the box of a size (width, height) that holds the most of float64 [64, 64]."""
+    width, height = size
+    sums = np.pad(energy.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    rows = sums[height:] - sums[:-height]
+    inside = rows[:, width:] - rows[:, :-width]
+    y, x = np.unravel_index(int(inside.argmax()), inside.shape)
+    return np.array([x, y])
 
 
 def neighbours(box: np.ndarray) -> np.ndarray:

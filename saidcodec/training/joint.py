@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from saidcodec import codec, colour, container
-from saidcodec.choice import BOX_WORTH
+from saidcodec.judge import BOX_WORTH
 from saidcodec.layout import Layout
 from saidcodec.models import Model
 from saidcodec.residual.context import WINDOW

@@ -1,0 +1,92 @@
+"""What a tile takes in all, under one description or another: exact bits, for the encoder's choices.
+
+Nothing here is part of the format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from saidcodec.layout import Layout
+from saidcodec.models import Model
+from saidcodec.residual import gaussian
+from saidcodec.residual.band import choose_styles
+from saidcodec.residual.coders import Meter
+from saidcodec.residual.network import ResidualNetwork
+from saidcodec.residual.tile import TileMeter
+from saidcodec.residual.walk import walk
+from saidcodec.residual.wavefront import Wavefront, middle_of
+from saidcodec.said import Description, account, render_all
+
+BOX_WORTH = "encoder.box.worth"  # tensor float32 [1], bits
+
+Case = tuple[np.ndarray, "np.ndarray | None"]  # planes of a tile, its prediction
+Rendered = tuple["Description | None", "np.ndarray | None"]  # a description and its x̂(T), uint8 RGB
+
+
+class Judge:
+    """Counts all bits of one tile, int16 [h, w, components], under one description after another."""
+
+    def __init__(self, layout: Layout, planes: np.ndarray):
+        self.layout, self.planes = layout, planes
+        self.meter: TileMeter | None = None
+        if network := layout.method.network:
+            wavefront, predicted = arranged([(planes, None)])
+            (style,) = choose_styles(wavefront, network, predicted)
+            self.meter = TileMeter(planes, network, int(style))
+
+    def residual(self, seen: np.ndarray | None) -> float:
+        """Bits of the residual under x̂ uint8 [h, w, 3], or none."""
+        prediction = None if seen is None else self.layout.prediction(seen)
+        if self.meter:
+            return self.meter.bits(prediction)
+        mean = middle_of(self.planes.shape) if prediction is None else prediction
+        return gaussian.residual_bits(self.planes, mean)
+
+    def rendered(self, descriptions: Sequence[Description]) -> list[Rendered]:
+        """The descriptions with their x̂(T)."""
+        return list(zip(descriptions, render_all(descriptions, self.layout.model, *self.planes.shape[1::-1])))
+
+    def shortest(self, options: Sequence[Rendered]) -> tuple[int, float]:
+        """Which option takes the fewest bits in all, and those; a box counts less by what the model's user
+        would pay for it."""
+        model, grey = self.layout.model, self.layout.grey
+        totals = []
+        for description, seen in options:
+            total = self.residual(seen)
+            if description is not None:
+                glimpses = len(description.boxes)
+                total += account(description, grey, model).bits(glimpses) - box_worth(model) * glimpses
+            totals.append(total)
+        i = int(np.argmin(totals))
+        return i, totals[i]
+
+    def bits(self, description: Description) -> float:
+        """All bits of one description."""
+        return self.shortest(self.rendered([description]))[1]
+
+
+def box_worth(model: Model) -> float:
+    """Bits that a box may cost beyond what it saves: in a model of scenes the boxes are wanted themselves."""
+    return float(model.tensors.get(BOX_WORTH, np.zeros(1))[0])
+
+
+def residual_bits(cases: Sequence[Case], network: ResidualNetwork) -> np.ndarray:
+    """Exact bits of the residual of each case; float64 [cases]."""
+    wavefront, predicted = arranged(cases)
+    meter = Meter(wavefront)
+    walk(wavefront, network, meter, choose_styles(wavefront, network, predicted), predicted)
+    return meter.bits
+
+
+def arranged(cases: Sequence[Case]) -> tuple[Wavefront, np.ndarray]:
+    """A wavefront over (planes, prediction) pairs, and which of them have a prediction."""
+    heights, widths, components = np.array([planes.shape for planes, _ in cases]).T
+    wavefront = Wavefront(int(widths.max()), int(heights.max()), widths, heights, int(components[0]))
+    for i, (planes, prediction) in enumerate(cases):
+        wavefront.put(0, i, planes)
+        if prediction is not None:
+            wavefront.put(1, i, prediction)
+    return wavefront, np.array([prediction is not None for _, prediction in cases])
