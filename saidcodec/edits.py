@@ -16,7 +16,7 @@ from saidcodec.judge import Judge
 from saidcodec.said import Description, render
 from saidcodec.said.code import tables_of
 from saidcodec.said.crop import crop
-from saidcodec.said.description import CANVAS, MOST_GLIMPSES
+from saidcodec.said.description import CANVAS, MOST_GLIMPSES, box_pixels
 from saidcodec.said.latent import quantise
 from saidcodec.said.propose import encode_patches
 from saidcodec.said.search import largest, on_canvas, valid
@@ -106,16 +106,24 @@ def remains(tile: np.ndarray, seen: np.ndarray, boxes: np.ndarray, size: np.ndar
     error = on_canvas((tile.astype(np.float32) - seen) / 255)
     energy = np.square(error, dtype=np.float64).sum(-1)
     inside = np.zeros(energy.shape, bool)
-    for x0, y0, x1, y1 in boxes:
-        inside[y0:y1, x0:x1] = True
+    for box in boxes:
+        inside[box_pixels(box, CANVAS, CANVAS)] = True
     energy[inside] *= PAINTED
     found = []
     for _ in range(PLACES):
-        low = largest(energy, size)
-        found.append([*low, *(low + size)])
-        (x0, y0), (x1, y1) = low + size // 4, low + size - size // 4
-        energy[y0:y1, x0:x1] = 0  # what is left of its border may be another object
+        low = centred(energy, largest(energy, size), size)
+        found.append(np.concatenate([low, low + size]))
+        core = np.concatenate([low + size // 4, low + size - size // 4])  # a border may be another object's
+        energy[box_pixels(core, CANVAS, CANVAS)] = 0
     return valid(np.array(found))
+
+
+def centred(energy: np.ndarray, low: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """The corner of the box of a size (width, height) about the middle of what the one at ``low`` holds of
+    float64 [64, 64]."""
+    inside = energy[box_pixels(np.concatenate([low, low + size]), CANVAS, CANVAS)]
+    middles = [inside.sum(axis) @ (np.arange(n) + 0.5) / (inside.sum() + 1e-9) for axis, n in enumerate(size)]
+    return np.clip(np.rint(low + middles - size / 2), 0, CANVAS - size).astype(int)
 
 
 def usual_size(tables: Sequence[Table]) -> np.ndarray:

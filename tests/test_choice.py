@@ -7,31 +7,9 @@ import pytest
 from PIL import Image
 
 from saidcodec import choice, codec, inspection, models
-from saidcodec.said.code import tables_of
 
 pytestmark = pytest.mark.skipif(not models.installed(), reason="no model is shipped")
 DIGITS = np.asarray(Image.open(Path(__file__).with_name("digits.png")))
-
-
-def test_boxes_about_a_box_are_valid_and_have_the_usual_size() -> None:
-    tables = tables_of(models.find("multimnist")).box
-    usual = [int(table.frequency.argmax()) + 1 for table in tables[:2]]
-    for box in ([30, 30, 36, 44], [0, 0, 4, 4], [60, 58, 64, 64]):
-        boxes = choice.about(np.array(box), tables)
-        size = boxes[:, 2:] - boxes[:, :2]
-        assert (boxes >= 0).all()
-        assert (boxes <= 64).all()
-        assert (size == usual).all(1).any()
-        assert (size[:, 0] == size[:, 1]).any()
-
-
-def test_refined_boxes_make_the_file_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
-    refined = codec.encode(DIGITS, model="multimnist")
-    monkeypatch.setattr(choice, "refined", lambda judge, tile, first: first)
-    plain = codec.encode(DIGITS, model="multimnist")
-    assert len(refined) < len(plain)
-    count = len(inspection.inspect(plain)["glimpses"])
-    assert len(inspection.inspect(refined)["glimpses"]) == count > 0
 
 
 def test_a_network_that_sees_no_reconstruction_is_not_searched_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,7 +75,8 @@ def settings_of(method: str, dataset: str, seed: int, steps: int) -> said.Settin
         batch=SAID_BATCH,
         iterations=GLIMPSES[dataset][0],
         grey=dataset == "multimnist",
-        rehearsal=0.3,
+        rehearsal=0.1,
+        rate=2e-3,
         seed=seed,
         **changes,
     )

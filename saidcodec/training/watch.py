@@ -41,13 +41,17 @@ def watch(
 def watch_there(
     model: said.Said, x: Tensor, iterations: int, settings: said.Settings, rounds: int
 ) -> Glimpses:
-    """``watch`` on the current device, images float [n, 3, 64, 64]."""
+    """``watch`` on the current device, images float [n, 3, 64, 64]; of grey ones a channel counts."""
+    if settings.grey:
+        x = x[:, :1]
     canvas = said.first(model, x, settings)
     scope = torch.ones(len(x), 1, painting.CANVAS, painting.CANVAS)
     rows: list[tuple[Tensor, ...]] = []
     for _ in range(iterations):
         error = x - canvas
-        boxes = torch.round(painting.boxes_of(model.glimpse(torch.cat([error, scope], 1))))
+        boxes = torch.round(
+            painting.boxes_of(model.glimpse(torch.cat([error.expand(-1, 3, -1, -1), scope], 1)))
+        )
         for _ in range(rounds):
             options = painting.candidates(boxes, error, scope)
             boxes, _ = said.best_box(model, x, canvas, options, settings)
@@ -65,7 +69,7 @@ def watch_there(
         saved.cpu().numpy(),
         spent.cpu().numpy(),
         means.cpu().numpy(),
-        canvas.permute(0, 2, 3, 1).cpu().numpy(),
+        canvas.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).cpu().numpy(),
     )
 
 
