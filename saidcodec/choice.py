@@ -51,7 +51,7 @@ def choose(
     def judged(tile: np.ndarray, own: np.ndarray, options: Sequence[Description]) -> Description | None:
         judge = Judge(layout, own)
         description = best(judge, options, forced)
-        if coder == CONTEXT and small and not forced:
+        if coder == CONTEXT and small and glimpses is None:
             return edited(judge, tile, options, description)
         return description
 

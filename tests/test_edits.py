@@ -48,6 +48,11 @@ def test_glimpses_that_the_search_overlooked_are_added(monkeypatch: pytest.Monke
     assert 8 * (len(again) - len(without)) < count * (box_worth(models.find("multimnist")) + 1)
 
 
+def test_no_glimpses_means_none() -> None:
+    data = codec.encode(DIGITS, model="multimnist", glimpses=0)
+    assert not inspection.inspect(data)["glimpses"]
+
+
 def test_needless_glimpses_are_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = codec.encode(DIGITS, model="multimnist")
     original = edits.completed
