@@ -33,7 +33,7 @@ from torch.nn import functional
 
 import saidcodec
 from saidcodec import models
-from saidcodec.training import painting, said
+from saidcodec.training import networks, painting
 from saidcodec.training.datasets import Dataset, mnist_digits, mnist_labels, multi_mnist
 
 DIGITS = 5
@@ -67,7 +67,7 @@ def looker(
         return from_files, painting.SIDE
     name = "said" if method == "truth" else method
     model, settings = methods.trained(name, "multimnist", wanted.mnist, seed, wanted.steps, wanted.runs)
-    side = painting.SIDE if isinstance(model, said.Said) else model.side
+    side = painting.SIDE if isinstance(model, networks.Said) else model.side
     if method == "truth":
 
         def true_boxes(data: Dataset) -> list[methods.Seen]:
@@ -80,7 +80,7 @@ def looker(
 
     def look(data: Dataset) -> list[methods.Seen]:
         found = methods.look(model, settings, data.images, DIGITS, methods.ROUNDS.get(method, 0))
-        every = isinstance(model, said.Said)  # as many looks as there are digits
+        every = isinstance(model, networks.Said)  # as many looks as there are digits
         return [replace(seen, objects=seen.objects | every) for seen in found]
 
     return look, side
@@ -206,7 +206,7 @@ HEADS = {"number": Sum, "digits": SumOfDigits}
 class SaidEncoder(nn.Module):
     """Grey patches [m, 1, 8, 8] → the posterior's means."""
 
-    def __init__(self, encoder: said.Encoder):
+    def __init__(self, encoder: networks.Encoder):
         super().__init__()
         self.encoder = encoder
 
@@ -227,7 +227,7 @@ class BaselineEncoder(nn.Module):
 def encoder_of(method: str, wanted: argparse.Namespace, seed: int) -> nn.Module:
     name = "said" if method == "truth" else method
     model, _ = methods.trained(name, "multimnist", wanted.mnist, seed, wanted.steps, wanted.runs)
-    return SaidEncoder(model.encoder) if isinstance(model, said.Said) else BaselineEncoder(model)
+    return SaidEncoder(model.encoder) if isinstance(model, networks.Said) else BaselineEncoder(model)
 
 
 def tensors(glimpses: Glimpses, patches: bool) -> list[Tensor]:

@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
-from saidcodec.training import painting, said, watch
+from saidcodec.training import networks, painting, said, watch
 
 FOLDER = Path(__file__).parents[2] / "docs" / "paper"
 SHOWN = 8
@@ -38,11 +38,11 @@ class WholeVae(nn.Module):
         convolutions = [nn.Conv2d(a, b, 4, 2, 1) for a, b in sizes]
         self.encoder = nn.Sequential(
             *(layer for conv in convolutions for layer in (conv, nn.ReLU())),
-            nn.Flatten(), nn.Linear(512, 128), nn.ReLU(), nn.Linear(128, 2 * said.LATENTS),
+            nn.Flatten(), nn.Linear(512, 128), nn.ReLU(), nn.Linear(128, 2 * networks.LATENTS),
         )  # fmt: skip
         back = [nn.ConvTranspose2d(b, a, 4, 2, 1) for a, b in reversed(sizes)]
         self.decoder = nn.Sequential(
-            nn.Linear(said.LATENTS, 128), nn.ReLU(), nn.Linear(128, 512), nn.ReLU(),
+            nn.Linear(networks.LATENTS, 128), nn.ReLU(), nn.Linear(128, 512), nn.ReLU(),
             nn.Unflatten(1, (32, 4, 4)),
             *(layer for conv in back[:-1] for layer in (conv, nn.ReLU())), back[-1], nn.Sigmoid(),
         )  # fmt: skip
@@ -78,7 +78,7 @@ def whole_vae(images: np.ndarray, path: Path) -> WholeVae:
 
 
 @torch.no_grad()
-def reconstructions(images: np.ndarray, whole: WholeVae, small: said.Said) -> list[np.ndarray]:
+def reconstructions(images: np.ndarray, whole: WholeVae, small: networks.Said) -> list[np.ndarray]:
     """The rows of figure 1, [n, 64, 64, 3] in 0..1: bilinear from 8×8, the VAE of 64×64, the VAE of 8×8."""
     x = said.on_device(images)
     cells = functional.avg_pool2d(x, painting.CANVAS // painting.SIDE)
@@ -132,7 +132,7 @@ def main() -> None:
 
     digits, sprites, scenes = (tests[name] for name in paths)
     small, _ = network("said-vae8", "clevr")
-    assert isinstance(small, said.Said)
+    assert isinstance(small, networks.Said)
     learning = methods.images_of("clevr", wanted.sheets, "train", methods.TRAIN_IMAGES).images
     painted = reconstructions(scenes.images, whole_vae(learning, wanted.runs / "whole-vae.pt"), small)
     rows = [scenes.images, *(error_map(scenes.images, part) for part in painted)]

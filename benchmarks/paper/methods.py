@@ -18,7 +18,7 @@ import torch
 from attend import Baseline
 
 from saidcodec.evaluation import detection
-from saidcodec.training import said, watch
+from saidcodec.training import networks, said, watch
 from saidcodec.training.datasets import Dataset, mnist_digits, multi_dsprites, multi_mnist, sheets
 
 SAID = {  # settings that differ from the paper's system with this project's search
@@ -39,7 +39,7 @@ GLIMPSES = {"multimnist": (5, 9), "multidsprites": (4, 4), "clevr": (10, 10)}  #
 PRESENT = 0.5  # a baseline's glimpse with more than this chance is an object
 TOGETHER = 100  # images that go through a network at once
 
-Model = said.Said | Baseline
+Model = networks.Said | Baseline
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def look(
     found = []
     for start in range(0, len(images), TOGETHER):
         part = images[start : start + TOGETHER]
-        if isinstance(model, said.Said):
+        if isinstance(model, networks.Said):
             assert settings is not None
             seen = watch.watch(model, part, glimpses, settings, rounds)
             counts = detection.glimpses_that_pay(seen.saved, seen.spent)

@@ -22,7 +22,7 @@ from attend import CANVAS, CELLS, GRID, Baseline, Detections
 from torch import Tensor, nn
 from torch.nn import functional
 
-from saidcodec.training import said
+from saidcodec.training import networks
 
 SIDE = 8
 LATENTS = 10
@@ -173,7 +173,7 @@ class Foreground(nn.Module):
         self.backbone = attend.Backbone(FEATURES)
         self.lateral = nn.Conv2d(FEATURES, FEATURES, 3, padding=1)
         self.heads = attend.mlp(FEATURES, HIDDEN, 8 + 2 + 1)
-        self.encoder = said.Encoder()
+        self.encoder = networks.Encoder()
         self.decoder = GlimpseDecoder()
         attend.he(self.encoder)
         attend.he(self.decoder)

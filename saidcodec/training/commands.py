@@ -10,7 +10,18 @@ import click
 import numpy as np
 
 from saidcodec import models
-from saidcodec.training import datasets, export, joint, photos, reconstruct, residual, said, shrink, watch
+from saidcodec.training import (
+    datasets,
+    export,
+    joint,
+    networks,
+    photos,
+    reconstruct,
+    residual,
+    said,
+    shrink,
+    watch,
+)
 from saidcodec.training.datasets import Dataset
 from saidcodec.training.windows import Shape, Tiles, WindowSampler
 
@@ -161,7 +172,7 @@ def train_said(
     learning, held_out = SOURCES[dataset](data or Path(), images, seed)
     path = checkpoint or out.with_suffix(".pt")
 
-    def measure(model: said.Said, step: int) -> None:
+    def measure(model: networks.Said, step: int) -> None:
         figures = watch.metrics(model, held_out, iterations, settings)
         click.echo(f"step {step} held out: " + " ".join(f"{k} {v:.3f}" for k, v in figures.items()))
         watch.picture(model, held_out.images[:PICTURED], iterations, settings, path.with_suffix(".png"))

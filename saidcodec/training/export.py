@@ -17,8 +17,9 @@ from saidcodec.said.description import CANVAS, MOST_GLIMPSES, Description
 from saidcodec.said.latent import LATENT_REACH
 from saidcodec.said.search import describe
 from saidcodec.training import residual
+from saidcodec.training.networks import LATENT_UNIT, Said
 from saidcodec.training.quantise import HIDDEN_UNIT, WEIGHT_MAX, IntegerConv, exponents, set_quantised
-from saidcodec.training.said import LATENT_UNIT, Said, Settings, read_checkpoint
+from saidcodec.training.said import Settings, read_checkpoint
 from saidcodec.training.windows import Tiles, WindowSampler
 
 POSTERIOR_UNITS = 1024

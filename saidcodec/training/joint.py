@@ -27,7 +27,7 @@ from saidcodec.residual.context import around as around_of
 from saidcodec.said import base
 from saidcodec.said.description import Description
 from saidcodec.said.search import Easel, paint
-from saidcodec.training import export, painting, residual, said, shrink
+from saidcodec.training import export, networks, painting, residual, said, shrink
 from saidcodec.training.quantise import rounded, set_quantised
 from saidcodec.training.windows import COMPONENTS, INPUT_UNIT, Batch, Shape, Tiles, WindowSampler
 
@@ -115,7 +115,9 @@ class Studio:
         busy = self.sampler.is_busy.reshape(n, -1).float()
         self.chance = 0.85 * busy / busy.sum(1, keepdim=True).clamp_min(1.0) + 0.15 / busy.shape[1]
 
-    def reconstruct(self, model: said.Said, chosen: Tensor, there: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def reconstruct(
+        self, model: networks.Said, chosen: Tensor, there: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """x̂ of the chosen images in sample values [n, c, 64, 64], their KL in bits [n], the misfit."""
         images, canvas = self.images[chosen].float() / 255.0, self.starts[chosen].float() / 255.0
         n, k = there.shape
@@ -180,7 +182,7 @@ def train(
     """Continue the checkpoints ``start`` of a SAID layer and of a residual network together, into ``out``."""
     torch.manual_seed(settings.seed)
     state = said.read_checkpoint(start[0])
-    model = said.Said()
+    model = networks.Said()
     model.load_state_dict(state["model"])
     model.multiplier.zero_()
     set_quantised(model, False)
@@ -248,7 +250,11 @@ def widened(path: Path, shape: Shape) -> residual.ResidualNetwork:
 
 
 def costs(
-    studio: Studio, model: said.Said, network: residual.ResidualNetwork, chosen: Tensor, dtype: torch.dtype
+    studio: Studio,
+    model: networks.Said,
+    network: residual.ResidualNetwork,
+    chosen: Tensor,
+    dtype: torch.dtype,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Bits of the residual and of the latents of each chosen image, [n] each, and the patches' misfit."""
     n = len(chosen)
@@ -270,7 +276,7 @@ def window_bits(network: residual.ResidualNetwork, batch: Batch, dtype: torch.dt
 
 
 @torch.no_grad()
-def report(studio: Studio, model: said.Said, network: residual.ResidualNetwork) -> str:
+def report(studio: Studio, model: networks.Said, network: residual.ResidualNetwork) -> str:
     """Mean bits of development images with all their glimpses and without any, on the same windows."""
     chosen = torch.arange(len(studio.images))
     found = []
@@ -319,7 +325,7 @@ def settle(
 
 def save(
     out: tuple[Path, Path],
-    model: said.Said,
+    model: networks.Said,
     paper: dict[str, object],
     network: residual.ResidualNetwork,
     settings: Settings,

@@ -7,7 +7,7 @@ import torch
 
 from saidcodec import colour
 from saidcodec.said import base
-from saidcodec.training import painting, said
+from saidcodec.training import networks, painting, said
 from saidcodec.training.windows import Tiles
 
 STEPS = (4, 6, 8)  # quantisation of the base, as in choice.py
@@ -16,7 +16,7 @@ WITHOUT = 0.2  # share of tiles whose SAID layer is off
 
 @torch.no_grad()
 def reconstruct(
-    model: said.Said, images: np.ndarray, settings: said.Settings, most: int, rng: np.random.Generator
+    model: networks.Said, images: np.ndarray, settings: said.Settings, most: int, rng: np.random.Generator
 ) -> np.ndarray:
     """One x̂ of each uint8 image [n, 64, 64, 3], after a random or a paying number of glimpses; uint8."""
     grey = settings.grey
@@ -45,7 +45,7 @@ def reconstruct(
     return shown.permute(0, 2, 3, 1).contiguous().numpy()
 
 
-def tiles(model: said.Said, images: np.ndarray, settings: said.Settings, most: int, seed: int) -> Tiles:
+def tiles(model: networks.Said, images: np.ndarray, settings: said.Settings, most: int, seed: int) -> Tiles:
     """The images as tiles for the residual network, most of them with an x̂."""
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from saidcodec.evaluation import detection
-from saidcodec.training import painting, said
+from saidcodec.training import networks, painting, said
 from saidcodec.training.datasets import Dataset
 
 ENLARGED = 3
@@ -30,7 +30,7 @@ class Glimpses:
 
 
 def watch(
-    model: said.Said, images: np.ndarray, iterations: int, settings: said.Settings, rounds: int = 0
+    model: networks.Said, images: np.ndarray, iterations: int, settings: said.Settings, rounds: int = 0
 ) -> Glimpses:
     """Let a model look at uint8 images [n, 64, 64, 3]: the glimpse network alone, as the paper measures it,
     or with ``rounds`` of search about its proposals, of which the box that saves the most bits is kept."""
@@ -39,7 +39,7 @@ def watch(
 
 
 def watch_there(
-    model: said.Said, x: Tensor, iterations: int, settings: said.Settings, rounds: int
+    model: networks.Said, x: Tensor, iterations: int, settings: said.Settings, rounds: int
 ) -> Glimpses:
     """``watch`` on the current device, images float [n, 3, 64, 64]; of grey ones a channel counts."""
     if settings.grey:
@@ -73,7 +73,9 @@ def watch_there(
     )
 
 
-def metrics(model: said.Said, data: Dataset, iterations: int, settings: said.Settings) -> dict[str, float]:
+def metrics(
+    model: networks.Said, data: Dataset, iterations: int, settings: said.Settings
+) -> dict[str, float]:
     """Figures of held-out images for the model's card; those about boxes only where truth is known."""
     parts = [watch(model, data.images[i : i + 100], iterations, settings) for i in range(0, len(data), 100)]
     boxes, saved, spent = (
@@ -106,7 +108,7 @@ def framed(pixels: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 
 def picture(
-    model: said.Said, images: np.ndarray, iterations: int, settings: said.Settings, path: Path
+    model: networks.Said, images: np.ndarray, iterations: int, settings: said.Settings, path: Path
 ) -> None:
     """Write a PNG: the images with the boxes that pay above, their reconstructions below."""
     seen = watch(model, images, iterations, settings)

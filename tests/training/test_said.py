@@ -7,7 +7,7 @@ from saidcodec import codec, integer, models
 from saidcodec.cli import main
 from saidcodec.entropy import TOTAL
 from saidcodec.said import propose
-from saidcodec.training import commands, datasets, export, painting, said, watch
+from saidcodec.training import commands, datasets, export, networks, painting, said, watch
 
 torch.set_num_threads(1)
 
@@ -66,7 +66,7 @@ def test_same_seed_same_weights(images, tmp_path):
     "changes", [{"alpha": False}, {"scope": False}, {"vae_start": True}, {"search": False}, {"grey": True}]
 )
 def test_switches(changes, images):
-    model = said.Said()
+    model = networks.Said()
     losses, canvas, boxes = said.run(model, said.on_device(images[:4]), settings(**changes))
     losses.total.backward()
     assert torch.isfinite(losses.total)
