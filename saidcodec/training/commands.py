@@ -23,6 +23,7 @@ from saidcodec.training import (
     watch,
 )
 from saidcodec.training.datasets import Dataset
+from saidcodec.training.residual_network import ResidualNetwork
 from saidcodec.training.windows import Shape, Tiles, WindowSampler
 
 HELD_OUT = 200  # generated images to measure on
@@ -308,7 +309,7 @@ def train_tables(
     click.echo(f"{out}: model {models.save(out, tensors, metadata)}")
 
 
-def first_weights(begin: Path, shape: Shape, tiles: Tiles) -> residual.ResidualNetwork:
+def first_weights(begin: Path, shape: Shape, tiles: Tiles) -> ResidualNetwork:
     """The network of a checkpoint or, cut to ``shape``, that of a model file."""
     if begin.suffix != ".safetensors":
         network = shrink.recounted(residual.load_checkpoint(begin))

@@ -16,9 +16,9 @@ from saidcodec.said import base, code
 from saidcodec.said.description import CANVAS, MOST_GLIMPSES, Description
 from saidcodec.said.latent import LATENT_REACH
 from saidcodec.said.search import describe
-from saidcodec.training import residual
 from saidcodec.training.networks import LATENT_UNIT, Said
 from saidcodec.training.quantise import HIDDEN_UNIT, WEIGHT_MAX, IntegerConv, exponents, set_quantised
+from saidcodec.training.residual_network import ResidualNetwork, best_style
 from saidcodec.training.said import Settings, read_checkpoint
 from saidcodec.training.windows import Tiles, WindowSampler
 
@@ -183,14 +183,14 @@ def merge(
     return {**said, **residual}, dict(metadata)
 
 
-def style_counts(network: residual.ResidualNetwork, tiles: Tiles, per_tile: int = 512) -> np.ndarray:
+def style_counts(network: ResidualNetwork, tiles: Tiles, per_tile: int = 512) -> np.ndarray:
     """How many of the tiles each style suits best; [styles]."""
     sampler = WindowSampler(network.shape, tiles)
     generator = torch.Generator().manual_seed(0)
     counts = np.zeros(network.shape.styles)
     for _ in range(-(-len(tiles.grey) // 32)):
         batch = sampler.random(generator, 32, per_tile)
-        style = residual.best_style(network, batch, per_tile, torch.float32)[::per_tile]
+        style = best_style(network, batch, per_tile, torch.float32)[::per_tile]
         counts += np.bincount(style.numpy(), minlength=len(counts))
     return counts
 

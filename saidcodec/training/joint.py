@@ -29,6 +29,7 @@ from saidcodec.said.description import Description
 from saidcodec.said.search import Easel, paint
 from saidcodec.training import export, networks, painting, residual, said, shrink
 from saidcodec.training.quantise import rounded, set_quantised
+from saidcodec.training.residual_network import ResidualNetwork, with_style
 from saidcodec.training.windows import COMPONENTS, INPUT_UNIT, Batch, Shape, Tiles, WindowSampler
 
 TOGETHER = 16  # images in one search
@@ -226,12 +227,12 @@ def train(
     log("finished: " + report(judge, model, network))
 
 
-def widened(path: Path, shape: Shape) -> residual.ResidualNetwork:
+def widened(path: Path, shape: Shape) -> ResidualNetwork:
     """A checkpoint's residual network, which may see x̂ at fewer places than ``shape`` asks for."""
     state = torch.load(path, weights_only=False)
     old = residual.shape_of(state)
     assert shape.adjacent
-    network = residual.ResidualNetwork(replace(shape, adjacent=old.adjacent, marks=old.marks))
+    network = ResidualNetwork(replace(shape, adjacent=old.adjacent, marks=old.marks))
     weights = dict(state["network"])
     first = COMPONENTS * len(WINDOW)
     narrow = weights["trunk.0.weight"]
@@ -252,7 +253,7 @@ def widened(path: Path, shape: Shape) -> residual.ResidualNetwork:
 def costs(
     studio: Studio,
     model: networks.Said,
-    network: residual.ResidualNetwork,
+    network: ResidualNetwork,
     chosen: Tensor,
     dtype: torch.dtype,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -267,16 +268,16 @@ def costs(
     return (bits.sum(1) * share).reshape(n, -1).sum(1), kl, misfit
 
 
-def window_bits(network: residual.ResidualNetwork, batch: Batch, dtype: torch.dtype) -> Tensor:
+def window_bits(network: ResidualNetwork, batch: Batch, dtype: torch.dtype) -> Tensor:
     """Weighted bits of the components of a batch's windows under a network's only style; [N, 3]."""
     style = torch.zeros(len(batch.sample), dtype=torch.long)
-    context = residual.with_style(batch.context, style, network.shape).to(dtype)
+    context = with_style(batch.context, style, network.shape).to(dtype)
     bits: Tensor = network(context, batch.sample, batch.reference, batch.copies) * batch.weight
     return bits
 
 
 @torch.no_grad()
-def report(studio: Studio, model: networks.Said, network: residual.ResidualNetwork) -> str:
+def report(studio: Studio, model: networks.Said, network: ResidualNetwork) -> str:
     """Mean bits of development images with all their glimpses and without any, on the same windows."""
     chosen = torch.arange(len(studio.images))
     found = []
@@ -327,7 +328,7 @@ def save(
     out: tuple[Path, Path],
     model: networks.Said,
     paper: dict[str, object],
-    network: residual.ResidualNetwork,
+    network: ResidualNetwork,
     settings: Settings,
 ) -> None:
     """Checkpoints that ``export`` reads: of the SAID layer with its own settings, and of the residual."""

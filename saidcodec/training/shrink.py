@@ -17,7 +17,7 @@ from torch import Tensor
 from saidcodec.errors import ModelError
 from saidcodec.residual.context import GREAT_MARKS, MARKS, ORIGINS, REFERENCE, WINDOW
 from saidcodec.training.quantise import HIDDEN_UNIT, IntegerLinear
-from saidcodec.training.residual import CHOICE, ResidualNetwork, with_style
+from saidcodec.training.residual_network import CHOICE, ResidualNetwork, with_style
 from saidcodec.training.windows import COMPONENTS, INPUT_UNIT, Shape, WindowSampler
 
 SAMPLES = 1 << 14  # windows that neurons are judged on

@@ -10,6 +10,7 @@ import torch
 from saidcodec.errors import ModelError
 from saidcodec.residual.context import MARKS
 from saidcodec.training import photos, residual, shrink
+from saidcodec.training.residual_network import ResidualNetwork
 from saidcodec.training.windows import Shape, WindowSampler
 
 torch.set_num_threads(1)
@@ -40,7 +41,7 @@ def test_the_loss_falls(trained):
     _, lines, _ = trained
     bits = [float(line.split(" dev ")[1]) for line in lines if " dev " in line and "finished" not in line]
     torch.manual_seed(0)
-    fresh = residual.evaluate(residual.ResidualNetwork(SHAPE), WindowSampler(SHAPE, smooth(16, 24, 0)), 128)
+    fresh = residual.evaluate(ResidualNetwork(SHAPE), WindowSampler(SHAPE, smooth(16, 24, 0)), 128)
     assert bits[-1] < fresh - 0.04
 
 
@@ -75,7 +76,7 @@ def test_a_cut_network_starts_far_ahead(trained):
     sampler = WindowSampler(SHAPE, smooth(8, 24, 2))
     small = Shape(hidden=(16, 12), head=8, styles=2, around=())
     torch.manual_seed(0)
-    fresh = residual.evaluate(residual.ResidualNetwork(small), WindowSampler(small, smooth(8, 24, 2)), 128)
+    fresh = residual.evaluate(ResidualNetwork(small), WindowSampler(small, smooth(8, 24, 2)), 128)
     cut = shrink.shrink(network, small, sampler)
     bits = residual.evaluate(cut, WindowSampler(small, smooth(8, 24, 2)), 128)
     assert cut.shape == small
@@ -106,7 +107,7 @@ def test_an_unseen_reconstruction_changes_nothing(trained):
 def test_differences_counted_from_other_origins_say_the_same(trained):
     shape = replace(SHAPE, adjacent=False, around=((0, 0), (1, 0)), marks=(64, 127))
     torch.manual_seed(1)
-    old = residual.ResidualNetwork(shape)
+    old = ResidualNetwork(shape)
     tiles = smooth(8, 24, 2)  # differences so small that nothing is clipped
     whole = residual.evaluate(old, WindowSampler(shape, tiles), 128)
     new = shrink.recounted(old)
