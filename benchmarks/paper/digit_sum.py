@@ -98,7 +98,9 @@ def from_files(data: Dataset) -> list[methods.Seen]:
 
 def collect(method: str, split: str, count: int, wanted: argparse.Namespace, seed: int) -> Glimpses:
     """The glimpses of ``count`` images, from the folder of runs as far as they are there."""
-    about = f"{method}-{models.find('multimnist').id}" if method == "files" else f"{method}-{seed}"
+    about = f"{method}-{seed}"
+    if method == "files":  # they change with the model and with what the encoder makes of it
+        about = f"{method}-{models.find('multimnist').id}-{saidcodec.__version__}"
     digits, labels = mnist_digits(wanted.mnist, split), mnist_labels(wanted.mnist, split)
     most = DIGITS if method in ("truth", "said", methods.SEARCHED) else attend.CELLS
     looker_of = cache(lambda: looker(method, wanted, seed))  # a network that may have to be trained first
