@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from saidcodec.edits import edited, thinned
+from saidcodec.edits import improved, thinned
 from saidcodec.judge import Case, Judge, Rendered, arranged, residual_bits
 from saidcodec.layout import CONTEXT, GAUSSIAN, NO_RESIDUAL, Layout
 from saidcodec.residual.band import PROBE
@@ -48,11 +48,13 @@ def choose(
     if coder == NO_RESIDUAL or (forced and len(steps) == 1):  # there is nothing to choose
         return [options[0] for options in described]
 
+    improving = coder == CONTEXT and small and glimpses is None and not layout.header.max_error
+
     def judged(tile: np.ndarray, own: np.ndarray, options: Sequence[Description]) -> Description | None:
         judge = Judge(layout, own)
         description = best(judge, options, forced)
-        if coder == CONTEXT and small and glimpses is None:
-            return edited(judge, tile, options, description)
+        if improving:
+            return improved(judge, tile, options, description)
         return description
 
     network = layout.method.network
@@ -81,21 +83,21 @@ def base_pays(layout: Layout, tiles: Sequence[np.ndarray], planes: Sequence[np.n
 
 
 def best(judge: Judge, options: Sequence[Description], forced: bool) -> Description | None:
-    """What makes the fewest bits of nothing, the options cut off after any number of glimpses, and the best
-    of those thinned out."""
+    """The cheapest of nothing, the options cut off after any number of glimpses, and the best of those
+    thinned out."""
     if forced:
-        return options[judge.shortest(judge.rendered(options))[0]]
+        return options[judge.cheapest(judge.rendered(options))[0]]
     cut: list[Rendered] = [(None, None)]
     for option in options:
         steps = render_steps(option, judge.layout.model, *judge.planes.shape[1::-1])
         cut += [(option.first(n), step) for n, step in enumerate(steps)]
-    i, bits = judge.shortest(cut)
+    i, price = judge.cheapest(cut)
     chosen, _ = cut[i]
     if chosen is None or judge.meter is None:
         return chosen
     whole = next(option for option in options if option.step == chosen.step)
-    thinner, fewer = thinned(judge, whole)
-    return thinner if fewer < bits else chosen
+    thinner, least = thinned(judge, whole)
+    return thinner if least < price else chosen
 
 
 def better_stored(

@@ -1,6 +1,7 @@
 """What a tile takes in all, under one description or another: exact bits, for the encoder's choices.
 
-Nothing here is part of the format.
+They are those of lossless files: what a bound on errors saves depends on the order of decoding.  Nothing here
+is part of the format.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from saidcodec.residual.tile import TileMeter
 from saidcodec.residual.walk import walk
 from saidcodec.residual.wavefront import Wavefront, middle_of
 from saidcodec.said import Description, account, render_all
+from saidcodec.said.description import iou
 
 BOX_WORTH = "encoder.box.worth"  # tensor float32 [1], bits
+SAME = 0.5  # intersection over union from which two boxes show the same thing
 
 Case = tuple[np.ndarray, "np.ndarray | None"]  # planes of a tile, its prediction
 Rendered = tuple["Description | None", "np.ndarray | None"]  # a description and its x̂(T), uint8 RGB
@@ -49,27 +52,32 @@ class Judge:
         """The descriptions with their x̂(T)."""
         return list(zip(descriptions, render_all(descriptions, self.layout.model, *self.planes.shape[1::-1])))
 
-    def shortest(self, options: Sequence[Rendered]) -> tuple[int, float]:
-        """Which option takes the fewest bits in all, and those; a box counts less by what the model's user
-        would pay for it."""
+    def cheapest(self, options: Sequence[Rendered]) -> tuple[int, float]:
+        """Which option has the least price, and that: its bits in all, less what its boxes are worth."""
         model, grey = self.layout.model, self.layout.grey
-        totals = []
+        prices = []
         for description, seen in options:
-            total = self.residual(seen)
+            price = self.residual(seen)
             if description is not None:
-                glimpses = len(description.boxes)
-                total += account(description, grey, model).bits(glimpses) - box_worth(model) * glimpses
-            totals.append(total)
-        i = int(np.argmin(totals))
-        return i, totals[i]
+                price += account(description, grey, model).bits(len(description.boxes))
+                price -= box_worth(model) * distinct(description.boxes)
+            prices.append(price)
+        i = int(np.argmin(prices))
+        return i, prices[i]
 
-    def bits(self, description: Description) -> float:
-        """All bits of one description."""
-        return self.shortest(self.rendered([description]))[1]
+    def price(self, description: Description) -> float:
+        """The price of one description."""
+        return self.cheapest(self.rendered([description]))[1]
+
+
+def distinct(boxes: np.ndarray) -> int:
+    """How many of the boxes, int [n, 4], are not another look at what an earlier one shows."""
+    again = np.tril(iou(boxes, boxes) > SAME, -1).any(1)
+    return int((~again).sum())
 
 
 def box_worth(model: Model) -> float:
-    """Bits that a box may cost beyond what it saves: in a model of scenes the boxes are wanted themselves."""
+    """Bits that a box may cost beyond what it saves, as boxes of scenes are wanted for themselves."""
     return float(model.tensors.get(BOX_WORTH, np.zeros(1))[0])
 
 

@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from saidcodec import choice, codec, edits, inspection, models
-from saidcodec.judge import box_worth
+from saidcodec.judge import SAME, distinct
 from saidcodec.said.code import tables_of
+from saidcodec.said.description import iou
 
 pytestmark = pytest.mark.skipif(not models.installed(), reason="no model is shipped")
 DIGITS = np.asarray(Image.open(Path(__file__).with_name("digits.png")))
@@ -35,17 +36,43 @@ def test_refined_boxes_make_the_file_shorter(monkeypatch: pytest.MonkeyPatch) ->
     assert len(inspection.inspect(refined)["glimpses"]) == count > 0
 
 
+def boxes_of(data: bytes) -> np.ndarray:
+    return np.array([glimpse["box"] for glimpse in inspection.inspect(data)["glimpses"]]).reshape(-1, 4)
+
+
+def test_each_digit_has_one_box() -> None:
+    boxes = boxes_of(codec.encode(DIGITS, model="multimnist"))
+    assert len(boxes) == 4
+    assert (iou(boxes, boxes) - np.eye(4) < SAME).all()
+
+
 def test_glimpses_that_the_search_overlooked_are_added(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = codec.encode(DIGITS, model="multimnist")
     monkeypatch.setattr(choice, "best", lambda judge, options, forced: None)
     again = codec.encode(DIGITS, model="multimnist")
-    count = len(inspection.inspect(whole)["glimpses"])
-    assert len(inspection.inspect(again)["glimpses"]) == count > 0
+    assert iou(boxes_of(again), boxes_of(whole)).max(0).min() > SAME
     assert len(again) < 1.02 * len(whole)
     monkeypatch.setattr(edits, "completed", lambda judge, tile, description: description)
-    without = codec.encode(DIGITS, model="multimnist")
-    assert not inspection.inspect(without)["glimpses"]
-    assert 8 * (len(again) - len(without)) < count * (box_worth(models.find("multimnist")) + 1)
+    assert not len(boxes_of(codec.encode(DIGITS, model="multimnist")))
+
+
+def test_a_place_is_looked_at_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A digit that the first box of a place cuts in two is found by those about it."""
+    prices = {}
+    original = edits.completed
+
+    def kept(judge, tile, description):  # type: ignore[no-untyped-def]
+        better = original(judge, tile, description.first(0))
+        prices[name] = judge.price(better)
+        return better
+
+    monkeypatch.setattr(edits, "completed", kept)
+    name = "twice"
+    codec.encode(DIGITS, model="multimnist")
+    name = "once"
+    monkeypatch.setattr(edits, "about", lambda box, tables: box[None])
+    codec.encode(DIGITS, model="multimnist")
+    assert prices["twice"] < prices["once"] - 2
 
 
 def test_no_glimpses_means_none() -> None:
@@ -53,17 +80,24 @@ def test_no_glimpses_means_none() -> None:
     assert not inspection.inspect(data)["glimpses"]
 
 
-def test_needless_glimpses_are_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = codec.encode(DIGITS, model="multimnist")
+def test_another_look_at_the_same_is_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
     original = edits.completed
 
     def doubled(judge, tile, description):  # type: ignore[no-untyped-def]
         description = original(judge, tile, description)
-        return description.added(description.boxes[0], description.latents[0])
+        assert distinct(description.boxes) == len(description.boxes) == 4
+        return description.added(description.boxes[0] + [0, 0, 1, 0], description.latents[0])
 
     monkeypatch.setattr(edits, "completed", doubled)
-    again = codec.encode(DIGITS, model="multimnist")
-    assert len(inspection.inspect(again)["glimpses"]) == len(inspection.inspect(whole)["glimpses"])
+    assert len(boxes_of(codec.encode(DIGITS, model="multimnist"))) == 4
+
+
+def test_bounded_errors_are_not_improved_by_lossless_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*args: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(choice, "improved", never)
+    assert codec.encode(DIGITS, model="multimnist", max_error=3)
 
 
 def test_remains_are_where_errors_are() -> None:
@@ -79,3 +113,19 @@ def test_remains_are_where_errors_are() -> None:
     assert holding(found, 10, 15).any()
     assert holding(found, 47, 45).any()
     assert not holding(edits.remains(tile, tile, found, size), 10, 15).any()
+
+
+def test_remains_count_less_where_a_glimpse_has_been() -> None:
+    size = np.array([12, 14])
+    tile, seen = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64, 3), np.uint8)
+    tile[12:18, 8:14], tile[42:48, 44:50] = 150, 120
+    error = edits.on_canvas(tile.astype(np.float32) / 255)
+    for boxes, corner in (([], (8, 12)), ([[6, 8, 18, 22]], (44, 42))):
+        scope = np.ones((64, 64))
+        for x0, y0, x1, y1 in boxes:
+            scope[y0:y1, x0:x1] = 0
+        low = edits.largest(edits.energy_of(error, scope), size)
+        assert (low <= corner).all()
+        assert (low + size > corner).all()
+    assert not len(edits.remains(tile, tile, np.zeros((0, 4), int), size))
+    assert len(edits.remains(tile, seen, np.array([[6, 8, 18, 22]]), size)) == 2

@@ -27,9 +27,7 @@ from saidcodec.container import Header
 from saidcodec.judge import Judge
 from saidcodec.layout import Layout
 from saidcodec.said import Description, account, base
-from saidcodec.said.crop import crop
-from saidcodec.said.latent import quantise
-from saidcodec.said.propose import encode_patches
+from saidcodec.said.propose import latents_in
 from saidcodec.said.search import valid
 from saidcodec.tiling import choose_tiling
 from saidcodec.training.datasets import Dataset
@@ -91,8 +89,7 @@ class Scales:
         boxes = np.concatenate([np.zeros((0, 4), np.int64), *(valid(box[None]) for box in boxes)])
         latents = np.zeros((0, 10), np.int32)
         if len(boxes):
-            means = encode_patches(crop(tile.astype(np.float32) / 255, boxes), self.model)
-            latents = quantise(means, self.model)
+            latents = latents_in(tile, boxes, self.model)
         cell = base.cells(tile)
         described = [
             Description(step, base.quantise(cell, step, layout.grey), boxes.astype(np.int32), latents)

@@ -10,17 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from saidcodec.said.description import iou
+
 PAPER_THRESHOLDS = tuple(np.arange(1, 10) / 10)  # the paper's and SPAIR's
 COMMON_THRESHOLDS = tuple(np.arange(50, 100, 5) / 100)  # SPACE's
-
-
-def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Intersection over union of every pair, [n, 4] and [m, 4] → [n, m]."""
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(-1)
-    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(-1) for boxes in (first, second)]
-    return shared / np.maximum(areas[0][:, None] + areas[1][None] - shared, 1e-9)
 
 
 @dataclass(frozen=True)

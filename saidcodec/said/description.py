@@ -49,3 +49,12 @@ def box_pixels(box: np.ndarray, width: int, height: int) -> tuple[slice, slice]:
     x0, y0, x1, y1 = (int(v) for v in box)
     rows = slice(y0 * height // CANVAS, -(-y1 * height // CANVAS))
     return rows, slice(x0 * width // CANVAS, -(-x1 * width // CANVAS))
+
+
+def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Intersection over union of every pair of boxes, [n, 4] and [m, 4] → [n, m]."""
+    low = np.maximum(first[:, None, :2], second[None, :, :2])
+    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
+    shared = np.clip(high - low, 0, None).prod(-1)
+    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(-1) for boxes in (first, second)]
+    return shared / np.maximum(areas[0][:, None] + areas[1][None] - shared, 1e-9)

@@ -6,7 +6,9 @@ import numpy as np
 
 from saidcodec.errors import ModelError
 from saidcodec.models import Model
+from saidcodec.said.crop import crop
 from saidcodec.said.description import CANVAS
+from saidcodec.said.latent import quantise
 
 GLIMPSE = "encoder.glimpse."
 VAE = "encoder.vae."
@@ -31,6 +33,11 @@ def encode_patches(patches: np.ndarray, model: Model) -> np.ndarray:
         x = relu(convolve(x, model, f"{VAE}conv{i}", stride))
     x = relu(dense(flat(x), model, VAE + "dense0"))
     return dense(x, model, VAE + "dense1")[:, : len(model.tensors["said.latent.multiplier"])]
+
+
+def latents_in(tile: np.ndarray, boxes: np.ndarray, model: Model) -> np.ndarray:
+    """Of a tile uint8 RGB [h, w, 3], what each box int [n, 4] shows; quantised latents int [n, 10]."""
+    return quantise(encode_patches(crop(tile.astype(np.float32) / 255, boxes), model), model)
 
 
 def focus(maps: np.ndarray) -> np.ndarray:

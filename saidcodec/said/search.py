@@ -27,6 +27,7 @@ TOGETHER = 16  # tiles that go through the networks at once
 FINEST = 0  # the step of the base whose error map the glimpse network was trained on
 SHIFTS = ((0, 0), (-3, 0), (3, 0), (0, -3), (0, 3))  # of the proposed box, in canvas units
 PEAK_SIDES = (10, 14, 18, 26)  # boxes tried around the largest errors
+PAINTED = 0.25  # what errors weigh where a glimpse has been
 ROUNDS = 2  # of looking at the neighbours of the best box so far
 SIDE_MOVES, BOX_MOVES = (-1, 1), (-2, 2)  # what makes a neighbour: one side moved, the whole box moved
 SHORTENINGS = 2  # latents of the chosen box that may be brought a step nearer to zero
@@ -181,11 +182,18 @@ def on_canvas(values: np.ndarray) -> np.ndarray:
 def around(proposed: np.ndarray, error: np.ndarray, scope: np.ndarray) -> np.ndarray:
     """Boxes to try: the proposal, the proposal shifted, and boxes where the error is largest."""
     options = [proposed + np.tile(SHIFTS, 2)]
-    energy = np.square(error, dtype=np.float64).sum(-1) * (0.25 + 0.75 * scope)
+    energy = energy_of(error, scope)
     for side in PEAK_SIDES:
         low = largest(energy, np.array([side, side]))
         options.append(np.concatenate([low, low + side])[None])
     return valid(np.concatenate(options))
+
+
+def energy_of(error: np.ndarray, scope: np.ndarray) -> np.ndarray:
+    """Squares of the error [64, 64, 3], less where a glimpse has been, i.e. ``scope`` [64, 64] is 0;
+    float64 [64, 64]."""
+    weight = np.where(scope > 0, 1.0, PAINTED)
+    return np.asarray(np.square(error, dtype=np.float64).sum(-1) * weight)
 
 
 def largest(energy: np.ndarray, size: np.ndarray) -> np.ndarray:

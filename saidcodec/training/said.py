@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from saidcodec.errors import ModelError
 from saidcodec.training.networks import Said
 from saidcodec.training.painting import (
     CANVAS,
@@ -193,6 +194,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return state
 
 
+def differing(settings: Settings, before: Mapping[str, Any]) -> list[str]:
+    """Settings in which a training differs from that of a checkpoint; how long and where it runs is free."""
+    ours = asdict(settings)
+    free = ("steps", "seconds", "device")
+    return [name for name in ours if name not in free and before.get(name, ours[name]) != ours[name]]
+
+
 def on_device(images: np.ndarray) -> Tensor:
     """uint8 [n, 64, 64, 3] → float [n, 3, 64, 64] in 0..1 on the current device."""
     return torch.from_numpy(images).to(torch.get_default_device()).permute(0, 3, 1, 2).float() / 255.0
@@ -210,7 +218,9 @@ def train(
 ) -> Said:
     """Train on uint8 batches [n, 64, 64, 3]; writes ``checkpoint`` at every log line and continues an
     existing one.  The schedule runs by progress, the larger share of steps and of seconds.  A new
-    training takes the networks of ``begin``, another checkpoint, if given."""
+    training takes the networks of ``begin``, another checkpoint, if given.
+
+    Raises ModelError if ``checkpoint`` is of a training with other settings."""
     with torch.device(settings.device):
         return train_there(settings, batches, checkpoint, log, picture, log_every, begin, progress)
 
@@ -241,6 +251,8 @@ def train_there(
     step, spent = 0, 0.0
     if checkpoint.exists():
         state = read_checkpoint(checkpoint)
+        if other := differing(settings, state["settings"]):
+            raise ModelError(f"{checkpoint} was trained with another {' and '.join(other)}.")
         model.load_state_dict(state["model"])
         set_quantised(model, bool(model.multiplier.any()))
         optimiser.load_state_dict(state["optimiser"])

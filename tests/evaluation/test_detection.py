@@ -6,11 +6,6 @@ from saidcodec.evaluation import detection
 A, B = np.array([0, 0, 10, 10]), np.array([20, 20, 30, 30])
 
 
-def test_iou():
-    pairs = detection.iou(np.array([A, B]), np.array([A, [5, 0, 15, 10]]))
-    assert pairs == pytest.approx(np.array([[1.0, 1 / 3], [0.0, 0.0]]))
-
-
 def test_perfect_detections():
     pairs = detection.match([np.array([A, B])], [np.array([2.0, 1.0])], [np.array([A, B])])
     assert detection.mean_precision(pairs) == 1.0

@@ -6,6 +6,7 @@ from click.testing import CliRunner
 from saidcodec import codec, integer, models
 from saidcodec.cli import main
 from saidcodec.entropy import TOTAL
+from saidcodec.errors import ModelError
 from saidcodec.said import propose
 from saidcodec.training import commands, datasets, export, networks, painting, said, watch
 
@@ -178,6 +179,25 @@ def test_metrics_and_picture(trained, tmp_path):
     assert 0 <= figures["boxes"] <= 3
     watch.picture(trained[0], data.images[:3], 3, settings(), tmp_path / "boxes.png")
     assert (tmp_path / "boxes.png").stat().st_size > 500
+
+
+def test_of_a_grey_image_one_channel_counts():
+    torch.manual_seed(0)
+    model = networks.Said()
+    images = np.repeat(datasets.multi_dsprites(3, seed=5).images[..., :1], 3, 3)
+    seen = watch.watch(model, images, 1, settings(grey=True))
+    assert seen.reconstruction.shape == (3, 64, 64, 3)
+    assert (seen.reconstruction[..., 0] == seen.reconstruction[..., 2]).all()
+    before, after = said.on_device(images)[:, :1], torch.from_numpy(seen.reconstruction[..., 0])[:, None]
+    saved = painting.residual_bits(before - painting.start(before)) - painting.residual_bits(before - after)
+    assert seen.saved[:, 0] == pytest.approx(saved.numpy(), rel=1e-3, abs=0.1)
+
+
+def test_a_checkpoint_of_other_settings_is_refused(images, tmp_path):
+    said.train(settings(steps=2), batches(images), tmp_path / "c.pt", lambda line: None)
+    said.train(settings(steps=3), batches(images), tmp_path / "c.pt", lambda line: None)
+    with pytest.raises(ModelError, match="another alpha"):
+        said.train(settings(steps=4, alpha=False), batches(images), tmp_path / "c.pt", lambda line: None)
 
 
 def test_commands(tmp_path):
