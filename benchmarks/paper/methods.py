@@ -157,4 +157,6 @@ def measure(found: list[Seen], data: Dataset) -> dict[str, float]:
         "ap_common": detection.mean_precision(pairs, detection.COMMON_THRESHOLDS),
         "count_error": error,
         "exact_counts": exact,
+        "counted": float(counts.mean()),
+        "true": float(data.counts.mean()),
     }
