@@ -107,22 +107,37 @@ class Scales:
         return saidcodec.features(file).boxes if has_base else None
 
 
-def sources(name: str, data: Dataset, wanted: argparse.Namespace) -> dict[str, list[np.ndarray | None]]:
-    """Boxes of each image by where they come from; None where there is no SAID layer at all."""
-    rng = np.random.default_rng(0)
-    true = methods.truths(data)
-    found: dict[str, list[np.ndarray | None]] = {"none": [None] * len(data), "truth": [*true]}
-    found["random"] = []
-    for row in true:
+def sources(
+    name: str, data: Dataset, wanted: argparse.Namespace, seed: int
+) -> dict[str, list[np.ndarray | None]]:
+    """Boxes of each image by where they come from, as far as they depend on a seed."""
+    rng = np.random.default_rng(seed)
+    found: dict[str, list[np.ndarray | None]] = {"random": []}
+    for row in methods.truths(data):
         size = row[:, 2:] - row[:, :2]
         corner = rng.random((len(row), 2)) * (64 - size)
         found["random"].append(np.concatenate([corner, corner + size], 1))
     for method in ("said", "spair", "space") if name == "multimnist" else ("said",):
         path = wanted.mnist if name == "multimnist" else wanted.sheets
-        model, settings = methods.trained(method, name, path, 0, wanted.steps, wanted.runs)
+        model, settings = methods.trained(method, name, path, seed, wanted.steps, wanted.runs)
         seen = methods.look(model, settings, data.images, methods.GLIMPSES[name][1])
         found[method] = [one.boxes[one.objects] for one in seen]
     return found
+
+
+def measured(
+    name: str, coder: str, data: Dataset, found: dict[str, list[np.ndarray | None]], seed: int
+) -> dict[str, float]:
+    """Mean bits and boxes of each source; those that depend on no seed are measured with seed 0."""
+    scales = Scales(name, coder)
+    if seed == 0:
+        chosen = [scales.chosen(image) for image in data.images]
+        found = {**found, "none": [None] * len(data), "truth": [*methods.truths(data)], "codec": chosen}
+    figures = {}
+    for source, boxes in found.items():
+        figures[source] = float(np.mean([scales.bits(*one) for one in zip(data.images, boxes)]))
+        figures[f"{source} boxes"] = float(np.mean([0 if b is None else len(b) for b in boxes]))
+    return figures
 
 
 def main() -> None:
@@ -132,6 +147,7 @@ def main() -> None:
     parser.add_argument("--mnist", type=Path, required=True, help="an .npz, idx file or folder of MNIST")
     parser.add_argument("--sheets", type=Path, required=True, help="folder of sheets of 64×64 scenes")
     parser.add_argument("--count", type=int, default=100, help="test images of each dataset")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], help="of the networks")
     parser.add_argument("--steps", type=int, help="of the networks' training; default: methods.STEPS")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of checkpoints and logs")
     wanted = parser.parse_args()
@@ -141,15 +157,11 @@ def main() -> None:
         if wanted.what == "formula":
             results.save("formula", name, 0, {**compare(name, data), "images": len(data)})
             continue
-        found = sources(name, data, wanted)
-        for coder in CODERS:
-            scales = Scales(name, coder)
-            found["codec"] = [scales.chosen(image) for image in data.images]
-            figures = {}
-            for source, boxes in found.items():
-                figures[source] = float(np.mean([scales.bits(*one) for one in zip(data.images, boxes)]))
-                figures[f"{source} boxes"] = float(np.mean([0 if b is None else len(b) for b in boxes]))
-            results.save("boxes", f"{name}-{coder}", 0, {**figures, "images": len(data)})
+        for seed in wanted.seeds:
+            found = sources(name, data, wanted, seed)
+            for coder in CODERS:
+                figures = measured(name, coder, data, found, seed)
+                results.save("boxes", f"{name}-{coder}", seed, {**figures, "images": len(data)})
 
 
 if __name__ == "__main__":
