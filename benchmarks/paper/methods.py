@@ -33,6 +33,7 @@ ROUNDS = {SEARCHED: 1}
 BASELINES = {"spair": spair, "space": space}
 METHODS = (*SAID, SEARCHED, *BASELINES)
 STEPS = {**dict.fromkeys((*SAID, SEARCHED), 1200), "spair": 1500, "space": 1500}
+SCENE_STEPS = {("said", "clevr"): 1600, ("said-vae8", "clevr"): 600, ("said", "multidsprites"): 600}
 SAID_BATCH, BASELINE_BATCH = 16, 32
 TRAIN_IMAGES, TRAIN_SEED, TEST_SEED = 20_000, 1, 2
 GLIMPSES = {"multimnist": (5, 9), "multidsprites": (4, 4), "clevr": (10, 10)}  # K in training, in use
@@ -101,7 +102,7 @@ def trained(
     torch.set_num_threads(1)
     runs.mkdir(parents=True, exist_ok=True)
     checkpoint = runs / f"{dataset}-{method}-{seed}.pt"
-    steps = steps or STEPS[method]
+    steps = steps or SCENE_STEPS.get((method, dataset), STEPS[method])
 
     def log(line: str) -> None:
         with checkpoint.with_suffix(".log").open("a") as file:

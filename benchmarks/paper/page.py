@@ -42,6 +42,7 @@ SUMS = {  # the paper's train and test accuracy, fixed and tuned
 DATASETS = {"multimnist": "Multi-MNIST", "multidsprites": "Multi-dSprites", "clevr": "CLEVR"}
 SOURCES = {
     "none": "no SAID layer",
+    "base": "its base alone",
     "codec": "the codec's own search and choice",
     "said": "SAID, the paper's rule",
     "spair": "SPAIR",
@@ -90,22 +91,23 @@ def curve() -> str:
         if not runs:
             continue
         images = f"{n * methods.SAID_BATCH:,}"
-        rows.append((f"{n:,}", images, *(spread(runs, key) for key in ("ap_paper", "count_error"))))
-    return lines(("steps", "images", "AP 0.1:0.1:0.9", "count error"), rows)
+        figures = (spread(runs, key) for key in ("ap_paper", "ap_common", "count_error"))
+        rows.append((f"{n:,}", images, *figures))
+    return lines(("steps", "images", "AP 0.1:0.1:0.9", "AP 0.5:0.05:0.95", "count error"), rows)
 
 
 def sums(head: str) -> str:
     rows = []
     for case, (name, fixed, tuned) in SUMS.items():
-        row, most = [name], 0
+        row, counts = [name], []
         for kind, paper in (("fixed", fixed), ("tuned", tuned)):
             runs = load("sum", f"{case}-{kind}-{head}")
-            most = max(most, len(runs))
+            counts += [len(runs)] if runs else []
             percent = [{key: 100 * run[key] for key in ("train", "test")} for run in runs]
             told = " / ".join(spread(percent, key, "{:.1f}") for key in ("train", "test"))
             row.append(f"{told} %" if runs else "–")
             row += [paper] if head == "number" else []
-        rows.append([*row, str(most)] if most else [])
+        rows.append([*row, " / ".join(str(n) for n in sorted(set(counts)))] if counts else [])
     beside = ["paper"] if head == "number" else []
     names = ["boxes", "encoder fixed, train / test", *beside, "encoder tuned, train / test", *beside, "seeds"]
     return lines(names, [row for row in rows if row])
