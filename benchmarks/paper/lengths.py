@@ -131,14 +131,12 @@ def measured(
     """Mean bits and boxes of each source; those that depend on no seed are measured with seed 0."""
     scales = Scales(name, coder)
     if seed == 0:
-        none = [np.zeros((0, 4))] * len(data)
-        chosen = [scales.chosen(image) for image in data.images]
         found = {
             **found,
             "none": [None] * len(data),
-            "base": none,
+            "base": [np.zeros((0, 4))] * len(data),
             "truth": [*methods.truths(data)],
-            "codec": chosen,
+            "codec": [scales.chosen(image) for image in data.images],
         }
     figures = {}
     for source, boxes in found.items():
