@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+import saidcodec
 from saidcodec import codec, models
 from saidcodec.evaluation import page, rate
 from saidcodec.training import datasets
@@ -33,11 +34,11 @@ def processor() -> str:
 
 def heading(threads: int) -> str:
     """What the figures were measured with."""
-    packages = ("saidcodec", "numpy", "onnxruntime", "constriction", "pillow", "imagecodecs")
+    packages = ("numpy", "onnxruntime", "constriction", "pillow", "imagecodecs")
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages)
     shipped = ", ".join(f"{p.stem} {models.read_metadata(p)['id']}" for p in models.installed())
     return (
-        f"{processor()}, {threads} threads, Python {platform.python_version()}; {versions}; "
+        f"{processor()}, {threads} threads, Python {platform.python_version()}; saidcodec {saidcodec.__version__}, {versions}; "
         f"models {shipped}; PNG: Pillow, optimize; WebP: lossless, default method; "
         "JPEG 2000: reversible; JPEG XL: lossless, efforts 7 and 9"
     )
