@@ -38,7 +38,8 @@ def heading(threads: int) -> str:
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages)
     shipped = ", ".join(f"{p.stem} {models.read_metadata(p)['id']}" for p in models.installed())
     return (
-        f"{processor()}, {threads} threads, Python {platform.python_version()}; saidcodec {saidcodec.__version__}, {versions}; "
+        f"{processor()}, {threads} threads, Python {platform.python_version()}; "
+        f"saidcodec {saidcodec.__version__}, {versions}; "
         f"models {shipped}; PNG: Pillow, optimize; WebP: lossless, default method; "
         "JPEG 2000: reversible; JPEG XL: lossless, efforts 7 and 9"
     )
