@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from saidcodec import colour
 from saidcodec.models import Model
 from saidcodec.said import base
 from saidcodec.said.code import box_bits, tables_of
@@ -86,9 +87,9 @@ class Easel:
     def __init__(self, tile: np.ndarray, cell: np.ndarray, grey: bool, step: int):
         """``cell``: means of the tile's cells; ``step`` of the base that acceptance is judged by."""
         height, width = tile.shape[:2]
-        self.target = tile.astype(np.int32)
+        self.target, self.grey = tile, grey
+        self.planes = self.coded(tile)
         self.units = tile.astype(np.float32) / 255
-        self.samples = height * width * (1 if grey else 3)
         self.painted = base.start(base.quantise(cell, step, grey), step, width, height)
         self.seen = base.start(base.quantise(cell, FINEST, grey), FINEST, width, height)
         self.scope = np.ones((CANVAS, CANVAS), np.float32)
@@ -98,17 +99,26 @@ class Easel:
         """Δ(t) on the canvas, float32 [64, 64, 3] in -1..1."""
         return on_canvas((self.target - self.seen).astype(np.float32) / 255)
 
+    def coded(self, pixels: np.ndarray) -> np.ndarray:
+        """Pixels [h, w, 3] in 0..255 → the components whose residual is coded, int16 [h, w, components]."""
+        planes = colour.forward(pixels)
+        return planes[..., :1] if self.grey else planes
+
     def gains(self, boxes: np.ndarray, paints: np.ndarray) -> np.ndarray:
-        """Bits that each box would save of the residual by N log σ (paper equation 2); float64 [n]."""
-        height, width, channels = self.target.shape
-        squares = np.square(self.target - self.painted).sum(-1)
-        total, after = int(squares.sum()), []
+        """Bits that each box would save of the residual by N log σ (paper equation 2); float64 [n].
+
+        Each component has a σ of its own, as in the file: one for all would be that of luma, and hide what
+        a glimpse says of colours.
+        """
+        height, width = self.target.shape[:2]
+        squares = np.square(self.planes - self.coded(self.painted), dtype=np.int32)
+        total, after = squares.sum((0, 1)), []
         for box, patch in zip(boxes, paints):
             place = box_pixels(box, width, height)
-            error = self.target[place] - blend(self.painted[place], patch)
-            after.append(total - int(squares[place].sum()) + int(np.square(error).sum()))
-        count = height * width * channels
-        return 0.5 * self.samples * np.log2((total / count + NOISE) / (np.array(after) / count + NOISE))
+            left = self.planes[place] - self.coded(blend(self.painted[place], patch))
+            after.append(total - squares[place].sum((0, 1)) + np.square(left, dtype=np.int32).sum((0, 1)))
+        count = height * width
+        return 0.5 * count * np.log2((total / count + NOISE) / (np.array(after) / count + NOISE)).sum(-1)
 
     def take(self, glimpse: Glimpse) -> None:
         paste(self.painted, glimpse.box, glimpse.patch)

@@ -7,6 +7,7 @@ from factory import flat_colour_model
 from saidcodec import models
 from saidcodec.said import account, describe, render, search
 from saidcodec.said.crop import crop
+from saidcodec.said.description import iou
 from saidcodec.said.search import neighbours, on_canvas, valid
 
 MODEL = flat_colour_model()
@@ -72,6 +73,17 @@ def test_every_step_gets_its_own_base_and_the_same_glimpses(middle):
     assert all((option.boxes == options[0].boxes).all() for option in options)
     assert all((option.latents == options[0].latents).all() for option in options)
     assert account(options[2], False, MODEL).base < account(options[0], False, MODEL).base
+
+
+def test_a_colour_counts_beside_a_restless_luma(middle):
+    """One σ for all components would be that of luma, of which the glimpse explains nothing."""
+    y, x = np.indices((64, 64))
+    tile = np.repeat(np.where((x + y) % 2, 190, 70).astype(np.uint8)[..., None], 3, -1)
+    tile[26:38, 26:38] += np.array([8, 0, 0], np.uint8)
+    tile[26:38, 26:38] -= np.array([0, 0, 8], np.uint8)
+    ((description,),) = describe([tile], False, MODEL, 1, (8,))
+    overlap = iou(description.boxes, np.array([[26, 26, 38, 38]]))
+    assert overlap.max() > 0.6
 
 
 def test_tiles_do_not_depend_on_their_company(middle):
