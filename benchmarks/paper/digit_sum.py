@@ -5,10 +5,11 @@
 
 METHOD is "said", "said-searched", "spair" or "space", whose networks detection.py has trained; "truth", the
 true boxes seen by SAID's encoder; or "files", boxes and latents read from .said files of the shipped model
-without decoding a pixel.  The head "number" is the paper's: a dense network of three layers makes one number
-of each latent; an image's numbers are added, and learn to be the sum.  The head "digits" makes chances of the
-ten digits of each glimpse, from its latent and the size of its box, which a patch stretched to 8×8 no longer
-shows; the chances of the sum follow from them.  "fixed" leaves the encoder as it is; "tuned" trains it, too.
+without decoding a pixel ("tuned": what images show in these boxes, seen by SAID's encoder).  The head
+"number" is the paper's: a dense network of three layers makes one number of each latent; an image's numbers
+are added, and learn to be the sum.  The head "digits" makes chances of the ten digits of each glimpse, from
+its latent and the size of its box, which a patch stretched to 8×8 no longer shows; the chances of the sum
+follow from them.  "fixed" leaves the encoder as it is; "tuned" trains it, too.
 
 Glimpses of the images are looked for once and kept in the folder of runs.  Results go to
 benchmarks/paper/results.
@@ -227,7 +228,7 @@ class BaselineEncoder(nn.Module):
 
 
 def encoder_of(method: str, wanted: argparse.Namespace, seed: int) -> nn.Module:
-    name = "said" if method == "truth" else method
+    name = "said" if method in ("truth", "files") else method
     model, _ = methods.trained(name, "multimnist", wanted.mnist, seed, wanted.steps, wanted.runs)
     return SaidEncoder(model.encoder) if isinstance(model, networks.Said) else BaselineEncoder(model)
 
@@ -298,8 +299,6 @@ def main() -> None:
     wanted = parser.parse_args()
     torch.set_num_threads(1)
     wanted.runs.mkdir(parents=True, exist_ok=True)
-    if wanted.method == "files" and wanted.encoder == "tuned":
-        parser.error("files hold latents only: their encoder cannot be tuned")
     for seed in wanted.seeds:
         look_seed = 0 if wanted.method == "files" else seed  # there is one shipped model
         sets = [
