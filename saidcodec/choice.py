@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 
 import numpy as np
 
@@ -44,7 +45,11 @@ def choose(
             return [None] * len(tiles)
     limit = MOST_GLIMPSES if glimpses is None else min(glimpses, MOST_GLIMPSES)
     steps = LOSSY_STEP if coder == NO_RESIDUAL else FINE_STEPS if small or coder == GAUSSIAN else COARSE_STEP
-    described = describe(tiles, layout.grey, model, limit, steps, forced)
+    # Over a coarse base glimpses do the work of the base, over a fine one they show what it cannot: the
+    # Gaussian residual may want either.
+    bases = (max(steps), min(steps)) if coder == GAUSSIAN and limit else (max(steps),)
+    searches = [describe(tiles, layout.grey, model, limit, steps, forced, over) for over in bases]
+    described = [list(chain(*options)) for options in zip(*searches)]
     if coder == NO_RESIDUAL or (forced and len(steps) == 1):  # there is nothing to choose
         return [options[0] for options in described]
 

@@ -66,3 +66,17 @@ def test_auto_encodes_once_with_blind_models(monkeypatch: pytest.MonkeyPatch) ->
     kept = models.find(inspection.inspect(data)["model"]["name"])
     assert not kept.sees_reconstruction
     assert written.count(kept.name) == 1
+
+
+def test_gaussian_glimpses_are_searched_over_a_coarse_and_a_fine_base(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = Image.open(Path(__file__).parents[1] / "examples" / "scene.png").convert("RGB")
+    pixels = np.asarray(scene.resize((64, 64), Image.Resampling.BOX))
+    original = choice.describe
+    both = codec.encode(pixels, model="clevr", residual="gaussian")
+    for over in (min(choice.FINE_STEPS), max(choice.FINE_STEPS)):
+        monkeypatch.setattr(choice, "describe", lambda *args, over=over: original(*args[:6], over))
+        alone = codec.encode(pixels, model="clevr", residual="gaussian")
+        assert len(both) <= len(alone)
+    assert len(both) < len(alone)

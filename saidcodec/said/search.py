@@ -43,12 +43,13 @@ def describe(
     limit: int,
     steps: Sequence[int],
     forced: bool = False,
+    over: int | None = None,
 ) -> list[list[Description]]:
     """For each tile, uint8 RGB [h, w, 3], a description per base step with up to ``limit`` glimpses.
 
     ``forced`` goes on to ``limit`` although glimpses do not pay, with the least bad ones.  The latents say
-    what is in a box, whatever was painted before, so the glimpses are searched once, over the coarsest base,
-    and serve them all.
+    what is in a box, whatever was painted before, so the glimpses are searched once, over a base of step
+    ``over`` (by default the coarsest), and serve all bases.
     """
     described = []
     for first in range(0, len(tiles), TOGETHER):
@@ -56,7 +57,7 @@ def describe(
         cells = [base.cells(tile) for tile in group]
         glimpses: list[list[Glimpse]] = [[] for _ in group]
         if limit:
-            easels = [Easel(*one, grey, max(steps)) for one in zip(group, cells)]
+            easels = [Easel(*one, grey, max(steps) if over is None else over) for one in zip(group, cells)]
             paint(easels, model, limit, forced)
             glimpses = [easel.glimpses for easel in easels]
         for cell, taken in zip(cells, glimpses):
