@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -11,27 +9,21 @@ import numpy as np
 
 from saidcodec import models
 from saidcodec.training import (
-    datasets,
     export,
     joint,
     networks,
-    photos,
-    reconstruct,
     residual,
     said,
     shrink,
+    sources,
     watch,
 )
-from saidcodec.training.datasets import Dataset
 from saidcodec.training.residual_network import ResidualNetwork
+from saidcodec.training.sources import SOURCES
 from saidcodec.training.windows import Shape, Tiles, WindowSampler
 
-HELD_OUT = 200  # generated images to measure on
 PICTURED = 10
-MEASURED_EVERY = 10  # log lines
 STATISTICS = 250  # images whose glimpses shape the coding tables
-TILE = 64  # side of a photograph's tiles in the training of the residual network
-POOL, FRESH = 4096, 256  # tiles that windows are drawn from, and how many of them a turn replaces
 AROUND = tuple((dx, dy) for dy in (-1, 0, 1) for dx in (-1, 0, 1))  # where x̂ is seen, for scenes
 WIDE = tuple((dx, dy) for dy in range(-2, 3) for dx in range(-2, 3) if abs(dx) + abs(dy) < 4)
 FLAT_COLOURS = ("multidsprites",)  # datasets whose pixels mostly repeat a neighbour exactly
@@ -41,57 +33,6 @@ BOUND = 10**9  # steps, where only time ends a training
 @click.group()
 def train() -> None:
     """Train a model's networks (needs the "train" extra)."""
-
-
-def multimnist(path: Path, n: int, seed: int) -> tuple[Dataset, Dataset]:
-    train_digits, test_digits = (datasets.mnist_digits(path, split) for split in ("train", "test"))
-    return datasets.multi_mnist(train_digits, n, seed), datasets.multi_mnist(test_digits, HELD_OUT, seed + 1)
-
-
-def multidsprites(path: Path, n: int, seed: int) -> tuple[Dataset, Dataset]:
-    return datasets.multi_dsprites(n, seed), datasets.multi_dsprites(HELD_OUT, seed + 1)
-
-
-def sheets(path: Path, n: int, seed: int) -> tuple[Dataset, Dataset]:
-    return datasets.sheets(path, "train"), datasets.sheets(path, "dev")
-
-
-def scenes(path: Path, n: int, seed: int) -> tuple[Dataset, Dataset]:
-    return split(datasets.scenes(path).images, seed)
-
-
-def photographs(path: Path, n: int, seed: int) -> tuple[Dataset, Dataset]:
-    images = datasets.open_folder(path)
-    last = max(1, len(images) // 10)  # whole photographs are held out, not crops of those trained on
-    return datasets.photographs(images[:-last] or images, n, seed), datasets.photographs(
-        images[-last:], HELD_OUT, seed + 1
-    )
-
-
-def split(images: np.ndarray, seed: int) -> tuple[Dataset, Dataset]:
-    """A tenth of the images, at most 200, held out."""
-    order = np.random.default_rng(seed).permutation(len(images))
-    last = min(HELD_OUT, max(1, len(images) // 10))
-    return Dataset(images[order[:-last]]), Dataset(images[order[-last:]])
-
-
-SOURCES = {
-    "multimnist": multimnist,
-    "multidsprites": multidsprites,
-    "sheets": sheets,
-    "scenes": scenes,
-    "photographs": photographs,
-}
-MIRRORED = ("sheets", "scenes", "photographs")  # a mirror image of these is as likely as they are
-
-
-def endless(images: np.ndarray, size: int, mirror: bool, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Batches uint8 [size, 64, 64, 3] drawn with replacement."""
-    while True:
-        batch = images[rng.integers(len(images), size=size)]
-        if mirror:
-            batch = np.where(rng.random((size, 1, 1, 1)) < 0.5, batch, batch[:, :, ::-1])
-        yield np.ascontiguousarray(batch)
 
 
 @train.command("said")
@@ -178,11 +119,11 @@ def train_said(
         click.echo(f"step {step} held out: " + " ".join(f"{k} {v:.3f}" for k, v in figures.items()))
         watch.picture(model, held_out.images[:PICTURED], iterations, settings, path.with_suffix(".png"))
 
-    mirror = dataset in MIRRORED
+    mirror = dataset in sources.MIRRORED
     with click.progressbar(length=1000, label="training") as bar:
         model = said.train(
             settings,
-            lambda rng: endless(learning.images, batch, mirror, rng),
+            lambda rng: sources.endless(learning.images, batch, mirror, rng),
             path,
             lambda line: click.echo("\n" + line),
             measure,
@@ -248,12 +189,14 @@ def train_residual(
     widths = tuple(int(width) for width in hidden.split(","))
     shape = Shape(hidden=widths, head=head, styles=styles, around=())
     if dataset == "photographs":
-        pool, development = photograph_tiles(data or Path())
+        pool, development = sources.photograph_tiles(data or Path())
     elif seen is None:
         raise click.UsageError(f"The dataset {dataset} needs --said-checkpoint.")
     else:
         shape = Shape(hidden=widths, head=head, styles=styles, around=AROUND, copies=dataset in FLAT_COLOURS)
-        pool, development = scene_tiles(SOURCES[dataset](data or Path(), images, seed), seen, glimpses)
+        pool, development = sources.scene_tiles(
+            SOURCES[dataset](data or Path(), images, seed), seen, glimpses
+        )
     settings = residual.Settings(
         steps=steps or BOUND,
         seconds=seconds or float("inf"),
@@ -386,24 +329,3 @@ def train_joint(
     settled = joint.settle(tensors, learning[:STATISTICS], grey, box_worth)
     metadata = {"name": out.stem, "licence": licence, "description": description, "dataset": dataset}
     click.echo(f"{out}: model {models.save(out, settled, metadata)}")
-
-
-Pool = Callable[[np.random.Generator], Iterator[Tiles]]
-
-
-def photograph_tiles(folder: Path) -> tuple[Pool, Tiles]:
-    """Varied crops of all but the last tenth of a folder's images, and plain tiles of that tenth."""
-    images = datasets.open_folder(folder)
-    last = max(1, len(images) // 10)
-    learning = images[:-last] or images
-    development = photos.whole_tiles(images[-last:], TILE)
-    return lambda rng: photos.pools(learning, POOL, FRESH, TILE, rng), development
-
-
-def scene_tiles(data: tuple[Dataset, Dataset], seen: Path, glimpses: int) -> tuple[Pool, Tiles]:
-    """Canvases with what a trained SAID layer makes of them, to learn from and to measure on."""
-    model, settings = export.load_said(seen)
-    learning, development = (
-        reconstruct.tiles(model, part.images, settings, glimpses, seed) for seed, part in enumerate(data)
-    )
-    return lambda rng: itertools.repeat(learning), development

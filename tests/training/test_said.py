@@ -8,7 +8,7 @@ from saidcodec.cli import main
 from saidcodec.entropy import TOTAL
 from saidcodec.errors import ModelError
 from saidcodec.said import propose
-from saidcodec.training import commands, datasets, export, networks, painting, said, watch
+from saidcodec.training import datasets, export, networks, painting, said, sources, watch
 
 torch.set_num_threads(1)
 
@@ -23,7 +23,7 @@ def images():
 
 
 def batches(images, size=8):
-    return lambda rng: commands.endless(images, size, False, rng)
+    return lambda rng: sources.endless(images, size, False, rng)
 
 
 @pytest.fixture(scope="module")
