@@ -274,7 +274,8 @@ def first_weights(begin: Path, shape: Shape, tiles: Tiles) -> ResidualNetwork:
 @click.option("--model", "whole", type=click.Path(exists=True, path_type=Path), required=True,
               help="A model file of both layers; its search finds the boxes.")  # fmt: skip
 @click.option("--said-checkpoint", "seen", type=click.Path(exists=True, path_type=Path), required=True)
-@click.option("--residual-checkpoint", "begin", type=click.Path(exists=True, path_type=Path), required=True)
+@click.option("--residual-checkpoint", "begin", type=click.Path(exists=True, path_type=Path), required=True,
+              help="The residual network to go on with, or a model file that has it.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The model file to write.")
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), required=True, help="Of training.")
 @click.option("--glimpses", default=7, show_default=True, help="Of an image, at most.")

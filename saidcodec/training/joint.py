@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from saidcodec import codec, colour, container
+from saidcodec import codec, colour, container, models
 from saidcodec.judge import BOX_WORTH
 from saidcodec.layout import Layout
 from saidcodec.models import Model
@@ -228,12 +228,16 @@ def train(
 
 
 def widened(path: Path, shape: Shape) -> ResidualNetwork:
-    """A checkpoint's residual network, which may see x̂ at fewer places than ``shape`` asks for."""
-    state = torch.load(path, weights_only=False)
-    old = residual.shape_of(state)
+    """The residual network of a checkpoint or a model file, which may see x̂ at fewer places than ``shape``
+    asks for."""
+    if path.suffix == ".safetensors":
+        narrower = shrink.network_of(models.load(path).tensors)
+    else:
+        narrower = residual.load_checkpoint(path)
+    old = narrower.shape
     assert shape.adjacent
     network = ResidualNetwork(replace(shape, adjacent=old.adjacent, marks=old.marks))
-    weights = dict(state["network"])
+    weights = dict(narrower.state_dict())
     first = COMPONENTS * len(WINDOW)
     narrow = weights["trunk.0.weight"]
     wide = torch.zeros(len(narrow), shape.inputs)
