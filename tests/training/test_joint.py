@@ -1,0 +1,53 @@
+"""Both layers in one training, from what is shipped to a model that decodes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from saidcodec import codec, models
+from saidcodec.training import commands, datasets, export, joint, residual, said, sources
+from saidcodec.training.windows import Shape
+
+torch.set_num_threads(1)
+SHIPPED = Path(__file__).parents[2] / "models" / "clevr.safetensors"
+pytestmark = pytest.mark.skipif(not SHIPPED.exists(), reason="the model is not there")
+
+
+def residual_bits(line: str) -> list[float]:
+    """Of held-out images: without glimpses, and with all."""
+    return [float(line.split(word)[1].split()[0].rstrip(";")) for word in ("residual ", "glimpses ")]
+
+
+def test_layers_learn_together_and_their_export_decodes(tmp_path: Path) -> None:
+    images = datasets.multi_dsprites(10, seed=0).images
+    seen = tmp_path / "said.pt"
+    first = said.Settings(steps=3, batch=4, iterations=2)
+    said.train(first, lambda rng: sources.endless(images, 4, False, rng), seen, lambda line: None)
+
+    settings = joint.Settings(
+        seconds=8, batch=4, windows=64, log_every=2, shape=Shape(styles=1, around=commands.WIDE)
+    )
+    looks, held_out = (
+        joint.look(part, models.load(SHIPPED), 3, settings) for part in (images[2:], images[:2])
+    )
+    assert looks.there.any()
+    out, lines = (tmp_path / "a.pt", tmp_path / "b.pt"), []
+    joint.train(settings, looks, held_out, (seen, SHIPPED), out, lines.append)
+    before, after = residual_bits(lines[0]), residual_bits(lines[-1])
+    assert after[0] < 0.9 * before[0]
+    assert after[1] < 0.9 * before[1]
+
+    trained, _ = export.load_said(out[0])
+    tensors = {
+        **export.said_tensors(trained),
+        **residual.export(residual.load_checkpoint(out[1])),
+        **export.style_table(np.ones(1)),
+    }
+    settled = joint.settle(tensors, images[:1], False, 5.0)
+    models.save(tmp_path / "c.safetensors", settled, {"name": "c"})
+    model = models.load(tmp_path / "c.safetensors")
+    assert model.sees_reconstruction
+    data = codec.encode(images[0], model=model, glimpses=2)
+    assert np.array_equal(codec.decode(data, model=model), images[0])
