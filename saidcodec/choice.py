@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
 
 import numpy as np
 
@@ -47,9 +46,8 @@ def choose(
     steps = LOSSY_STEP if coder == NO_RESIDUAL else FINE_STEPS if small or coder == GAUSSIAN else COARSE_STEP
     # Over a coarse base glimpses do the work of the base, over a fine one they show what it cannot: the
     # Gaussian residual may want either.
-    bases = (max(steps), min(steps)) if coder == GAUSSIAN and limit else (max(steps),)
-    searches = [describe(tiles, layout.grey, model, limit, steps, forced, over) for over in bases]
-    described = [list(chain(*options)) for options in zip(*searches)]
+    over = (max(steps), min(steps)) if coder == GAUSSIAN and limit else ()
+    described = describe(tiles, layout.grey, model, limit, steps, forced, over, coder == NO_RESIDUAL)
     if coder == NO_RESIDUAL or (forced and len(steps) == 1):  # there is nothing to choose
         return [options[0] for options in described]
 
@@ -93,15 +91,16 @@ def best(judge: Judge, options: Sequence[Description], forced: bool) -> Descript
     if forced:
         return options[judge.cheapest(judge.rendered(options))[0]]
     cut: list[Rendered] = [(None, None)]
+    whole: list[Description | None] = [None]
     for option in options:
         steps = render_steps(option, judge.layout.model, *judge.planes.shape[1::-1])
         cut += [(option.first(n), step) for n, step in enumerate(steps)]
+        whole += [option] * (len(cut) - len(whole))
     i, price = judge.cheapest(cut)
-    chosen, _ = cut[i]
-    if chosen is None or judge.meter is None:
+    chosen, uncut = cut[i][0], whole[i]
+    if uncut is None or judge.meter is None:
         return chosen
-    whole = next(option for option in options if option.step == chosen.step)
-    thinner, least = thinned(judge, whole)
+    thinner, least = thinned(judge, uncut)
     return thinner if least < price else chosen
 
 

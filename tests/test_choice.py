@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from saidcodec import choice, codec, inspection, models
+from saidcodec.training.datasets import multi_dsprites
 
 pytestmark = pytest.mark.skipif(not models.installed(), reason="no model is shipped")
 DIGITS = np.asarray(Image.open(Path(__file__).with_name("digits.png")))
@@ -71,12 +72,29 @@ def test_auto_encodes_once_with_blind_models(monkeypatch: pytest.MonkeyPatch) ->
 def test_gaussian_glimpses_are_searched_over_a_coarse_and_a_fine_base(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    fine, coarse = min(choice.FINE_STEPS), max(choice.FINE_STEPS)
     scene = Image.open(Path(__file__).parents[1] / "examples" / "scene.png").convert("RGB")
-    pixels = np.asarray(scene.resize((64, 64), Image.Resampling.BOX))
+    cases = [("clevr", np.asarray(scene.resize((64, 64), Image.Resampling.BOX)), fine)]
+    cases.append(("multidsprites", multi_dsprites(8, seed=77).images[1], coarse))
     original = choice.describe
-    both = codec.encode(pixels, model="clevr", residual="gaussian")
-    for over in (min(choice.FINE_STEPS), max(choice.FINE_STEPS)):
-        monkeypatch.setattr(choice, "describe", lambda *args, over=over: original(*args[:6], over))
-        alone = codec.encode(pixels, model="clevr", residual="gaussian")
-        assert len(both) <= len(alone)
-    assert len(both) < len(alone)
+    for model, pixels, better in cases:
+        both = len(codec.encode(pixels, model=model, residual="gaussian"))
+        alone = {}
+        for step in (fine, coarse):
+            with monkeypatch.context() as patched:
+                patched.setattr(
+                    choice, "describe", lambda *args, over=(step,): original(*args[:6], over, *args[7:])
+                )
+                alone[step] = len(codec.encode(pixels, model=model, residual="gaussian"))
+        assert both <= alone[better] < alone[fine + coarse - better]
+
+
+def test_a_picture_without_a_residual_keeps_its_luma() -> None:
+    """One σ for each component would trade it for small errors of colour, which files do not code."""
+    pixels = multi_dsprites(6, seed=3).images
+    error = [
+        codec.decode(codec.encode(one, model="multidsprites", residual="none", glimpses=4)).astype(float)
+        - one
+        for one in pixels
+    ]
+    assert 10 * np.log10(255**2 / np.square(error).mean()) > 24

@@ -2,8 +2,9 @@
 
 Nothing here is part of the format.  The paper takes the one box that its glimpse network proposes.  The
 format does not care where a box came from, so each iteration also tries boxes around that proposal and
-around the largest errors, and keeps the one that saves the most bits by the paper's own account: N log σ of
-the residual less the bits of box and latent.
+around the largest errors, and keeps the one that saves the most bits by the paper's account: N log σ of the
+residual less the bits of box and latent.  Where a residual follows, each of its components has a σ of its
+own; the paper has one for red, green and blue.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ ROUNDS = 2  # of looking at the neighbours of the best box so far
 SIDE_MOVES, BOX_MOVES = (-1, 1), (-2, 2)  # what makes a neighbour: one side moved, the whole box moved
 SHORTENINGS = 2  # latents of the chosen box that may be brought a step nearer to zero
 SMALLEST_BOX = 4  # canvas units
-NOISE = 1.0  # variance that no glimpse is credited with explaining, in squared sample values
+NOISE = 1.0  # variance of a component that no glimpse is credited with explaining
 
 
 def describe(
@@ -43,28 +44,33 @@ def describe(
     limit: int,
     steps: Sequence[int],
     forced: bool = False,
-    over: int | None = None,
+    over: Sequence[int] = (),
+    pooled: bool = False,
 ) -> list[list[Description]]:
-    """For each tile, uint8 RGB [h, w, 3], a description per base step with up to ``limit`` glimpses.
+    """For each tile, uint8 RGB [h, w, 3], descriptions with up to ``limit`` glimpses: one per step of the
+    base for each search.
 
     ``forced`` goes on to ``limit`` although glimpses do not pay, with the least bad ones.  The latents say
-    what is in a box, whatever was painted before, so the glimpses are searched once, over a base of step
-    ``over`` (by default the coarsest), and serve all bases.
+    what is in a box, whatever was painted before, so glimpses that were searched over one base serve all;
+    ``over`` are the steps of the bases that are searched over, by default the coarsest of ``steps``.
+    ``pooled``: see ``Easel``.
     """
-    described = []
+    described: list[list[Description]] = []
     for first in range(0, len(tiles), TOGETHER):
         group = tiles[first : first + TOGETHER]
         cells = [base.cells(tile) for tile in group]
-        glimpses: list[list[Glimpse]] = [[] for _ in group]
-        if limit:
-            easels = [Easel(*one, grey, max(steps) if over is None else over) for one in zip(group, cells)]
-            paint(easels, model, limit, forced)
-            glimpses = [easel.glimpses for easel in easels]
-        for cell, taken in zip(cells, glimpses):
-            boxes = np.array([glimpse.box for glimpse in taken], np.int32).reshape(-1, 4)
-            latents = np.array([glimpse.latent for glimpse in taken], np.int32).reshape(-1, LATENTS)
-            bases = [base.quantise(cell, step, grey) for step in steps]
-            described.append([Description(*one, boxes, latents) for one in zip(steps, bases)])
+        bases = [[base.quantise(cell, step, grey) for step in steps] for cell in cells]
+        described += [[] for _ in group]
+        for searched in over or (max(steps),):
+            glimpses: list[list[Glimpse]] = [[] for _ in group]
+            if limit:
+                easels = [Easel(*one, grey, searched, pooled) for one in zip(group, cells)]
+                paint(easels, model, limit, forced)
+                glimpses = [easel.glimpses for easel in easels]
+            for options, own, taken in zip(described[first:], bases, glimpses):
+                boxes = np.array([glimpse.box for glimpse in taken], np.int32).reshape(-1, 4)
+                latents = np.array([glimpse.latent for glimpse in taken], np.int32).reshape(-1, LATENTS)
+                options += [Description(*one, boxes, latents) for one in zip(steps, own)]
     return described
 
 
@@ -82,17 +88,20 @@ class Easel:
     """One tile in the search: the target, what has been painted, and how.
 
     ``painted``: x̂(t) over the base that acceptance is judged by.  ``seen``: x̂(t) over the finest base.
-    ``scope`` float32 [64, 64]: 1 where no glimpse has been.
+    ``scope`` float32 [64, 64]: 1 where no glimpse has been.  ``components`` int16 [h, w, n]: what errors are
+    counted in, those of the residual, or red, green and blue where none follows (``pooled``).  ``squares``
+    int32 [h, w, n]: of the errors of ``painted``.
     """
 
-    def __init__(self, tile: np.ndarray, cell: np.ndarray, grey: bool, step: int):
+    def __init__(self, tile: np.ndarray, cell: np.ndarray, grey: bool, step: int, pooled: bool = False):
         """``cell``: means of the tile's cells; ``step`` of the base that acceptance is judged by."""
         height, width = tile.shape[:2]
-        self.target, self.grey = tile, grey
-        self.planes = self.coded(tile)
+        self.target, self.grey, self.pooled = tile, grey, pooled
         self.units = tile.astype(np.float32) / 255
         self.painted = base.start(base.quantise(cell, step, grey), step, width, height)
         self.seen = base.start(base.quantise(cell, FINEST, grey), FINEST, width, height)
+        self.components = self.counted(tile)
+        self.squares = self.errors((slice(None), slice(None)), self.painted)
         self.scope = np.ones((CANVAS, CANVAS), np.float32)
         self.glimpses: list[Glimpse] = []
 
@@ -100,30 +109,43 @@ class Easel:
         """Δ(t) on the canvas, float32 [64, 64, 3] in -1..1."""
         return on_canvas((self.target - self.seen).astype(np.float32) / 255)
 
-    def coded(self, pixels: np.ndarray) -> np.ndarray:
-        """Pixels [h, w, 3] in 0..255 → the components whose residual is coded, int16 [h, w, components]."""
+    def counted(self, pixels: np.ndarray) -> np.ndarray:
+        """RGB [h, w, 3] in 0..255 → ``components``."""
+        if self.pooled and not self.grey:
+            return pixels.astype(np.int16)
         planes = colour.forward(pixels)
         return planes[..., :1] if self.grey else planes
+
+    def errors(self, place: tuple[slice, slice], painted: np.ndarray) -> np.ndarray:
+        """Squares of what int32 RGB [h, w, 3] painted at a place leaves; int32 [h, w, n]."""
+        return np.square(self.components[place] - self.counted(painted), dtype=np.int32)
 
     def gains(self, boxes: np.ndarray, paints: np.ndarray) -> np.ndarray:
         """Bits that each box would save of the residual by N log σ (paper equation 2); float64 [n].
 
-        Each component has a σ of its own, as in the file: one for all would be that of luma, and hide what
-        a glimpse says of colours.
+        Each component has a σ of its own, as the Gaussian residual codes them: one for all would be that of
+        luma, and hide what a glimpse says of colours.  Without a residual only the picture counts, and one σ
+        stands for red, green and blue, as in the paper.
         """
         height, width = self.target.shape[:2]
-        squares = np.square(self.planes - self.coded(self.painted), dtype=np.int32)
-        total, after = squares.sum((0, 1)), []
+        total, after = self.squares.sum((0, 1)), []
         for box, patch in zip(boxes, paints):
             place = box_pixels(box, width, height)
-            left = self.planes[place] - self.coded(blend(self.painted[place], patch))
-            after.append(total - squares[place].sum((0, 1)) + np.square(left, dtype=np.int32).sum((0, 1)))
+            left = self.errors(place, blend(self.painted[place], patch))
+            after.append(total - self.squares[place].sum((0, 1)) + left.sum((0, 1)))
+        before, later, weight = total[None], np.array(after), 1
+        if self.pooled:
+            weight = len(total)
+            before, later = before.mean(1, keepdims=True), later.mean(1, keepdims=True)
         count = height * width
-        return 0.5 * count * np.log2((total / count + NOISE) / (np.array(after) / count + NOISE)).sum(-1)
+        saved = np.log2((before / count + NOISE) / (later / count + NOISE)).sum(1)
+        return np.asarray(0.5 * count * weight * saved)
 
     def take(self, glimpse: Glimpse) -> None:
         paste(self.painted, glimpse.box, glimpse.patch)
         paste(self.seen, glimpse.box, glimpse.patch)
+        place = box_pixels(glimpse.box, *self.target.shape[1::-1])
+        self.squares[place] = self.errors(place, self.painted[place])
         x0, y0, x1, y1 = glimpse.box
         self.scope[y0:y1, x0:x1] = 0
         self.glimpses.append(glimpse)

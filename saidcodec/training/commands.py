@@ -308,6 +308,7 @@ def train_joint(
     if data is None and dataset != "multidsprites":
         raise click.UsageError(f"The dataset {dataset} needs --data.")
     settings = joint.Settings(
+        steps=BOUND,
         seconds=seconds,
         rate=rate,
         base_step=base_step,
@@ -316,11 +317,11 @@ def train_joint(
         shape=Shape(styles=1, around=WIDE, copies=dataset in FLAT_COLOURS),
     )
     learning, held_out = (part.images[:images] for part in SOURCES[dataset](data or Path(), images, seed))
-    model = models.load(whole)
+    model, network = models.load(whole), joint.widened(begin, settings.shape)
     click.echo(f"looking at {len(learning)} images")
     looks, development = (joint.look(part, model, glimpses, settings) for part in (learning, held_out))
     checkpoints = out.with_suffix(".said.pt"), out.with_suffix(".residual.pt")
-    joint.train(settings, looks, development, (seen, begin), checkpoints, click.echo)
+    joint.train(settings, looks, development, seen, network, checkpoints, click.echo)
     trained, _ = export.load_said(checkpoints[0])
     tensors = {
         **export.said_tensors(trained),

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from saidcodec import codec, colour, container, models
+from saidcodec.errors import ModelError
 from saidcodec.judge import BOX_WORTH
 from saidcodec.layout import Layout
 from saidcodec.models import Model
@@ -43,7 +44,8 @@ LOOK_NICE = 0.3  # deviation of a patch's error that keeps previews recognisable
 
 @dataclass(frozen=True)
 class Settings:
-    seconds: float
+    steps: int
+    seconds: float = math.inf  # stop the schedule after this much time, whatever the step
     batch: int = 48  # images
     windows: int = 256  # of each image
     rate: float = 1e-3
@@ -176,18 +178,19 @@ def train(
     settings: Settings,
     scenes: Scenes,
     development: Scenes,
-    start: tuple[Path, Path],
+    seen: Path,
+    network: ResidualNetwork,
     out: tuple[Path, Path],
     log: Callable[[str], None] = print,
 ) -> None:
-    """Continue the checkpoints ``start`` of a SAID layer and of a residual network together, into ``out``."""
+    """Continue the checkpoint ``seen`` of a SAID layer and a residual network of ``settings.shape`` together;
+    writes checkpoints of both layers, ``out``."""
     torch.manual_seed(settings.seed)
-    state = said.read_checkpoint(start[0])
+    state = said.read_checkpoint(seen)
     model = networks.Said()
     model.load_state_dict(state["model"])
     model.multiplier.zero_()
     set_quantised(model, False)
-    network = widened(start[1], settings.shape)
     paper = [*model.encoder.parameters(), *model.decoder.parameters()]
     optimiser = torch.optim.AdamW(
         [
@@ -200,7 +203,7 @@ def train(
     studio, judge = Studio(scenes, settings), Studio(development, settings)
     quick = residual.quick_type()
     began, step = time.monotonic(), 0
-    while (share := (time.monotonic() - began) / settings.seconds) < 1.0:
+    while (share := max(step / settings.steps, (time.monotonic() - began) / settings.seconds)) < 1.0:
         rate = settings.rate * min(1.0, (step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * share))
         for group in optimiser.param_groups:
             group["lr"] = rate
@@ -229,13 +232,19 @@ def train(
 
 def widened(path: Path, shape: Shape) -> ResidualNetwork:
     """The residual network of a checkpoint or a model file, which may see x̂ at fewer places than ``shape``
-    asks for."""
+    asks for.  Raises ModelError if it differs from that in anything else."""
     if path.suffix == ".safetensors":
         narrower = shrink.network_of(models.load(path).tensors)
     else:
         narrower = residual.load_checkpoint(path)
     old = narrower.shape
-    assert shape.adjacent
+    if not set(old.around) <= set(shape.around):
+        raise ModelError(f"{path} sees the reconstruction where joint training does not.")
+    fits = replace(shape, around=old.around, adjacent=old.adjacent, marks=old.marks)
+    if old != fits:
+        raise ModelError(
+            f"{path} holds another residual network than joint training knows: {old}, not {fits}."
+        )
     network = ResidualNetwork(replace(shape, adjacent=old.adjacent, marks=old.marks))
     weights = dict(narrower.state_dict())
     first = COMPONENTS * len(WINDOW)

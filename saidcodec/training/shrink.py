@@ -28,14 +28,15 @@ RIDGE = 1e-4  # of the mean square of an activation
 def network_of(tensors: Mapping[str, np.ndarray]) -> ResidualNetwork:
     """The residual network of a model file without copies, in real numbers: the inverse of ``export``.
 
-    Raises ModelError if it was not made here.
+    Raises ModelError if it has copies or was not made here.
     """
+    if "residual.copies" in tensors:
+        raise ModelError("A network with copies cannot be read back from its model file.")
     depth = sum(name.startswith("residual.trunk") and name.endswith(".weight") for name in tensors)
     shape = Shape(
         hidden=tuple(tensors[f"residual.trunk{i}.weight"].shape[1] for i in range(depth)),
         head=tensors["residual.hidden_co.weight"].shape[1],
         styles=len(tensors["tile.style.frequency"]),
-        copies="residual.copies" in tensors,
         around=tuple((int(dx), int(dy)) for dx, dy in tensors["residual.around"]),
         marks=tuple(tensors.get("residual.marks", np.array(GREAT_MARKS)).tolist()),
         adjacent="residual.origins" in tensors,
@@ -43,8 +44,6 @@ def network_of(tensors: Mapping[str, np.ndarray]) -> ResidualNetwork:
     if shape.adjacent and not np.array_equal(tensors["residual.origins"], ORIGINS):
         raise ModelError("The model's differences count from origins that no training here uses.")
     network = ResidualNetwork(shape)
-    if shape.copies:
-        return network  # of no use but to be refused
 
     def take(
         name: str, layer: IntegerLinear, context: int = 0, beside: int = 0, choice: bool = False

@@ -7,12 +7,14 @@ import pytest
 import torch
 
 from saidcodec import codec, models
+from saidcodec.errors import ModelError
 from saidcodec.training import commands, datasets, export, joint, residual, said, sources
 from saidcodec.training.windows import Shape
 
 torch.set_num_threads(1)
-SHIPPED = Path(__file__).parents[2] / "models" / "clevr.safetensors"
-pytestmark = pytest.mark.skipif(not SHIPPED.exists(), reason="the model is not there")
+SHIPPED = Path(__file__).parents[2] / "models"
+SHAPE = Shape(styles=1, around=commands.WIDE)
+pytestmark = pytest.mark.skipif(not models.installed(), reason="no model is shipped")
 
 
 def residual_bits(line: str) -> list[float]:
@@ -27,17 +29,22 @@ def test_layers_learn_together_and_their_export_decodes(tmp_path: Path) -> None:
     said.train(first, lambda rng: sources.endless(images, 4, False, rng), seen, lambda line: None)
 
     settings = joint.Settings(
-        seconds=8, batch=4, windows=64, log_every=2, shape=Shape(styles=1, around=commands.WIDE)
+        steps=40, batch=4, windows=64, log_every=2, rate=4e-3, qat_from=0.7, shape=SHAPE
     )
+    shipped = SHIPPED / "clevr.safetensors"
     looks, held_out = (
-        joint.look(part, models.load(SHIPPED), 3, settings) for part in (images[2:], images[:2])
+        joint.look(part, models.load(shipped), 3, settings) for part in (images[2:], images[:2])
     )
     assert looks.there.any()
     out, lines = (tmp_path / "a.pt", tmp_path / "b.pt"), []
-    joint.train(settings, looks, held_out, (seen, SHIPPED), out, lines.append)
+    network = joint.widened(shipped, SHAPE)
+    joint.train(settings, looks, held_out, seen, network, out, lines.append)
     before, after = residual_bits(lines[0]), residual_bits(lines[-1])
+    assert max(before) < 15_000  # of networks that know nothing: more than 30,000
     assert after[0] < 0.9 * before[0]
     assert after[1] < 0.9 * before[1]
+    vae = [said.read_checkpoint(path)["model"]["encoder.conv0.weight"] for path in (seen, out[0])]
+    assert not torch.equal(*vae)
 
     trained, _ = export.load_said(out[0])
     tensors = {
@@ -51,3 +58,11 @@ def test_layers_learn_together_and_their_export_decodes(tmp_path: Path) -> None:
     assert model.sees_reconstruction
     data = codec.encode(images[0], model=model, glimpses=2)
     assert np.array_equal(codec.decode(data, model=model), images[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("multidsprites", "copies"), ("photo", "another residual network")]
+)
+def test_networks_of_another_kind_are_refused(name: str, reason: str) -> None:
+    with pytest.raises(ModelError, match=reason):
+        joint.widened(SHIPPED / f"{name}.safetensors", SHAPE)
