@@ -5,11 +5,11 @@
 
 METHOD is "said", "said-searched", "spair" or "space", whose networks detection.py has trained; "truth", the
 true boxes seen by SAID's encoder; or "files", boxes and latents read from .said files of the shipped model
-without decoding a pixel ("tuned": what images show in these boxes, seen by SAID's encoder).  The head
-"number" is the paper's: a dense network of three layers makes one number of each latent; an image's numbers
-are added, and learn to be the sum.  The head "digits" makes chances of the ten digits of each glimpse, from
-its latent and the size of its box, which a patch stretched to 8×8 no longer shows; the chances of the sum
-follow from them.  "fixed" leaves the encoder as it is; "tuned" trains it, too.
+without decoding a pixel.  The head "number" is the paper's: a dense network of three layers makes one number
+of each latent; an image's numbers are added, and learn to be the sum.  The head "digits" makes chances of the
+ten digits of each glimpse, from its latent and the size of its box, which a patch stretched to 8×8 no longer
+shows; the chances of the sum follow from them.  "fixed" leaves the encoder as it is; "tuned" trains it, too:
+for "files" that is the encoder of the seed's network "said", which sees what images show in the files' boxes.
 
 Glimpses of the images are looked for once and kept in the folder of runs.  Results go to
 benchmarks/paper/results.

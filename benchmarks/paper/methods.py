@@ -17,13 +17,18 @@ import spair
 import torch
 from attend import Baseline
 
+from saidcodec.errors import ModelError
 from saidcodec.evaluation import detection
 from saidcodec.training import networks, said, watch
 from saidcodec.training.datasets import Dataset, mnist_digits, multi_dsprites, multi_mnist, sheets
 
-SAID = {  # settings that differ from the paper's system with this project's search
+SAID = {  # settings that differ from those of the first
     "said": {},
-    "said-gradient": {"search": False, "rate": 1e-3, "rehearsal": 0.3},  # at 2e-3 it finds nothing
+    "said-gradient": {
+        "search": False,
+        "rate": 1e-3,
+        "rehearsal": 0.3,
+    },  # at the usual rate no glimpse ever paid
     "said-no-alpha": {"alpha": False},
     "said-no-scope": {"scope": False},
     "said-vae8": {"vae_start": True},
@@ -108,6 +113,8 @@ def trained(
 
     images = images_of(dataset, data, "train", TRAIN_IMAGES).images
     if method in SAID:
+        if checkpoint.exists() and said.read_checkpoint(checkpoint)["settings"]["steps"] != steps:
+            raise ModelError(f"{checkpoint} was trained for another number of steps.")
         settings = settings_of(method, dataset, seed, steps)
         return said.train(settings, batches(images, SAID_BATCH), checkpoint, log), settings
     model = BASELINES[method].train(batches(images, BASELINE_BATCH), checkpoint, steps, seed, log)

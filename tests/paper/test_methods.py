@@ -21,6 +21,7 @@ import results
 import space
 import spair
 
+from saidcodec.errors import ModelError
 from saidcodec.training.datasets import Dataset
 
 MODULES = [spair, space]
@@ -174,6 +175,9 @@ def test_a_method_looks_as_it_was_trained(
     np.savez(tmp_path / "mnist.npz", x_train=digits, x_test=digits)
     model, settings = methods.trained(method, "multimnist", tmp_path / "mnist.npz", 0, 2, tmp_path / "runs")
     again, _ = methods.trained(method, "multimnist", tmp_path / "mnist.npz", 0, 2, tmp_path / "runs")
+    if method in methods.SAID:
+        with pytest.raises(ModelError, match="another number of steps"):
+            methods.trained(method, "multimnist", tmp_path / "mnist.npz", 0, 3, tmp_path / "runs")
     for name, weight in again.state_dict().items():
         assert torch.equal(weight, model.state_dict()[name])
     data = methods.images_of("multimnist", tmp_path / "mnist.npz", "test", 3)
