@@ -19,16 +19,13 @@ from attend import Baseline
 
 from saidcodec.errors import ModelError
 from saidcodec.evaluation import detection
-from saidcodec.training import networks, said, watch
+from saidcodec.training import networks, said, sources, watch
 from saidcodec.training.datasets import Dataset, mnist_digits, multi_dsprites, multi_mnist, sheets
 
 SAID = {  # settings that differ from those of the first
     "said": {},
-    "said-gradient": {
-        "search": False,
-        "rate": 1e-3,
-        "rehearsal": 0.3,
-    },  # at the usual rate no glimpse ever paid
+    # At the usual rate no glimpse ever paid.
+    "said-gradient": {"search": False, "rate": 1e-3, "rehearsal": 0.3},
     "said-no-alpha": {"alpha": False},
     "said-no-scope": {"scope": False},
     "said-vae8": {"vae_start": True},
@@ -88,12 +85,7 @@ def settings_of(method: str, dataset: str, seed: int, steps: int) -> said.Settin
 
 def batches(images: np.ndarray, size: int) -> Callable[[np.random.Generator], Iterator[np.ndarray]]:
     """Random batches of uint8 images [N, 64, 64, 3]."""
-
-    def draw(rng: np.random.Generator) -> Iterator[np.ndarray]:
-        while True:
-            yield images[rng.integers(len(images), size=size)]
-
-    return draw
+    return lambda rng: sources.endless(images, size, False, rng)
 
 
 def trained(
