@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 import saidcodec
-from saidcodec.picture import draw_boxes
+from saidcodec.inspection import draw_boxes
 from saidcodec.said.description import CANVAS
 
 PANEL, GAP, COLUMNS = 256, 8, 3

@@ -133,7 +133,8 @@ def decode(source: str, target: str | None, model: str | None, force: bool) -> N
 @click.option("--force", is_flag=True, help="Overwrite OUT.")
 def preview(source: str, target: str, glimpses: int | None, model: str | None, force: bool) -> None:
     """Write what the SAID layer alone says of the image."""
-    from saidcodec import container, files, images, inspection
+    from saidcodec import files, images, inspection
+    from saidcodec.format import container
 
     name = images.format_of(target)
     files.check_free(target, force)
@@ -159,7 +160,7 @@ def inspect(source: str, as_json: bool, picture: str | None, model: str | None, 
     account = inspection.inspect(data, model=model)
     if picture is not None:
         from saidcodec import images
-        from saidcodec.picture import draw_boxes
+        from saidcodec.inspection import draw_boxes
 
         drawn = draw_boxes(inspection.preview(data, model=model), account["glimpses"])
         name = images.format_of(picture)

@@ -12,22 +12,20 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from saidcodec import choice, container, images, models
-from saidcodec.container import Container, Header, Metadata
+from saidcodec import images, models
+from saidcodec.entropy.bank import bank
 from saidcodec.errors import CorruptError, LimitError, ModelError
-from saidcodec.layout import CONTEXT, GAUSSIAN, NO_RESIDUAL, PLAIN, SAID, STORED, Layout
+from saidcodec.format import container, planes
+from saidcodec.format.container import Container
+from saidcodec.format.header import MOST_PIXELS, MOST_SIDE, Header, Metadata, Mode, ResidualCoder, TileKind
+from saidcodec.format.tiling import Tiling, choose_tiling
 from saidcodec.models import Model
 from saidcodec.residual import band
-from saidcodec.residual.tables import bank
-from saidcodec.residual.wavefront import middle_of
-from saidcodec.said import Description
-from saidcodec.tiling import choose_tiling
+from saidcodec.residual.band import Band, Method, method_of
+from saidcodec.said import Description, planes_of, read_section, render, write_section
 
-CODERS = {"none": NO_RESIDUAL, "gaussian": GAUSSIAN, "context": CONTEXT}
+CODERS = {coder.name.lower(): coder for coder in ResidualCoder}
 FAST_PIXELS = 1 << 14  # from here on ONNX Runtime earns its start-up in decoding
-AUTO_PIXELS = 1 << 14  # up to here every shipped model is tried
-WITHIN_REACH = 1.25  # of the shortest file without glimpses: what a model may take to be tried with them
-DEFAULT_MODEL = "photo"
 STREAM_SLACK = 64  # bits that the coder's state may hide
 
 AnyModel = Model | str | Path
@@ -54,16 +52,16 @@ def encode(
     ``progress`` is told the share that is done after every band of tiles, about a megapixel each.
     Raises ImageError, LimitError or ModelError.
     """
+    from saidcodec.encoder import auto  # decoding imports nothing of the encoder
+
     if residual not in CODERS:
         raise ValueError(f"residual must be one of {', '.join(CODERS)}")
     if not 0 <= max_error <= 255:
         raise ValueError("max_error must lie between 0 and 255")
     pixels, mode, found = images.from_any(image)
     height, width = pixels.shape[:2]
-    if max(width, height) > container.MOST_SIDE or width * height > container.MOST_PIXELS:
-        raise LimitError(
-            f"The image has {width}×{height} pixels, more than the limit of {container.MOST_PIXELS}."
-        )
+    if max(width, height) > MOST_SIDE or width * height > MOST_PIXELS:
+        raise LimitError(f"The image has {width}×{height} pixels, more than the limit of {MOST_PIXELS}.")
     replicated = mode in ("RGB", "RGBA") and bool(
         (pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 1] == pixels[..., 2]).all()
     )
@@ -71,22 +69,14 @@ def encode(
 
     def file_with(one: Model, number: int | None, progress: Progress) -> bytes:
         tiling = choose_tiling(width, height)
-        header = Header(width, height, mode, replicated, CODERS[residual], max_error, one.id, *tiling)
-        layout = Layout(header, one, threads or cores(), ahead=not max_error)
+        header = Header(width, height, Mode(mode), replicated, CODERS[residual], max_error, one.id, *tiling)
         with threadpool_limits(1):  # NumPy's products are small: more threads only wait for each other
-            return write(layout, pixels, metadata, number, progress)
+            return write(header, one, pixels, metadata, number, threads or cores(), progress)
 
-    tried = candidates(model, width * height)
+    tried = auto.candidates(model, width * height)
     if len(tried) == 1 or residual != "context":
-        return min((file_with(one, glimpses, progress or ignore) for one in tried), key=len)
-    # No glimpses make up for a model of other images.
-    plain = {one: file_with(one, 0, ignore) for one in tried}
-    shortest = min(map(len, plain.values()))
-    near = [one for one in tried if len(plain[one]) <= WITHIN_REACH * shortest]
-    searched = [one for one in near if glimpses or (glimpses is None and one.sees_reconstruction)]
-    files = [file_with(one, glimpses, ignore) if one in searched else plain[one] for one in near]
-    (progress or ignore)(1.0)
-    return min(files, key=len)
+        return min((file_with(one, glimpses, progress or no_progress) for one in tried), key=len)
+    return auto.shortest(tried, file_with, glimpses, progress or no_progress)
 
 
 def decode(data: bytes, *, model: AnyModel | None = None, threads: int | None = None) -> np.ndarray:
@@ -107,10 +97,10 @@ def decode_image(
     """The image of a .said file, its mode (Pillow's name) and its metadata; ``progress`` as in ``encode``."""
     file = container.unpack(data)
     fast = file.header.width * file.header.height >= FAST_PIXELS
-    layout = Layout(file.header, model_of(file.header, model), (threads or cores()) if fast else None)
+    found = model_of(file.header, model)
     try:
         with threadpool_limits(1):
-            pixels = read(layout, file, progress or ignore)
+            pixels = read(file, found, (threads or cores()) if fast else None, progress or no_progress)
     except CorruptError as error:  # a single band's length is not written, so that a cut shows only here
         raise CorruptError(f"The file is damaged or truncated. {error}") from None
     if zlib.crc32(pixels.tobytes()) != file.checksum:
@@ -118,147 +108,194 @@ def decode_image(
     return pixels, file.header.mode, file.metadata
 
 
-def ignore(share: float) -> None:
-    """Nobody watches."""
-
-
 def write(
-    layout: Layout, pixels: np.ndarray, metadata: Metadata, glimpses: int | None, progress: Progress
+    header: Header,
+    model: Model,
+    pixels: np.ndarray,
+    metadata: Metadata,
+    glimpses: int | None,
+    threads: int,
+    progress: Progress,
 ) -> bytes:
     """Encode with one model: tiles by bands, then the sections around them."""
-    coded = layout.coded(pixels)
-    exact = layout.header.coder != NO_RESIDUAL and not layout.header.max_error
-    seen = coded if exact else np.empty_like(coded)
+    method = method_of(header, model, threads, ahead=not header.max_error)
+    tiling = Tiling.of(header)
+    channels = planes.channels_of(header, pixels)
+    decoded = channels if header.exact else np.empty_like(channels)
     kinds: list[int] = []
     descriptions: list[Description | None] = []
     streams: list[bytes] = []
-    for tiles in layout.tiling.bands():
-        band_kinds, band_descriptions, stream = write_band(layout, coded, seen, tiles, glimpses)
+    for tiles in tiling.bands():
+        band_kinds, band_descriptions, stream = write_band(
+            header, model, method, channels, decoded, tiles, glimpses
+        )
         kinds += band_kinds
         descriptions += band_descriptions
         streams.append(stream)
-        progress(tiles.stop / len(layout.tiles))
-    checksum = zlib.crc32(layout.image(seen).tobytes())
-    return container.pack(layout.header, metadata, layout.write_said(kinds, descriptions), streams, checksum)
+        progress(tiles.stop / tiling.count())
+    checksum = zlib.crc32(planes.pixels_of(header, decoded).tobytes())
+    said = write_section(kinds, descriptions, header.grey, model)
+    return container.pack(header, metadata, said, streams, checksum)
 
 
 def write_band(
-    layout: Layout, coded: np.ndarray, seen: np.ndarray, tiles: slice, glimpses: int | None
+    header: Header,
+    model: Model,
+    method: Method,
+    channels: np.ndarray,
+    decoded: np.ndarray,
+    tiles: slice,
+    glimpses: int | None,
 ) -> tuple[list[int], list[Description | None], bytes]:
-    """Kinds, descriptions and residual stream of one band; what is not exact is written to ``seen``."""
-    places = layout.tiles[tiles]
-    samples = [coded[place] for place in places]
-    planes = [layout.planes(tile) for tile in samples]
-    descriptions = choice.choose(layout, [layout.rgb(tile) for tile in samples], planes, glimpses)
-    kinds = [PLAIN if description is None else SAID for description in descriptions]
-    predictions = layout.predict(descriptions, tiles)
-    if layout.header.coder == NO_RESIDUAL:
-        for place, tile in zip(places, without_residual(layout, predictions, tiles)):
-            seen[place] = tile
+    """Kinds, descriptions and residual stream of one band; what is not exact is written to ``decoded``."""
+    from saidcodec.encoder import plan
+
+    places = Tiling.of(header).tiles()[tiles]
+    samples = [channels[place] for place in places]
+    colours = [planes.colour_of(header, tile) for tile in samples]
+    rgb = [planes.rgb_of(header, tile) for tile in samples]
+    descriptions = plan.choose(header, model, method.network, rgb, colours, glimpses)
+    kinds: list[int] = [TileKind.PLAIN if d is None else TileKind.SAID for d in descriptions]
+    reconstructions = reconstructions_of(header, model, descriptions, tiles)
+    if header.coder == ResidualCoder.NONE:
+        for place, tile in zip(places, without_residual(header, reconstructions, tiles)):
+            decoded[place] = tile
         return kinds, descriptions, b""
     stored = [False] * len(kinds)
-    if layout.header.coder == CONTEXT and not layout.header.max_error and not glimpses:
-        stored = choice.better_stored(layout, samples, planes, predictions)
-    written = write_tiles(layout, tiles, coded, predictions, stored)
+    if method.network and not header.max_error and not glimpses:
+        stored = plan.better_stored(header, method.network, samples, colours, reconstructions)
+    written = write_tiles(header, method, tiles, channels, reconstructions, stored)
     if len(written[0]) > sum(tile.size for tile in samples):
         stored = [True] * len(kinds)
-        written = write_tiles(layout, tiles, coded, predictions, stored)
-    kinds = [STORED if as_is else kind for as_is, kind in zip(stored, kinds)]
-    stream, colour_seen, alpha_seen = written
-    if seen is not coded:
-        decoded = (joined(layout, *one) for one in zip_longest(colour_seen, alpha_seen))
+        written = write_tiles(header, method, tiles, channels, reconstructions, stored)
+    kinds = [TileKind.STORED if as_is else kind for as_is, kind in zip(stored, kinds)]
+    stream, colour_decoded, alpha_decoded = written
+    if decoded is not channels:
+        others = (planes.joined(header, *one) for one in zip_longest(colour_decoded, alpha_decoded))
         for place, tile, kind in zip(places, samples, kinds):
-            seen[place] = tile if kind == STORED else next(decoded)
-    descriptions = [None if kind == STORED else d for kind, d in zip(kinds, descriptions)]
+            decoded[place] = tile if kind == TileKind.STORED else next(others)
+    descriptions = [None if kind == TileKind.STORED else d for kind, d in zip(kinds, descriptions)]
     return kinds, descriptions, stream
 
 
 def write_tiles(
-    layout: Layout,
+    header: Header,
+    method: Method,
     tiles: slice,
-    coded: np.ndarray,
-    predictions: Sequence[np.ndarray | None],
+    channels: np.ndarray,
+    reconstructions: Sequence[np.ndarray | None],
     stored: Sequence[bool],
 ) -> tuple[bytes, list[np.ndarray], list[np.ndarray]]:
     """The stream of a band of which some tiles are ``stored``, and colour and alpha of the others as the
     decoder will see them."""
-    samples = [coded[place] for place in layout.tiles[tiles]]
+    samples = [channels[place] for place in Tiling.of(header).tiles()[tiles]]
     others = [tile for tile, as_is in zip(samples, stored) if not as_is]
-    planes = [layout.planes(tile) for tile in others]
-    alpha = [tile[..., -1:].astype(np.int16) for tile in others] if layout.has_alpha else []
+    colours = [planes.colour_of(header, tile) for tile in others]
+    alpha = [planes.alpha_of(tile) for tile in others] if header.has_alpha else []
     kept = [tile for tile, as_is in zip(samples, stored) if as_is]
-    return band.write(layout.band(tiles, stored, predictions), layout.method, kept, planes, alpha)
+    return band.write(band_of(header, tiles, stored, reconstructions), method, kept, colours, alpha)
 
 
 def without_residual(
-    layout: Layout, predictions: Sequence[np.ndarray | None], tiles: slice
+    header: Header, reconstructions: Sequence[np.ndarray | None], tiles: slice
 ) -> list[np.ndarray]:
     """What a decoder shows of tiles that have no residual: x̂(T), opaque; uint8 [h, w, channels]."""
     shown = []
-    for prediction, (rows, columns) in zip(predictions, layout.tiles[tiles]):
+    for reconstruction, (rows, columns) in zip(reconstructions, Tiling.of(header).tiles()[tiles]):
         shape = (rows.stop - rows.start, columns.stop - columns.start, 1)
-        alpha = np.full(shape, 255, np.int16) if layout.has_alpha else None
-        planes = middle_of((*shape[:2], layout.components)) if prediction is None else prediction
-        shown.append(joined(layout, planes[..., : layout.components], alpha))
+        alpha = np.full(shape, 255, np.int16) if header.has_alpha else None
+        whole = (
+            planes.middle_of((*shape[:2], header.components)) if reconstruction is None else reconstruction
+        )
+        shown.append(planes.joined(header, whole[..., : header.components], alpha))
     return shown
 
 
-def joined(layout: Layout, planes: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
-    """Planes and alpha → coded channels, uint8 [h, w, channels].  CorruptError on impossible colours."""
-    samples = layout.samples(planes)
-    clipped = np.clip(samples, 0, 255)
-    if not layout.header.max_error and layout.header.coder != NO_RESIDUAL and (samples != clipped).any():
-        raise CorruptError("The residual section decodes to an impossible colour.")
-    whole = clipped if alpha is None else np.concatenate([clipped, alpha], -1)
-    return whole.astype(np.uint8)
-
-
-def read(layout: Layout, file: Container, progress: Progress) -> np.ndarray:
-    """The image's pixels, uint8, by bands."""
-    kinds, descriptions = layout.read_said(file.said)
-    bands = layout.tiling.bands()
-    if layout.header.coder != NO_RESIDUAL:
-        check_lengths(layout, file.bands or ())
-    out = np.empty((layout.header.height, layout.header.width, layout.channels), np.uint8)
-    for tiles, stream in zip(bands, file.bands or [b""] * len(bands)):
-        predictions = layout.predict(descriptions[tiles], tiles)
-        if layout.header.coder == NO_RESIDUAL:
-            decoded = without_residual(layout, predictions, tiles)
+def reconstructions_of(
+    header: Header, model: Model, descriptions: Sequence[Description | None], tiles: slice
+) -> list[np.ndarray | None]:
+    """x̂(T) of each tile in Y, Co, Cg, int16 [h, w, 3], None where the SAID layer is off."""
+    found: list[np.ndarray | None] = []
+    for description, (rows, columns) in zip(descriptions, Tiling.of(header).tiles()[tiles]):
+        if description is None:
+            found.append(None)
         else:
-            decoded = read_band(layout, kinds[tiles], predictions, tiles, stream)
-        for place, tile in zip(layout.tiles[tiles], decoded):
+            size = (columns.stop - columns.start, rows.stop - rows.start)
+            found.append(planes_of(render(description, model, *size), header.grey))
+    return found
+
+
+def band_of(
+    header: Header, tiles: slice, stored: Sequence[bool], reconstructions: Sequence[np.ndarray | None]
+) -> Band:
+    tiling = Tiling.of(header)
+    shapes = [
+        (rows.stop - rows.start, columns.stop - columns.start) for rows, columns in tiling.tiles()[tiles]
+    ]
+    size = (tiling.tile_width, tiling.tile_height)
+    return Band(*size, shapes, stored, reconstructions, header.components, header.has_alpha)
+
+
+def read(file: Container, model: Model, threads: int | None, progress: Progress) -> np.ndarray:
+    """The image's pixels, uint8, by bands."""
+    header, tiling = file.header, Tiling.of(file.header)
+    method = method_of(header, model, threads)
+    kinds, descriptions = read_section(file.said, tiling.count(), header.grey, model)
+    bands = tiling.bands()
+    if header.coder != ResidualCoder.NONE:
+        check_lengths(header, method, file.bands or ())
+    out = np.empty((header.height, header.width, header.channels), np.uint8)
+    places = tiling.tiles()
+    for tiles, stream in zip(bands, file.bands or [b""] * len(bands)):
+        reconstructions = reconstructions_of(header, model, descriptions[tiles], tiles)
+        if header.coder == ResidualCoder.NONE:
+            decoded = without_residual(header, reconstructions, tiles)
+        else:
+            decoded = read_band(header, method, kinds[tiles], reconstructions, tiles, stream)
+        for place, tile in zip(places[tiles], decoded):
             out[place] = tile
-        progress(tiles.stop / len(layout.tiles))
-    return np.ascontiguousarray(layout.image(out))
+        progress(tiles.stop / len(places))
+    return np.ascontiguousarray(planes.pixels_of(header, out))
 
 
-def check_lengths(layout: Layout, streams: Sequence[bytes]) -> None:
+def check_lengths(header: Header, method: Method, streams: Sequence[bytes]) -> None:
     """Refuse a band that has too few bits for its samples, before anything is allocated for them.
 
     Even where every sample has the likeliest symbol of the narrowest table, or is a copy of the surest
     kind, it costs a little.
     """
-    cheapest = layout.components * bank().cheapest
-    network = layout.method.network
-    if network and network.copies:
+    cheapest = header.components * bank().cheapest
+    if method.network and method.network.copies:
         cheapest = min(cheapest, min(float(table.bits.min()) for table in bank().copies))
-    for tiles, stream in zip(layout.tiling.bands(), streams):
+    tiling = Tiling.of(header)
+    places = tiling.tiles()
+    for tiles, stream in zip(tiling.bands(), streams):
         pixels = sum(
-            (rows.stop - rows.start) * (columns.stop - columns.start) for rows, columns in layout.tiles[tiles]
+            (rows.stop - rows.start) * (columns.stop - columns.start) for rows, columns in places[tiles]
         )
         if 8 * len(stream) + STREAM_SLACK < cheapest * pixels:
             raise CorruptError(f"{len(stream)} bytes cannot hold {pixels} pixels.")
 
 
 def read_band(
-    layout: Layout, kinds: np.ndarray, predictions: Sequence[np.ndarray | None], tiles: slice, stream: bytes
+    header: Header,
+    method: Method,
+    kinds: np.ndarray,
+    reconstructions: Sequence[np.ndarray | None],
+    tiles: slice,
+    stream: bytes,
 ) -> list[np.ndarray]:
     """The band's tiles, uint8 [h, w, channels] each."""
-    plan = layout.band(tiles, list(kinds == STORED), predictions)
-    stored, planes, alpha = (iter(part) for part in band.read(plan, layout.method, stream, layout.channels))
+    known = band_of(header, tiles, list(kinds == TileKind.STORED), reconstructions)
+    stored, colours, alpha = (iter(part) for part in band.read(known, method, stream, header.channels))
     return [
-        next(stored) if kind == STORED else joined(layout, next(planes), next(alpha, None)) for kind in kinds
+        next(stored) if kind == TileKind.STORED else planes.joined(header, next(colours), next(alpha, None))
+        for kind in kinds
     ]
+
+
+def no_progress(share: float) -> None:
+    """No-op."""
 
 
 def cores() -> int:
@@ -266,27 +303,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def resolve(model: AnyModel) -> Model:
-    return model if isinstance(model, Model) else models.find(model)
-
-
-def candidates(model: AnyModel, pixels: int) -> list[Model]:
-    """The models to encode with."""
-    if model != "auto":
-        return [resolve(model)]
-    if pixels > AUTO_PIXELS:
-        return [models.find(DEFAULT_MODEL)]
-    found = [models.load(path) for path in models.installed()]
-    if not found:
-        raise ModelError("No model is installed.")
-    return found
-
-
 def model_of(header: Header, named: AnyModel | None) -> Model:
     """The model that a file was written with.  Raises ModelError where it is not at hand."""
     if named is None:
         return models.find_id(header.model)
-    found = resolve(named)
+    found = named if isinstance(named, Model) else models.find(named)
     if found.id != header.model:
         raise ModelError(f"The file needs the model {header.model}, but {found.name} is {found.id}.")
     return found

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from saidcodec.container import MODES, MOST_PIXELS, Metadata
 from saidcodec.errors import FileError, ImageError, LimitError
+from saidcodec.format.header import MODES, MOST_PIXELS, Metadata
 
 if TYPE_CHECKING:
     from PIL.Image import Exif, Image

@@ -1,20 +1,29 @@
-"""What a file tells before its residual is decoded: inspect() and preview()."""
+"""What a file tells before its residual is decoded: inspect, features, preview, the picture of boxes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saidcodec import codec, container
+from saidcodec import codec
 from saidcodec.codec import AnyModel
-from saidcodec.layout import SAID, Layout
-from saidcodec.said import Description, account, render_steps
+from saidcodec.format import container, planes
+from saidcodec.format.header import VERSION, Header, TileKind
+from saidcodec.format.tiling import Tiling
+from saidcodec.models import Model
+from saidcodec.residual.band import method_of
+from saidcodec.said import Description, account, read_section, render_steps
 from saidcodec.said.description import LATENTS, box_pixels
 from saidcodec.said.latent import dequantise
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 GRAIN = 1024  # bits are reported in 1024ths, so that sums of floats are exact
+SMALLEST_SIDE = 512  # pixels of a picture; smaller images are enlarged by a whole factor
+HUES = 7  # of the boxes
 EXPLAINED = 25.0  # variance, in squared sample values, that is taken as left to the residual
 
 
@@ -28,18 +37,17 @@ def inspect(data: bytes, *, model: AnyModel | None = None) -> dict[str, Any]:
     file = container.unpack(data, residual=False)
     header = file.header
     found = codec.model_of(header, model)
-    layout = Layout(header, found, None, decodes=False)
-    _, descriptions = layout.read_said(file.said)
+    _, descriptions = read_section(file.said, Tiling.of(header).count(), header.grey, found)
     base = boxes = latents = kl = 0.0
     glimpses = []
     for tile, description in enumerate(descriptions):
         if description is not None:
-            spent = account(description, layout.grey, found)
+            spent = account(description, header.grey, found)
             base += spent.base
             boxes += spent.count[len(description.boxes)] + spent.boxes.sum()
             latents += spent.latents.sum()
             kl += spent.kl.sum()
-            glimpses += glimpses_of(layout, tile, description, spent.boxes + spent.latents)
+            glimpses += glimpses_of(header, found, tile, description, spent.boxes + spent.latents)
     bits = {"base": grain(base), "boxes": grain(boxes), "latents": grain(latents)}
     bits["residual"] = 8.0 * file.sizes["residual"]
     bits["metadata"] = 8.0 * file.sizes["metadata"]
@@ -49,7 +57,7 @@ def inspect(data: bytes, *, model: AnyModel | None = None) -> dict[str, Any]:
         "width": header.width,
         "height": header.height,
         "mode": header.mode,
-        "version": ".".join(map(str, container.VERSION)),
+        "version": ".".join(map(str, VERSION)),
         "model": {"name": found.name, "id": found.id},
         "bits": bits,
         "kl_bits": grain(kl),
@@ -75,21 +83,21 @@ def features(data: bytes, *, model: AnyModel | None = None) -> Features:
     """
     file = container.unpack(data, residual=False)
     found = codec.model_of(file.header, model)
-    layout = Layout(file.header, found, None, decodes=False)
-    _, descriptions = layout.read_said(file.said)
+    header = file.header
+    _, descriptions = read_section(file.said, Tiling.of(header).count(), header.grey, found)
     tiles, boxes = [], []
     latents = [np.zeros((0, LATENTS), np.float32)]
     for tile, description in enumerate(descriptions):
         if description is not None:
             tiles += [tile] * len(description.boxes)
-            boxes += [corners(layout, tile, box) for box in description.boxes]
+            boxes += [corners(header, tile, box) for box in description.boxes]
             latents.append(dequantise(description.latents, found))
     return Features(np.array(tiles, int), np.array(boxes, int).reshape(-1, 4), np.concatenate(latents))
 
 
-def corners(layout: Layout, tile: int, box: np.ndarray) -> list[int]:
+def corners(header: Header, tile: int, box: np.ndarray) -> list[int]:
     """A tile's box as (x0, y0, x1, y1) in image pixels."""
-    rows, columns = layout.tiles[tile]
+    rows, columns = Tiling.of(header).tiles()[tile]
     down, across = box_pixels(box, columns.stop - columns.start, rows.stop - rows.start)
     x, y = columns.start, rows.start
     return [x + across.start, y + down.start, x + across.stop, y + down.stop]
@@ -100,17 +108,17 @@ def grain(bits: float) -> float:
 
 
 def glimpses_of(
-    layout: Layout, tile: int, description: Description, bits: np.ndarray
+    header: Header, model: Model, tile: int, description: Description, bits: np.ndarray
 ) -> list[dict[str, Any]]:
     """The glimpses of one tile in the form that ``inspect`` gives them; boxes in image pixels."""
-    rows, columns = layout.tiles[tile]
+    rows, columns = Tiling.of(header).tiles()[tile]
     width, height = columns.stop - columns.start, rows.stop - rows.start
-    steps = list(render_steps(description, layout.model, width, height))
+    steps = list(render_steps(description, model, width, height))
     found = []
     for t, box in enumerate(description.boxes):
         down, across = box_pixels(box, width, height)
-        saved = saving(steps[t][down, across], steps[t + 1][down, across], layout.components)
-        place = corners(layout, tile, box)
+        saved = saving(steps[t][down, across], steps[t + 1][down, across], header.components)
+        place = corners(header, tile, box)
         found.append({"tile": tile, "box": place, "bits": grain(bits[t]), "saved_bits": grain(saved)})
     return found
 
@@ -129,21 +137,44 @@ def preview(data: bytes, glimpses: int | None = None, *, model: AnyModel | None 
     full where the file goes on that far, and are grey where it is cut off.  Raises a kind of SaidError.
     """
     file = container.unpack(data, residual=False)
-    whole = file.bands is not None
-    layout = Layout(file.header, codec.model_of(file.header, model), codec.cores(), decodes=whole)
-    kinds, descriptions = layout.read_said(file.said)
-    bands = layout.tiling.bands()
-    out = np.empty((file.header.height, file.header.width, layout.channels), np.uint8)
+    header, found = file.header, codec.model_of(file.header, model)
+    tiling = Tiling.of(header)
+    kinds, descriptions = read_section(file.said, tiling.count(), header.grey, found)
+    bands = tiling.bands()
+    out = np.empty((header.height, header.width, header.channels), np.uint8)
     for tiles, stream in zip(bands, file.bands or [b""] * len(bands)):
         if glimpses is None:
             kept = descriptions[tiles]
         else:
             kept = [None if d is None else d.first(glimpses) for d in descriptions[tiles]]
-        shown = codec.without_residual(layout, layout.predict(kept, tiles), tiles)
-        if whole and file.header.coder and (kinds[tiles] != SAID).any():
-            predictions = layout.predict(descriptions[tiles], tiles)
-            exact = codec.read_band(layout, kinds[tiles], predictions, tiles, stream)
-            shown = [s if kind == SAID else e for s, e, kind in zip(shown, exact, kinds[tiles])]
-        for place, tile in zip(layout.tiles[tiles], shown):
+        shown = codec.without_residual(header, codec.reconstructions_of(header, found, kept, tiles), tiles)
+        if file.bands and (kinds[tiles] != TileKind.SAID).any():
+            method = method_of(header, found, codec.cores())
+            reconstructions = codec.reconstructions_of(header, found, descriptions[tiles], tiles)
+            exact = codec.read_band(header, method, kinds[tiles], reconstructions, tiles, stream)
+            shown = [s if kind == TileKind.SAID else e for s, e, kind in zip(shown, exact, kinds[tiles])]
+        for place, tile in zip(tiling.tiles()[tiles], shown):
             out[place] = tile
-    return np.ascontiguousarray(layout.image(out))
+    return np.ascontiguousarray(planes.pixels_of(header, out))
+
+
+def draw_boxes(pixels: np.ndarray, glimpses: list[dict[str, Any]]) -> Image:
+    """``pixels`` uint8 H×W or H×W×C with the boxes of ``glimpses`` (as ``inspect`` lists them)."""
+    from PIL import Image, ImageColor, ImageDraw, ImageFont
+
+    image = Image.fromarray(pixels).convert("RGB")
+    factor = max(1, -(-SMALLEST_SIDE // max(image.size)))
+    image = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+    draw = ImageDraw.Draw(image)
+    font = ImageFont.load_default(size=14)
+    for number, glimpse in enumerate(glimpses, 1):
+        colour = ImageColor.getrgb(f"hsl({360 * (number - 1) // HUES % 360}, 90%, 60%)")
+        x0, y0, x1, y1 = (factor * v for v in glimpse["box"])
+        draw.rectangle((x0, y0, x1 - 1, y1 - 1), outline=colour, width=2)
+        label = str(number)
+        left, top, right, bottom = draw.textbbox((0, 0), label, font=font)
+        width, height = right - left + 5, bottom - top + 5
+        x, y = max(0, min(x0, image.width - 1 - width)), max(0, min(y0, image.height - 1 - height))
+        draw.rectangle((x, y, x + width, y + height), fill=colour)
+        draw.text((x + 3 - left, y + 2 - top), label, fill="black", font=font)
+    return image

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from saidcodec.entropy import TOTAL
+from saidcodec.entropy.rans import TOTAL
 from saidcodec.models import Model, identify
 from saidcodec.residual.context import WINDOW
 from saidcodec.said import Description

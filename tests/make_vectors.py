@@ -15,9 +15,11 @@ import numpy as np
 from PIL import Image
 
 import saidcodec
-from saidcodec import container, models
-from saidcodec.entropy import uniform
-from saidcodec.residual.tables import bank
+from saidcodec import models
+from saidcodec.entropy.bank import bank
+from saidcodec.entropy.rans import uniform
+from saidcodec.format import container
+from saidcodec.format.header import VERSION
 from saidcodec.training import datasets
 
 ROOT = Path(__file__).parent.parent
@@ -84,7 +86,7 @@ def worked_example() -> str:
     data = saidcodec.encode(pixels, model=EXAMPLE, residual="gaussian", glimpses=0)
     file = container.unpack(data)
     assert file.bands is not None
-    major, minor = container.VERSION
+    major, minor = VERSION
     parts = [
         (4, "signature"),
         (1, f"version {major}.{minor}"),

@@ -13,9 +13,11 @@ from click.testing import CliRunner, Result
 from factory import flat_colour_tensors, random_tensors
 from PIL import Image
 
-from saidcodec import container, models
+from saidcodec import models
 from saidcodec.cli import main
 from saidcodec.errors import LimitError
+from saidcodec.format import container
+from saidcodec.format.header import SIGNATURE
 
 RNG = np.random.default_rng(11)
 SHAPES = {"L": (6, 9), "LA": (6, 9, 2), "RGB": (6, 9, 3), "RGBA": (6, 9, 4)}
@@ -108,7 +110,7 @@ def test_the_suffix_picks_the_format() -> None:
 def test_standard_input_and_output() -> None:
     pixels = picture()
     said = done("encode", "-", "-", "--model", "flat", data=Path("in.png").read_bytes()).stdout_bytes
-    assert said.startswith(container.SIGNATURE)
+    assert said.startswith(SIGNATURE)
     for arguments in (("decode", "-"), ("decode", "-", "-")):
         Path("back.png").write_bytes(done(*arguments, data=said).stdout_bytes)
         np.testing.assert_array_equal(np.asarray(Image.open("back.png")), pixels)
@@ -171,7 +173,7 @@ def test_inputs_that_cannot_be_read() -> None:
 def test_damaged_files(command: Arguments) -> None:
     encoded()
     good = Path("it.said").read_bytes()
-    head = container.SIGNATURE + b"\x04\x02" + b"\xff\xff\xff\xff\x07" * 2
+    head = SIGNATURE + b"\x04\x02" + b"\xff\xff\xff\xff\x07" * 2
     for data, sentence in (
         (b"", "is empty"),
         (Path("in.png").read_bytes(), "not a .said file"),

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import saidcodec
-from saidcodec import container
-from saidcodec.container import Metadata
 from saidcodec.errors import LimitError, ModelError, SaidError
+from saidcodec.format import container
+from saidcodec.format.header import MODES, SIGNATURE, Metadata
 
 MODEL = random_model()
 PIXELS = np.random.default_rng(3).integers(0, 3, (5, 6, 3)).astype(np.uint8)
@@ -80,7 +80,7 @@ def test_any_residual_section_is_read_or_refused(residual: str, band: bytes) -> 
     assert (band,) == container.unpack(FILES[residual]).bands
 
 
-@given(st.integers(1, 200), st.integers(1, 200), st.sampled_from(container.MODES), st.booleans(), st.data())
+@given(st.integers(1, 200), st.integers(1, 200), st.sampled_from(MODES), st.booleans(), st.data())
 @settings(max_examples=60, deadline=None)
 def test_any_other_header_is_read_or_refused(
     width: int, height: int, mode: str, grey: bool, data: st.DataObject
@@ -118,7 +118,7 @@ def test_another_model_than_the_files_is_refused() -> None:
 def test_huge_claims_allocate_nothing() -> None:
     """2^31 × 2^31 pixels in thirty bytes, in a process that may not have much memory."""
     sides = struct.pack("5B", 0xFF, 0xFF, 0xFF, 0xFF, 0x07)
-    data = container.SIGNATURE + b"\x04\x22" + sides + sides + bytes(20)
+    data = SIGNATURE + b"\x04\x22" + sides + sides + bytes(20)
     with pytest.raises(LimitError):
         saidcodec.decode(data)
     code = (

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from saidcodec import images
-from saidcodec.container import Metadata
 from saidcodec.errors import FileError, ImageError, LimitError
+from saidcodec.format.container import Metadata
 
 RNG = np.random.default_rng(5)
 SHAPES = {"L": (5, 7), "LA": (5, 7, 2), "RGB": (5, 7, 3), "RGBA": (5, 7, 4)}

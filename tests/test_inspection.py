@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 import saidcodec
-from saidcodec import codec, container
+from saidcodec import codec
+from saidcodec.format import container
 
 
 def digit() -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from saidcodec.picture import SMALLEST_SIDE, draw_boxes
+from saidcodec.inspection import SMALLEST_SIDE, draw_boxes
 
 
 def test_boxes_are_outlined_where_they_are() -> None:

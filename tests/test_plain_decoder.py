@@ -7,10 +7,13 @@ import plain_decoder
 import pytest
 from factory import flat_colour_model, random_model
 
-import saidcodec.residual
-from saidcodec import codec, container, models
+import saidcodec.entropy
+from saidcodec import codec, models
+from saidcodec.format import container
+from saidcodec.format.header import Metadata
+from saidcodec.said import read_section
 
-BANKS = Path(saidcodec.residual.__file__).with_name("tables.npz")
+BANKS = Path(saidcodec.entropy.__file__).with_name("tables.npz")
 MODES = {"L": (), "LA": (2,), "RGB": (3,), "RGBA": (4,)}
 
 
@@ -101,8 +104,8 @@ def test_glimpses(coder, banks):
     for mode in ("RGB", "L"):
         model = flat_colour_model()
         data, _ = agree(image if mode == "RGB" else image[..., 1], model, banks, residual=coder, glimpses=3)
-        header = container.unpack(data).header
-        _, descriptions = codec.Layout(header, model, None).read_said(container.unpack(data).said)
+        file = container.unpack(data)
+        _, descriptions = read_section(file.said, 1, file.header.grey, model)
         assert sum(len(d.boxes) for d in descriptions if d) >= 2
 
 
@@ -127,7 +130,7 @@ def test_noise_is_stored(banks):
 
 
 def test_metadata(banks):
-    metadata = container.Metadata(icc=b"a profile", xmp=b"<x/>" * 100)
+    metadata = Metadata(icc=b"a profile", xmp=b"<x/>" * 100)
     data, _ = agree(picture(9, 9, "L"), random_model(3), banks, metadata=metadata)
     assert plain_decoder.parse(data).metadata == {1: b"a profile", 3: b"<x/>" * 100}
 

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import saidcodec
-from saidcodec import codec, container, models, tiling
-from saidcodec.container import Metadata
+from saidcodec import codec, models
 from saidcodec.errors import LimitError, ModelError
-from saidcodec.layout import Layout
+from saidcodec.format import container, tiling
+from saidcodec.format.container import Metadata
+from saidcodec.said import read_section
 
 RANDOM, FLAT, COPYING = random_model(), flat_colour_model(), random_model(7, copies=True)
 CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
@@ -190,14 +191,15 @@ def test_tiles_of_noise_are_stored_beside_others_that_are_not(channels: int) -> 
     pixels = smooth(192, 256, channels)
     pixels[:60, 70:120] = np.random.default_rng(1).integers(0, 256, (60, 50, channels))
     data = saidcodec.encode(pixels, model="photo")
-    kinds, _ = layout_of(data).read_said(container.unpack(data).said)
+    kinds = kinds_of(data)
     assert np.bincount(kinds, minlength=3).tolist() == [len(kinds) - 1, 0, 1]
     same(pixels, data)
 
 
-def layout_of(data: bytes) -> Layout:
+def kinds_of(data: bytes) -> np.ndarray:
     file = container.unpack(data)
-    return Layout(file.header, models.find_id(file.header.model), None, decodes=False)
+    model = models.find_id(file.header.model)
+    return read_section(file.said, tiling.Tiling.of(file.header).count(), file.header.grey, model)[0]
 
 
 def test_progress_goes_up_to_one(monkeypatch: pytest.MonkeyPatch) -> None:

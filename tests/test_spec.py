@@ -8,7 +8,7 @@ import numpy as np
 
 import saidcodec
 from saidcodec import models
-from saidcodec.residual.tables import bank
+from saidcodec.entropy.bank import bank
 
 SPEC = (Path(__file__).parent.parent / "bitstream_spec.md").read_text(encoding="utf-8")
 

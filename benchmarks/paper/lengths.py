@@ -22,14 +22,16 @@ import numpy as np
 import results
 
 import saidcodec
-from saidcodec import choice, codec, images, models
-from saidcodec.container import Header
-from saidcodec.judge import Judge
-from saidcodec.layout import Layout
+from saidcodec import codec, images, models
+from saidcodec.encoder import plan
+from saidcodec.encoder.price import Pricer
+from saidcodec.encoder.proposal import latents_in
+from saidcodec.encoder.search import valid
+from saidcodec.format import planes
+from saidcodec.format.header import Header, Mode
+from saidcodec.format.tiling import choose_tiling
+from saidcodec.residual.band import method_of
 from saidcodec.said import Description, account, base
-from saidcodec.said.propose import latents_in
-from saidcodec.said.search import valid
-from saidcodec.tiling import choose_tiling
 from saidcodec.training.datasets import Dataset
 
 DATASETS = ("multimnist", "multidsprites", "clevr")
@@ -62,42 +64,43 @@ class Scales:
     def __init__(self, name: str, coder: str):
         self.model, self.coder = models.find(name), coder
 
-    def layout(self, image: np.ndarray) -> tuple[Layout, np.ndarray]:
+    def header(self, image: np.ndarray) -> tuple[Header, np.ndarray]:
+        """The header of an image's file, and its coded channels."""
         pixels, mode, _ = images.from_any(image)
         height, width = pixels.shape[:2]
         same = bool((pixels == pixels[..., :1]).all())
         header = Header(
             width,
             height,
-            mode,
+            Mode(mode),
             same,
             codec.CODERS[self.coder],
             0,
             self.model.id,
             *choose_tiling(width, height),
         )
-        layout = Layout(header, self.model, 1, ahead=True)
-        return layout, layout.coded(pixels)
+        return header, planes.channels_of(header, pixels)
 
     def bits(self, image: np.ndarray, boxes: np.ndarray | None) -> float:
         """Bits of tile, base, the boxes [k, 4] with their latents, and residual; None: no SAID layer."""
-        layout, coded = self.layout(image)
-        judge = Judge(layout, layout.planes(coded))
+        header, channels = self.header(image)
+        network = method_of(header, self.model, 1, ahead=True).network
+        pricer = Pricer(header, self.model, network, planes.colour_of(header, channels))
         if boxes is None:
-            return judge.residual(None)
-        tile = layout.rgb(coded)
+            return pricer.residual(None)
+        tile = planes.rgb_of(header, channels)
         boxes = np.concatenate([np.zeros((0, 4), np.int64), *(valid(box[None]) for box in boxes)])
         latents = np.zeros((0, 10), np.int32)
         if len(boxes):
             latents = latents_in(tile, boxes, self.model)
         cell = base.cells(tile)
         described = [
-            Description(step, base.quantise(cell, step, layout.grey), boxes.astype(np.int32), latents)
-            for step in choice.FINE_STEPS
+            Description(step, base.quantise(cell, step, header.grey), boxes.astype(np.int32), latents)
+            for step in plan.FINE_STEPS
         ]
         return min(
-            judge.residual(seen) + account(one, layout.grey, self.model).bits(len(boxes))
-            for one, seen in judge.rendered(described)
+            pricer.residual(seen) + account(one, header.grey, self.model).bits(len(boxes))
+            for one, seen in pricer.rendered(described)
         )
 
     def chosen(self, image: np.ndarray) -> np.ndarray | None:

@@ -11,9 +11,10 @@ from typing import IO, Any
 
 from PIL import Image, ImageFile
 
-from saidcodec import codec, container, images
-from saidcodec.container import SIGNATURE, Metadata
+from saidcodec import codec, images
 from saidcodec.errors import SaidError
+from saidcodec.format import container
+from saidcodec.format.header import SIGNATURE, Metadata
 
 FORMAT = "SAID"
 OPTIONS = ("model", "residual", "max_error", "glimpses", "threads")

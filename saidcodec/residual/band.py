@@ -9,15 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
-from saidcodec.entropy import Decoder, Encoder, Table, uniform
+from saidcodec.entropy.rans import Decoder, Encoder, Table, uniform
+from saidcodec.format.header import Header, ResidualCoder
+from saidcodec.format.planes import max_errors, middle_of
+from saidcodec.models import Model
 from saidcodec.residual import gaussian
 from saidcodec.residual.coders import Meter, Reader, Writer
 from saidcodec.residual.network import ResidualNetwork
 from saidcodec.residual.walk import walk
-from saidcodec.residual.wavefront import Wavefront, middle_of
+from saidcodec.residual.wavefront import Wavefront
+from saidcodec.tensors import one_table
 
 PROBE = 128  # every 128th step is measured when a style is chosen
 
@@ -33,6 +38,27 @@ class Method:
     styles: Table
     errors: tuple[int, ...]
     alpha_error: int
+
+
+def method_of(header: Header, model: Model, threads: int | None, ahead: bool = False) -> Method:
+    """How a file codes its residual.
+
+    ``threads`` run the residual network in ONNX Runtime; None takes NumPy, which starts 0.2 s sooner.
+    ``ahead``: all samples are known beforehand, so that each thread takes a batch of its own, not a part
+    of every product.
+    """
+    network = None
+    if header.coder == ResidualCoder.CONTEXT:
+        beside = threads if ahead and threads else 1
+        network = network_of(model, threads and threads // beside, beside)
+    errors = max_errors(header.max_error, header.components)
+    return Method(network, one_table(model, "tile.style.frequency"), errors, header.max_error)
+
+
+@lru_cache(maxsize=8)
+def network_of(model: Model, threads: int | None, workers: int) -> ResidualNetwork:
+    """A model's residual network on ONNX Runtime or on NumPy (see ``method_of``), made once."""
+    return ResidualNetwork(model.tensors, threads, workers)
 
 
 @dataclass(frozen=True)

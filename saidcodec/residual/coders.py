@@ -7,10 +7,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from saidcodec.colour import HIGH, LOW
-from saidcodec.entropy import Decoder, Encoder, Table
+from saidcodec.entropy.bank import REACH, SYMBOLS, bank
+from saidcodec.entropy.rans import Decoder, Encoder, Table
 from saidcodec.errors import CorruptError
-from saidcodec.residual.tables import REACH, SYMBOLS, bank
+from saidcodec.format.colour import HIGH, LOW
 from saidcodec.residual.walk import Batch, Samples
 from saidcodec.residual.wavefront import Wavefront
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from saidcodec.colour import HIGH, LOW
-from saidcodec.entropy import Decoder, Encoder, uniform
+from saidcodec.entropy.bank import REACH, SCALES, SCALES_PER_OCTAVE, SMALLEST_SCALE_LOG2, bank
+from saidcodec.entropy.rans import Decoder, Encoder, uniform
 from saidcodec.errors import CorruptError
-from saidcodec.residual.mixture import SCALES, SCALES_PER_OCTAVE, SMALLEST_SCALE_LOG2
-from saidcodec.residual.tables import REACH, bank
+from saidcodec.format.colour import HIGH, LOW
 
 
 def empirical_scale(residual: np.ndarray) -> int:

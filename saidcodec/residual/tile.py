@@ -10,13 +10,13 @@ from functools import lru_cache
 
 import numpy as np
 
+from saidcodec.format.colour import MIDDLE
 from saidcodec.residual.coders import Meter
 from saidcodec.residual.context import WINDOW, around, neighbour
 from saidcodec.residual.copies import luma_inputs
 from saidcodec.residual.network import LANES, POSITIONS, ResidualNetwork
 from saidcodec.residual.walk import BATCHES, low_bytes, run
 from saidcodec.residual.wavefront import (
-    MIDDLE,
     REFERENCE_BIAS,
     SAMPLE_BIAS,
     TO_REFERENCE,

@@ -9,12 +9,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from saidcodec.colour import HIGH, LOW
+from saidcodec.entropy.bank import MEAN_STEPS, SCALES, TAILS, bank
+from saidcodec.format.colour import HIGH, LOW
 from saidcodec.residual.context import REFERENCE, SKEW, WINDOW, around, neighbour
 from saidcodec.residual.copies import chroma_start, logit_index, luma_inputs, questions
-from saidcodec.residual.mixture import SCALES, TAILS
 from saidcodec.residual.network import LANES, POSITIONS, SURPRISES, ResidualNetwork
-from saidcodec.residual.tables import MEAN_STEPS, bank
 from saidcodec.residual.wavefront import (
     HIGHEST_LANE,
     LOWEST_LANE,

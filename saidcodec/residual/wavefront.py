@@ -14,10 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from saidcodec.format.colour import MIDDLE
 from saidcodec.residual.context import SKEW
 from saidcodec.residual.network import COMPONENTS, LANES
-
-MIDDLE = (128, 0, 0)  # reference of a tile's first sample
 
 REFERENCE_BIAS = 0x0400  # keeps a reference's lane positive
 DIFFERENCE_BIAS = 0x4080  # low byte: the difference plus 128
@@ -35,11 +34,6 @@ def word(lanes: Iterable[int]) -> np.int64:
 
 MIDDLE_WORD = word([v + REFERENCE_BIAS for v in (*MIDDLE, 0)])
 TO_REFERENCE = word([DIFFERENCE_BIAS] * LANES)
-
-
-def middle_of(shape: tuple[int, ...]) -> np.ndarray:
-    """The middle of the components' ranges, int16 [h, w, components]."""
-    return np.broadcast_to(np.array(MIDDLE[: shape[2]], np.int16), shape)
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from saidcodec import colour
+from saidcodec.format import colour
 from saidcodec.said.resampling import SIDE, upsample
 
 STEPS = 9  # the base is quantised in steps of 2**0 .. 2**8
-MIDDLE = (128, 0, 0)
 
 
 def cells(tile: np.ndarray) -> np.ndarray:
@@ -47,7 +46,7 @@ def start(base: np.ndarray, step: int, width: int, height: int) -> np.ndarray:
 
 def first_prediction(steps: np.ndarray | int, components: int) -> np.ndarray:
     """What the first cell of bases at steps [...] is predicted to be, int [..., components]."""
-    return np.array(MIDDLE[:components]) >> np.asarray(steps)[..., None]
+    return np.array(colour.MIDDLE[:components]) >> np.asarray(steps)[..., None]
 
 
 def differences(bases: np.ndarray, steps: np.ndarray | int) -> np.ndarray:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from saidcodec.entropy import Table
+from saidcodec.entropy.rans import Table
 from saidcodec.models import Model
 from saidcodec.said.description import LATENTS
-from saidcodec.said.tensors import bounded, table_rows
+from saidcodec.tensors import bounded, table_rows
 
 LATENT_REACH = 64  # a quantised latent lies in -64 .. 64
 LATENT_SYMBOLS = 2 * LATENT_REACH + 1

@@ -8,13 +8,14 @@ from functools import lru_cache
 import numpy as np
 
 from saidcodec.errors import ModelError
+from saidcodec.format import colour
 from saidcodec.integer import Layer, windows3x3
 from saidcodec.models import Model
 from saidcodec.said import base
 from saidcodec.said.description import LATENTS, Description, box_pixels
 from saidcodec.said.latent import as_bytes
 from saidcodec.said.resampling import SIDE, upsample
-from saidcodec.said.tensors import tensor
+from saidcodec.tensors import tensor
 
 DENSE = 2  # layers 0 and 1 are dense, the others are 3×3 convolutions
 # Inputs and outputs of each layer.
@@ -100,3 +101,11 @@ def render_all(
         *_, last = painted(description, own, width, height)
         rendered.append(last)
     return rendered
+
+
+def planes_of(reconstruction: np.ndarray, grey: bool) -> np.ndarray:
+    """x̂ uint8 RGB [h, w, 3] → what the residual layer sees: Y, Co, Cg, int16 [h, w, 3]; grey: Co = Cg = 0."""
+    planes = colour.forward(reconstruction)
+    if grey:
+        planes[..., 1:] = 0
+    return planes

@@ -1,4 +1,4 @@
-"""Build the frozen table bank, ``saidcodec/residual/tables.npz``: run once, then it is data.
+"""Build the frozen table bank, ``saidcodec/entropy/tables.npz``: run once, then it is data.
 
     python -m saidcodec.training.build_tables
 
@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from saidcodec.entropy import TOTAL
-from saidcodec.residual import copies, mixture
-from saidcodec.residual.tables import BANK, REACH, SYMBOLS, fractions, tails
+from saidcodec.entropy.bank import BANK, REACH, SCALES, SYMBOLS, fractions, tails
+from saidcodec.entropy.rans import TOTAL
+from saidcodec.residual import copies
+from saidcodec.training import mixture
 
 
 def frequencies(components: list[tuple[float, float]], mean: float) -> np.ndarray:
@@ -36,12 +37,12 @@ def frequencies(components: list[tuple[float, float]], mean: float) -> np.ndarra
 def build() -> dict[str, np.ndarray]:
     """Mixture tables in bank order, Gaussian ones by scale, copies' by logit; int32 [n, symbols] each."""
     rows = []
-    for scale in range(mixture.SCALES):
+    for scale in range(SCALES):
         steps = fractions(scale)
         for tail in tails(scale):
             parts = mixture.components(scale, tail)
             rows += [frequencies(parts, k / steps) for k in range(steps // 2 + 1)]
-    gaussian = [frequencies([(1.0, mixture.scale_of(s))], 0.0) for s in range(mixture.SCALES)]
+    gaussian = [frequencies([(1.0, mixture.scale_of(s))], 0.0) for s in range(SCALES)]
     logits = (np.arange(copies.LOGITS) - copies.LOGITS // 2) / copies.ODDS_PER_BIT
     same = np.rint(TOTAL / (1.0 + 2.0**-logits)).astype(np.int32)
     return {

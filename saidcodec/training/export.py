@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from saidcodec.entropy import TOTAL
+from saidcodec.encoder.search import describe
+from saidcodec.entropy.bank import SCALES
+from saidcodec.entropy.rans import TOTAL
 from saidcodec.models import Model
-from saidcodec.residual.mixture import SCALES
-from saidcodec.said import base, code
+from saidcodec.said import base, section
 from saidcodec.said.description import CANVAS, MOST_GLIMPSES, Description
 from saidcodec.said.latent import LATENT_REACH
-from saidcodec.said.search import describe
 from saidcodec.training.networks import LATENT_UNIT, Said
 from saidcodec.training.quantise import HIDDEN_UNIT, WEIGHT_MAX, IntegerConv, exponents, set_quantised
 from saidcodec.training.residual_network import ResidualNetwork, best_style
@@ -104,14 +104,14 @@ def learnt_tables(descriptions: Sequence[Description | None], grey: bool) -> dic
     """Coding tables from what an encoder with ``flat_tables`` chose on training images."""
     said = [description for description in descriptions if description is not None]
     kinds = np.array([len(descriptions) - len(said), len(said), 0.01 * len(descriptions)]) + 1
-    boxes = np.concatenate([np.zeros((0, 4), np.int64), *(code.box_symbols(d.boxes) for d in said)])
+    boxes = np.concatenate([np.zeros((0, 4), np.int64), *(section.box_symbols(d.boxes) for d in said)])
     box = np.stack([blurred(np.bincount(column, minlength=CANVAS)) for column in boxes.T]) + 0.05
     counts = np.bincount([len(d.boxes) for d in said], minlength=MOST_GLIMPSES + 1) + 0.5
     steps = np.bincount([d.step for d in said], minlength=BASE_STEPS) + 0.5
     scales = np.full(SCALES, 0.5)
     for d in said:
-        distances = base.differences(d.base, d.step)[..., : code.components_of(grey)]
-        np.add.at(scales, code.distance_bits(distances).argmin(0), 1)
+        distances = base.differences(d.base, d.step)[..., : section.components_of(grey)]
+        np.add.at(scales, section.distance_bits(distances).argmin(0), 1)
     return {
         "said.box.frequency": frequency(box),
         "said.count.frequency": frequency(counts),

@@ -18,16 +18,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from saidcodec import codec, colour, container, models
+from saidcodec import codec, models
+from saidcodec.encoder.price import BOX_WORTH
+from saidcodec.encoder.search import Easel, paint
 from saidcodec.errors import ModelError
-from saidcodec.judge import BOX_WORTH
-from saidcodec.layout import Layout
+from saidcodec.format import colour, container
+from saidcodec.format.tiling import Tiling
 from saidcodec.models import Model
 from saidcodec.residual.context import WINDOW
 from saidcodec.residual.context import around as around_of
-from saidcodec.said import base
+from saidcodec.said import base, read_section
 from saidcodec.said.description import Description
-from saidcodec.said.search import Easel, paint
 from saidcodec.training import export, networks, painting, residual, said, shrink
 from saidcodec.training.quantise import rounded, set_quantised
 from saidcodec.training.residual_network import ResidualNetwork, with_style
@@ -327,7 +328,8 @@ def settle(
         described: list[Description | None] = []
         for image in images:
             file = container.unpack(codec.encode(image, model=model))
-            described += Layout(file.header, model, None, decodes=False).read_said(file.said)[1]
+            tiles = Tiling.of(file.header).count()
+            described += read_section(file.said, tiles, file.header.grey, model)[1]
         settled.update(export.learnt_tables(described, grey))
     del settled[BOX_WORTH]
     if worth is not None:

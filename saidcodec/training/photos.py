@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from saidcodec.colour import forward
+from saidcodec.format.colour import forward
 from saidcodec.training.windows import Tiles
 
 FILTERS = (

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from saidcodec import colour
+from saidcodec.format import colour
 from saidcodec.said import base
 from saidcodec.training import networks, painting, said
 from saidcodec.training.windows import Tiles
 
-STEPS = (4, 6, 8)  # quantisation of the base, as in choice.py
+STEPS = (4, 6, 8)  # quantisation of the base, as in encoder/plan.py
 WITHOUT = 0.2  # share of tiles whose SAID layer is off
 
 

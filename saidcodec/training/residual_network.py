@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from saidcodec.residual import mixture
+from saidcodec.entropy.bank import SCALES, TAILS
 from saidcodec.residual.context import COPIES
 from saidcodec.residual.copies import CLUES, LOGITS, ODDS_PER_BIT
+from saidcodec.training import mixture
 from saidcodec.training.quantise import (
     HIDDEN_UNIT,
     IntegerLinear,
@@ -92,8 +93,8 @@ class ResidualNetwork(nn.Module):
         raw = raw.float()
         (sixteenths, _), (scales, scale_zero), (tails, tail_zero) = CHOICE
         mean = (reference + sixteenths / 16.0 * raw[:, 0]).clamp(low, 255.0)
-        scale = (scales * raw[:, 1] + scale_zero).clamp(0.0, mixture.SCALES - 1.0)
-        tail = (tails * raw[:, 2] + tail_zero).clamp(0.0, mixture.TAILS - 1.0)
+        scale = (scales * raw[:, 1] + scale_zero).clamp(0.0, SCALES - 1.0)
+        tail = (tails * raw[:, 2] + tail_zero).clamp(0.0, TAILS - 1.0)
         if self.qat:
             mean, scale, tail = rounded(mean * 16.0) / 16.0, rounded(scale), rounded(tail)
         return mean, scale, tail

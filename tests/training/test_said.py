@@ -5,9 +5,9 @@ from click.testing import CliRunner
 
 from saidcodec import codec, integer, models
 from saidcodec.cli import main
-from saidcodec.entropy import TOTAL
+from saidcodec.encoder import proposal
+from saidcodec.entropy.rans import TOTAL
 from saidcodec.errors import ModelError
-from saidcodec.said import propose
 from saidcodec.training import datasets, export, networks, painting, said, sources, watch
 
 torch.set_num_threads(1)
@@ -168,8 +168,8 @@ def test_numpy_networks_equal_torch(trained):
         seen = torch.from_numpy(np.concatenate([error, scope[..., None]], -1)).permute(0, 3, 1, 2)
         boxes = painting.boxes_of(model.glimpse(seen)).numpy()
         means = model.encoder(torch.from_numpy(patches).permute(0, 3, 1, 2))[0].numpy()
-    assert np.abs(propose.propose(error, scope, file) - boxes).max() < 1e-3  # canvas units
-    assert np.abs(propose.encode_patches(patches, file) - means).max() < 1e-4
+    assert np.abs(proposal.propose(error, scope, file) - boxes).max() < 1e-3  # canvas units
+    assert np.abs(proposal.encode_patches(patches, file) - means).max() < 1e-4
 
 
 def test_metrics_and_picture(trained, tmp_path):

@@ -8,17 +8,17 @@ from factory import flat_colour_model, model_of, random_description, random_mode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saidcodec.entropy import TOTAL, Decoder, Encoder
+from saidcodec.entropy.rans import TOTAL, Decoder, Encoder
 from saidcodec.errors import CorruptError, ModelError, SaidError
-from saidcodec.said import Description, account, read, render, write
-from saidcodec.said.code import tables_of
+from saidcodec.said import Description, account, render
+from saidcodec.said.section import read_descriptions, tables_of, write_descriptions
 
 MODEL = random_model(11)
 
 
 def written(descriptions, grey, model=MODEL):
     encoder = Encoder()
-    write(descriptions, grey, model, encoder)
+    write_descriptions(descriptions, grey, model, encoder)
     return encoder.finish()
 
 
@@ -33,7 +33,7 @@ def test_descriptions_come_back(seed, count, grey):
     rng = np.random.default_rng(seed)
     descriptions = [random_description(rng, grey) for _ in range(count)]
     decoder = Decoder(written(descriptions, grey))
-    found = read(count, grey, MODEL, decoder)
+    found = read_descriptions(count, grey, MODEL, decoder)
     decoder.finish()
     assert len(found) == count
     assert all(same(a, b) for a, b in zip(descriptions, found))
@@ -99,7 +99,7 @@ def test_a_box_that_leaves_the_canvas_is_refused(box):
     description = random_description(np.random.default_rng(15), glimpses=1)
     wrong = replace(description, boxes=np.array([box]))
     with pytest.raises(CorruptError, match="box"):
-        read(1, False, MODEL, Decoder(written([wrong], False)))
+        read_descriptions(1, False, MODEL, Decoder(written([wrong], False)))
 
 
 @settings(max_examples=150, deadline=None)
@@ -107,7 +107,7 @@ def test_a_box_that_leaves_the_canvas_is_refused(box):
 def test_any_bytes_either_decode_or_are_refused(data, count, grey):
     try:
         decoder = Decoder(data)
-        found = read(count, grey, MODEL, decoder)
+        found = read_descriptions(count, grey, MODEL, decoder)
         decoder.finish()
     except SaidError:
         return

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from saidcodec.entropy import TOTAL
-from saidcodec.residual import mixture
-from saidcodec.residual.tables import MEAN_STEPS, REACH, SYMBOLS, bank, fractions
+from saidcodec.entropy.bank import MEAN_STEPS, REACH, SCALES, SYMBOLS, TAILS, bank, fractions
+from saidcodec.entropy.rans import TOTAL
 
 
 def test_every_table_is_valid() -> None:
@@ -22,7 +21,7 @@ def test_flat_regions_cost_almost_nothing() -> None:
 @pytest.mark.parametrize("scale", [18, 21, 22, 25, 26, 30, 43])
 @pytest.mark.parametrize("fraction", range(MEAN_STEPS))
 def test_a_table_wider_than_a_sample_is_centred_on_its_mean(scale: int, fraction: int) -> None:
-    place = fraction + MEAN_STEPS * (1 + mixture.TAILS * scale)
+    place = fraction + MEAN_STEPS * (1 + TAILS * scale)
     table = bank().tables[bank().table[place]]
     centre = int(bank().carry[place])
     offsets = centre + bank().sign[place] * (np.arange(SYMBOLS) - REACH)
@@ -31,5 +30,5 @@ def test_a_table_wider_than_a_sample_is_centred_on_its_mean(scale: int, fraction
 
 
 def test_wider_scales_are_wider() -> None:
-    centres = [bank().first(scale, 0).bits[REACH] for scale in range(mixture.SCALES)]
+    centres = [bank().first(scale, 0).bits[REACH] for scale in range(SCALES)]
     assert (np.diff(centres) > 0).all()

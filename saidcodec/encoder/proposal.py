@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from saidcodec.encoder.crop import crop
 from saidcodec.errors import ModelError
 from saidcodec.models import Model
-from saidcodec.said.crop import crop
 from saidcodec.said.description import CANVAS
 from saidcodec.said.latent import quantise
 

@@ -15,15 +15,15 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from saidcodec import colour
+from saidcodec.encoder.crop import crop
+from saidcodec.encoder.proposal import encode_patches, propose
+from saidcodec.format import colour
 from saidcodec.models import Model
 from saidcodec.said import base
-from saidcodec.said.code import box_bits, tables_of
-from saidcodec.said.crop import crop
 from saidcodec.said.description import CANVAS, LATENTS, Description, box_pixels
 from saidcodec.said.latent import latent_bits, quantise
 from saidcodec.said.painter import blend, paste, patches
-from saidcodec.said.propose import encode_patches, propose
+from saidcodec.said.section import box_bits, tables_of
 
 TOGETHER = 16  # tiles that go through the networks at once
 FINEST = 0  # the step of the base whose error map the glimpse network was trained on

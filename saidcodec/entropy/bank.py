@@ -15,10 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from saidcodec.entropy import Table
-from saidcodec.residual.mixture import SCALES, SCALES_PER_OCTAVE, SMALLEST_SCALE_LOG2, TAILS
+from saidcodec.entropy.rans import Table
 
-REACH = 510
+SCALES = 44  # scale indices 0 .. 43, four to an octave
+SCALES_PER_OCTAVE = 4
+SMALLEST_SCALE_LOG2 = -3.5  # log2 of the core's width, in sample values, were index 0 on the ladder
+TAILS = 4  # tail indices: how much weight lies outside the core
+REACH = 510  # the greatest distance of a sample from its centre
 SYMBOLS = 2 * REACH + 1
 MEAN_STEPS = 16  # steps of the mean in one sample value
 MOST_FRACTIONS = 8

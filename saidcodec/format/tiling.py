@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from saidcodec.format.header import Header
+
 # A tile's border costs bits and a wavefront over few tiles costs time, so tiles grow with the image.
 SMALL_IMAGE = 160  # up to this many pixels a side, the image is one tile
 MIDDLE_IMAGE = 1 << 19  # pixels; beyond it tiles are of the largest side
@@ -19,6 +21,10 @@ class Tiling:
     height: int
     side: int
     most_bands: int
+
+    @staticmethod
+    def of(header: Header) -> Tiling:
+        return Tiling(header.width, header.height, header.side, header.bands)
 
     @property
     def tile_width(self) -> int:

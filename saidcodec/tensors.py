@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import DTypeLike
 
-from saidcodec.entropy import TOTAL, Table
+from saidcodec.entropy.rans import TOTAL, Table
 from saidcodec.errors import ModelError
 from saidcodec.models import Model
 

@@ -6,6 +6,7 @@ import numpy as np
 
 LOW = (0, -255, -255)  # smallest value of Y (also grey and alpha), Co, Cg
 HIGH = 255  # largest value of any of them
+MIDDLE = (128, 0, 0)  # the middle of each one's range
 
 
 def forward(rgb: np.ndarray) -> np.ndarray:

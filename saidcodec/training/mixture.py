@@ -2,18 +2,16 @@
 
 A sample is modelled as its predicted mean plus noise from a mixture whose shape two numbers
 choose: the scale index (the width of the core) and the tail index (how much weight lies outside
-the core).  ``tables.py`` freezes the mixture into integers; training evaluates the same
+the core).  ``build_tables.py`` freezes the mixture into integers; training evaluates the same
 formulas at real-valued indices, so the network learns on exactly the family it will be
 quantised to.  The decoder never evaluates them (bitstream_spec.md, section 7).
 """
 
 from typing import Any
 
-SCALES = 44  # scale indices 0 .. 43, four to an octave
-SCALES_PER_OCTAVE = 4
-SMALLEST_SCALE_LOG2 = -3.5  # log2 of the core's width, in sample values, were index 0 on the ladder
+from saidcodec.entropy.bank import SCALES_PER_OCTAVE, SMALLEST_SCALE_LOG2
+
 CERTAINTY_LOG2 = 2.0  # index 0 lies this much lower still, for regions without any noise
-TAILS = 4
 
 CORE_SPREADS = (1.0, 3.0, 9.0)  # component widths in units of the core's width
 BROAD_SCALES = (2.0, 8.0, 32.0, 96.0)  # components for outliers, in sample values

@@ -8,8 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saidcodec import container
-from saidcodec.container import Header, Metadata, pack, unpack, varint
 from saidcodec.errors import (
     CorruptError,
     FormatError,
@@ -18,7 +16,10 @@ from saidcodec.errors import (
     TruncatedError,
     VersionError,
 )
-from saidcodec.tiling import Tiling
+from saidcodec.format import container
+from saidcodec.format.container import pack, unpack, varint
+from saidcodec.format.header import MODES, MOST_PIXELS, SIGNATURE, VERSION, Header, Metadata
+from saidcodec.format.tiling import Tiling
 
 HEADER = Header(64, 64, "RGB", False, 2, 0, "0123abcd", 64, 2)
 METADATA = Metadata(b"profile" * 9, b"MM\0*exif", b"<x:xmpmeta/>")
@@ -48,7 +49,7 @@ def headers() -> st.SearchStrategy[Header]:
         build,
         sides,
         sides,
-        st.sampled_from(container.MODES),
+        st.sampled_from(MODES),
         st.booleans(),
         st.integers(0, 2),
         st.one_of(st.just(0), st.integers(1, 255)),
@@ -65,7 +66,7 @@ def with_head(head: bytes, rest: bytes = b"") -> bytes:
 def with_metadata(body: bytes) -> bytes:
     """A file without residual whose unpacked metadata is ``body``."""
     packed = zlib.compress(body)
-    head = container.SIGNATURE + b"\x04\x0a\x00\x00\x01\x23\xab\xcd\x00"
+    head = SIGNATURE + b"\x04\x0a\x00\x00\x01\x23\xab\xcd\x00"
     return with_head(head + varint(len(packed)) + packed + varint(0), bytes(4))
 
 
@@ -82,7 +83,7 @@ def test_round_trip(header: Header, said: bytes, data: st.DataObject, checksum: 
     assert file.checksum == checksum
 
 
-@pytest.mark.parametrize("mode", container.MODES)
+@pytest.mark.parametrize("mode", MODES)
 def test_overhead_of_a_small_file_is_at_most_24_bytes(mode: str) -> None:
     header = replace(HEADER, mode=mode, max_error=255)
     said, residual = bytes(120), bytes(200)
@@ -144,7 +145,7 @@ def test_every_flipped_bit_of_the_head_is_found() -> None:
 
 @given(st.binary(max_size=100))
 def test_noise_is_refused(noise: bytes) -> None:
-    for data in (noise, container.SIGNATURE + noise, container.SIGNATURE + b"\x04" + noise):
+    for data in (noise, SIGNATURE + noise, SIGNATURE + b"\x04" + noise):
         with pytest.raises(SaidError):
             unpack(data)
 
@@ -179,7 +180,7 @@ def test_foreign_files(data: bytes) -> None:
     [(1 << 31, 1 << 31), ((1 << 24) + 1, 1), (1, (1 << 24) + 1), (1 << 14, (1 << 14) + 1), (1 << 35, 1)],
 )
 def test_claims_beyond_the_limits(width: int, height: int) -> None:
-    head = container.SIGNATURE + b"\x04\x02" + varint(width - 1) + varint(height - 1)
+    head = SIGNATURE + b"\x04\x02" + varint(width - 1) + varint(height - 1)
     with pytest.raises(LimitError, match="limit of 268435456"):
         unpack(head + bytes(20))
 
@@ -187,7 +188,7 @@ def test_claims_beyond_the_limits(width: int, height: int) -> None:
 def test_the_largest_image_is_within_the_limits() -> None:
     header = replace(HEADER, width=1 << 14, height=1 << 14, side=512, bands=64)
     file = unpack(pack(header, METADATA, b"", [b""] * 64, 0))
-    assert file.header.width * file.header.height == container.MOST_PIXELS
+    assert file.header.width * file.header.height == MOST_PIXELS
 
 
 @pytest.mark.parametrize("claim", [{"side": 1024}, {"width": 1 << 12, "height": (1 << 10) + 1, "bands": 1}])
@@ -199,12 +200,12 @@ def test_tiles_and_bands_are_bounded(claim: dict[str, int]) -> None:
 @pytest.mark.parametrize("number", [b"\x80\x00", b"\xff\x80\x00", b"\x80\x80\x80\x80\x00"])
 def test_numbers_have_one_spelling(number: bytes) -> None:
     with pytest.raises(CorruptError, match="more bytes than it needs"):
-        unpack(container.SIGNATURE + b"\x04\x02" + number + bytes(20))
+        unpack(SIGNATURE + b"\x04\x02" + number + bytes(20))
 
 
 def test_endless_numbers() -> None:
     with pytest.raises(LimitError):
-        unpack(container.SIGNATURE + b"\x04\x02" + b"\xff" * 100)
+        unpack(SIGNATURE + b"\x04\x02" + b"\xff" * 100)
 
 
 @given(st.integers(0, (1 << 35) - 1))
@@ -217,13 +218,13 @@ def test_numbers(value: int) -> None:
 @pytest.mark.parametrize("layout", [0x80, 0x30, 0x04, 0x05])
 def test_impossible_layouts(layout: int) -> None:
     with pytest.raises(CorruptError, match="does not exist"):
-        unpack(container.SIGNATURE + bytes([container.VERSION[1], layout]) + bytes(20))
+        unpack(SIGNATURE + bytes([VERSION[1], layout]) + bytes(20))
 
 
 @pytest.mark.parametrize("bound", [0, 256])
 def test_impossible_error_bounds(bound: int) -> None:
     with pytest.raises(CorruptError, match="error bound"):
-        unpack(container.SIGNATURE + b"\x04\x42\x00\x00" + bytes(4) + varint(bound) + bytes(20))
+        unpack(SIGNATURE + b"\x04\x42\x00\x00" + bytes(4) + varint(bound) + bytes(20))
 
 
 def test_trailing_bytes_are_refused() -> None:
@@ -259,7 +260,7 @@ def test_damaged_metadata(body: bytes) -> None:
 
 @pytest.mark.parametrize("packed", [b"", b"noise", zlib.compress(b"")[:-1], zlib.compress(b"") + b"x"])
 def test_damaged_packing_of_metadata(packed: bytes) -> None:
-    head = container.SIGNATURE + b"\x04\x0a\x00\x00" + bytes(5) + varint(len(packed)) + packed + varint(0)
+    head = SIGNATURE + b"\x04\x0a\x00\x00" + bytes(5) + varint(len(packed)) + packed + varint(0)
     with pytest.raises(CorruptError, match="metadata is damaged"):
         unpack(with_head(head, bytes(4)))
 

@@ -10,13 +10,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from saidcodec.edits import improved, thinned
-from saidcodec.judge import Case, Judge, Rendered, arranged, residual_bits
-from saidcodec.layout import CONTEXT, GAUSSIAN, NO_RESIDUAL, Layout
+from saidcodec.encoder.price import Case, Pricer, Rendered, arranged, residual_bits
+from saidcodec.encoder.refine import improved, thinned
+from saidcodec.encoder.search import describe
+from saidcodec.format.header import Header, ResidualCoder
+from saidcodec.format.planes import alpha_of
+from saidcodec.models import Model
 from saidcodec.residual.band import PROBE
 from saidcodec.residual.coders import Meter
+from saidcodec.residual.network import ResidualNetwork
 from saidcodec.residual.walk import walk
-from saidcodec.said import Description, account, describe, render, render_steps
+from saidcodec.said import Description, account, planes_of, render, render_steps
 from saidcodec.said.description import MOST_GLIMPSES
 
 JUDGED_PIXELS = 1 << 16  # images up to this size have every number of glimpses judged by exact bits
@@ -28,84 +32,100 @@ LOSSY_STEP = (2,)  # where nothing follows x̂(T)
 
 
 def choose(
-    layout: Layout, tiles: Sequence[np.ndarray], planes: Sequence[np.ndarray], glimpses: int | None
+    header: Header,
+    model: Model,
+    network: ResidualNetwork | None,
+    tiles: Sequence[np.ndarray],
+    planes: Sequence[np.ndarray],
+    glimpses: int | None,
 ) -> list[Description | None]:
     """For each tile the description to code, or None where the SAID layer does not pay.
 
     ``tiles`` uint8 RGB [h, w, 3]; ``planes`` int16 [h, w, components], what the residual will code;
     ``glimpses`` forces their number, as far as the search finds that many; 0 leaves the base to choice.
     """
-    coder, model = layout.header.coder, layout.model
-    small = layout.header.width * layout.header.height <= JUDGED_PIXELS
+    coder = header.coder
+    small = header.width * header.height <= JUDGED_PIXELS
     forced = bool(glimpses)
-    if coder == CONTEXT and not forced:
-        assert layout.method.network is not None
-        if not layout.method.network.around or (not small and not base_pays(layout, tiles, planes)):
+    if coder == ResidualCoder.CONTEXT and not forced:
+        assert network is not None
+        if not network.around or (not small and not base_pays(header, model, network, tiles, planes)):
             return [None] * len(tiles)
     limit = MOST_GLIMPSES if glimpses is None else min(glimpses, MOST_GLIMPSES)
-    steps = LOSSY_STEP if coder == NO_RESIDUAL else FINE_STEPS if small or coder == GAUSSIAN else COARSE_STEP
+    steps = (
+        LOSSY_STEP
+        if coder == ResidualCoder.NONE
+        else FINE_STEPS
+        if small or coder == ResidualCoder.GAUSSIAN
+        else COARSE_STEP
+    )
     # Over a coarse base glimpses do the work of the base, over a fine one they show what it cannot: the
     # Gaussian residual may want either.
-    over = (max(steps), min(steps)) if coder == GAUSSIAN and limit else ()
-    described = describe(tiles, layout.grey, model, limit, steps, forced, over, coder == NO_RESIDUAL)
-    if coder == NO_RESIDUAL or (forced and len(steps) == 1):  # there is nothing to choose
+    over = (max(steps), min(steps)) if coder == ResidualCoder.GAUSSIAN and limit else ()
+    described = describe(tiles, header.grey, model, limit, steps, forced, over, coder == ResidualCoder.NONE)
+    if coder == ResidualCoder.NONE or (forced and len(steps) == 1):  # there is nothing to choose
         return [options[0] for options in described]
 
-    improving = coder == CONTEXT and small and glimpses is None and not layout.header.max_error
+    improving = coder == ResidualCoder.CONTEXT and small and glimpses is None and not header.max_error
 
     def judged(tile: np.ndarray, own: np.ndarray, options: Sequence[Description]) -> Description | None:
-        judge = Judge(layout, own)
-        description = best(judge, options, forced)
+        pricer = Pricer(header, model, network, own)
+        description = best(pricer, options, forced)
         if improving:
-            return improved(judge, tile, options, description)
+            return improved(pricer, tile, options, description)
         return description
 
-    network = layout.method.network
     with ThreadPoolExecutor(network.workers if network else 1) as pool:
         return [*pool.map(judged, tiles, planes, described)]
 
 
-def base_pays(layout: Layout, tiles: Sequence[np.ndarray], planes: Sequence[np.ndarray]) -> bool:
+def base_pays(
+    header: Header,
+    model: Model,
+    network: ResidualNetwork,
+    tiles: Sequence[np.ndarray],
+    planes: Sequence[np.ndarray],
+) -> bool:
     """Whether a base alone seems to save bits on any of a few of the tiles, by a part of their samples."""
     chosen = np.unique(np.linspace(0, len(tiles) - 1, PROBED_TILES).astype(int))
-    described = describe([tiles[i] for i in chosen], layout.grey, layout.model, 0, COARSE_STEP)
+    described = describe([tiles[i] for i in chosen], header.grey, model, 0, COARSE_STEP)
     cases: list[Case] = [(planes[i], None) for i in chosen]
     spent = []
     for i, (description,) in zip(chosen, described):
         height, width = planes[i].shape[:2]
-        cases.append((planes[i], layout.prediction(render(description, layout.model, width, height))))
-        spent.append(account(description, layout.grey, layout.model).bits(0))
+        cases.append((planes[i], planes_of(render(description, model, width, height), header.grey)))
+        spent.append(account(description, header.grey, model).bits(0))
     wavefront, predicted = arranged(cases)
     meter = Meter(wavefront)
-    style = int(layout.method.styles.frequency.argmax())
+    style = int(model.tensors["tile.style.frequency"].argmax())
     steps = range(PROBE // 2, wavefront.steps, PROBE)
-    assert layout.method.network is not None
-    walk(wavefront, layout.method.network, meter, np.full(len(cases), style), predicted, steps)
+    walk(wavefront, network, meter, np.full(len(cases), style), predicted, steps)
     without, with_base = np.split(meter.bits * PROBE, 2)
     return bool((with_base + spent < without).any())
 
 
-def best(judge: Judge, options: Sequence[Description], forced: bool) -> Description | None:
+def best(pricer: Pricer, options: Sequence[Description], forced: bool) -> Description | None:
     """The cheapest of nothing, the options cut off after any number of glimpses, and the best of those
     thinned out."""
     if forced:
-        return options[judge.cheapest(judge.rendered(options))[0]]
+        return options[pricer.cheapest(pricer.rendered(options))[0]]
     cut: list[Rendered] = [(None, None)]
     whole: list[Description | None] = [None]
     for option in options:
-        steps = render_steps(option, judge.layout.model, *judge.planes.shape[1::-1])
+        steps = render_steps(option, pricer.model, *pricer.planes.shape[1::-1])
         cut += [(option.first(n), step) for n, step in enumerate(steps)]
         whole += [option] * (len(cut) - len(whole))
-    i, price = judge.cheapest(cut)
+    i, price = pricer.cheapest(cut)
     chosen, uncut = cut[i][0], whole[i]
-    if uncut is None or judge.meter is None:
+    if uncut is None or pricer.meter is None:
         return chosen
-    thinner, least = thinned(judge, uncut)
+    thinner, least = thinned(pricer, uncut)
     return thinner if least < price else chosen
 
 
 def better_stored(
-    layout: Layout,
+    header: Header,
+    network: ResidualNetwork,
     samples: Sequence[np.ndarray],
     planes: Sequence[np.ndarray],
     predictions: Sequence[np.ndarray | None],
@@ -117,11 +137,9 @@ def better_stored(
     stored = [restless(plane) for plane in planes]
     suspects = [i for i, suspect in enumerate(stored) if suspect]
     if suspects:
-        network = layout.method.network
-        assert network is not None
         bits = residual_bits([(planes[i], predictions[i]) for i in suspects], network)
-        if layout.has_alpha:
-            alpha = [samples[i][..., -1:].astype(np.int16) for i in suspects]
+        if header.has_alpha:
+            alpha = [alpha_of(samples[i]) for i in suspects]
             bits += residual_bits([(plane, None) for plane in alpha], network)
         for i, spent in zip(suspects, bits):
             stored[i] = bool(spent > 8 * samples[i].size)

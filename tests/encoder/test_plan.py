@@ -6,23 +6,24 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from saidcodec import choice, codec, inspection, models
+from saidcodec import codec, inspection, models
+from saidcodec.encoder import plan
 from saidcodec.training.datasets import multi_dsprites
 
 pytestmark = pytest.mark.skipif(not models.installed(), reason="no model is shipped")
-DIGITS = np.asarray(Image.open(Path(__file__).with_name("digits.png")))
+DIGITS = np.asarray(Image.open(Path(__file__).parents[1].joinpath("digits.png")))
 
 
 def test_a_network_that_sees_no_reconstruction_is_not_searched_for(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*args: object, **options: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(choice, "describe", never)
+    monkeypatch.setattr(plan, "describe", never)
     assert codec.decode(codec.encode(DIGITS, model="photo")).tolist() == DIGITS.tolist()
 
 
 def test_forced_glimpses_cost_a_blind_network_their_own_bits_only() -> None:
-    pixels = np.asarray(Image.open(Path(__file__).parents[1] / "examples" / "scene.png"))[60:156, 60:156]
+    pixels = np.asarray(Image.open(Path(__file__).parents[2] / "examples" / "scene.png"))[60:156, 60:156]
     plain, forced = (codec.encode(pixels, model="photo", glimpses=n) for n in (0, 2))
     spent = inspection.inspect(forced)["bits"]
     said = sum(spent[part] for part in ("base", "boxes", "latents")) / 8
@@ -33,19 +34,19 @@ def test_forced_glimpses_cost_a_blind_network_their_own_bits_only() -> None:
 def test_only_noise_is_worth_storing() -> None:
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (40, 40, 3)).astype(np.int16)
-    assert choice.restless(noise)
-    assert not choice.restless(DIGITS.astype(np.int16)[..., None])
-    assert not choice.restless(noise[:, :1])
+    assert plan.restless(noise)
+    assert not plan.restless(DIGITS.astype(np.int16)[..., None])
+    assert not plan.restless(noise[:, :1])
 
 
 def test_auto_searches_only_near_the_shortest(monkeypatch: pytest.MonkeyPatch) -> None:
     searched = []
     original = codec.write
 
-    def write(layout, pixels, metadata, glimpses, progress):  # type: ignore[no-untyped-def]
+    def write(header, model, pixels, metadata, glimpses, *rest):  # type: ignore[no-untyped-def]
         if glimpses is None:
-            searched.append(layout.model.name)
-        return original(layout, pixels, metadata, glimpses, progress)
+            searched.append(model.name)
+        return original(header, model, pixels, metadata, glimpses, *rest)
 
     monkeypatch.setattr(codec, "write", write)
     data = codec.encode(DIGITS)
@@ -57,12 +58,12 @@ def test_auto_encodes_once_with_blind_models(monkeypatch: pytest.MonkeyPatch) ->
     written = []
     original = codec.write
 
-    def write(layout, pixels, metadata, glimpses, progress):  # type: ignore[no-untyped-def]
-        written.append(layout.model.name)
-        return original(layout, pixels, metadata, glimpses, progress)
+    def write(header, model, *rest):  # type: ignore[no-untyped-def]
+        written.append(model.name)
+        return original(header, model, *rest)
 
     monkeypatch.setattr(codec, "write", write)
-    pixels = np.asarray(Image.open(Path(__file__).parents[1] / "examples" / "scene.png"))[60:124, 60:124]
+    pixels = np.asarray(Image.open(Path(__file__).parents[2] / "examples" / "scene.png"))[60:124, 60:124]
     data = codec.encode(pixels)
     kept = models.find(inspection.inspect(data)["model"]["name"])
     assert not kept.sees_reconstruction
@@ -72,18 +73,18 @@ def test_auto_encodes_once_with_blind_models(monkeypatch: pytest.MonkeyPatch) ->
 def test_gaussian_glimpses_are_searched_over_a_coarse_and_a_fine_base(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    fine, coarse = min(choice.FINE_STEPS), max(choice.FINE_STEPS)
-    scene = Image.open(Path(__file__).parents[1] / "examples" / "scene.png").convert("RGB")
+    fine, coarse = min(plan.FINE_STEPS), max(plan.FINE_STEPS)
+    scene = Image.open(Path(__file__).parents[2] / "examples" / "scene.png").convert("RGB")
     cases = [("clevr", np.asarray(scene.resize((64, 64), Image.Resampling.BOX)), fine)]
     cases.append(("multidsprites", multi_dsprites(8, seed=77).images[1], coarse))
-    original = choice.describe
+    original = plan.describe
     for model, pixels, better in cases:
         both = len(codec.encode(pixels, model=model, residual="gaussian"))
         alone = {}
         for step in (fine, coarse):
             with monkeypatch.context() as patched:
                 patched.setattr(
-                    choice, "describe", lambda *args, over=(step,): original(*args[:6], over, *args[7:])
+                    plan, "describe", lambda *args, over=(step,): original(*args[:6], over, *args[7:])
                 )
                 alone[step] = len(codec.encode(pixels, model=model, residual="gaussian"))
         assert both <= alone[better] < alone[fine + coarse - better]

@@ -6,20 +6,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from saidcodec import choice, codec, edits, inspection, models
-from saidcodec.judge import SAME, distinct
-from saidcodec.said.code import tables_of
+from saidcodec import codec, inspection, models
+from saidcodec.encoder import plan, refine
+from saidcodec.encoder.price import SAME, distinct
 from saidcodec.said.description import iou
+from saidcodec.said.section import tables_of
 
 pytestmark = pytest.mark.skipif(not models.installed(), reason="no model is shipped")
-DIGITS = np.asarray(Image.open(Path(__file__).with_name("digits.png")))
+DIGITS = np.asarray(Image.open(Path(__file__).parents[1].joinpath("digits.png")))
 
 
 def test_boxes_about_a_box_are_valid_and_have_the_usual_size() -> None:
     tables = tables_of(models.find("multimnist")).box
     usual = [int(table.frequency.argmax()) + 1 for table in tables[:2]]
     for box in ([30, 30, 36, 44], [0, 0, 4, 4], [60, 58, 64, 64]):
-        boxes = edits.about(np.array(box), tables)
+        boxes = refine.about(np.array(box), tables)
         size = boxes[:, 2:] - boxes[:, :2]
         assert (boxes >= 0).all()
         assert (boxes <= 64).all()
@@ -29,7 +30,7 @@ def test_boxes_about_a_box_are_valid_and_have_the_usual_size() -> None:
 
 def test_refined_boxes_make_the_file_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
     refined = codec.encode(DIGITS, model="multimnist")
-    monkeypatch.setattr(edits, "refined", lambda judge, tile, description: description)
+    monkeypatch.setattr(refine, "refined", lambda pricer, tile, description: description)
     plain = codec.encode(DIGITS, model="multimnist")
     assert len(refined) < len(plain)
     count = len(inspection.inspect(plain)["glimpses"])
@@ -48,29 +49,29 @@ def test_each_digit_has_one_box() -> None:
 
 def test_glimpses_that_the_search_overlooked_are_added(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = codec.encode(DIGITS, model="multimnist")
-    monkeypatch.setattr(choice, "best", lambda judge, options, forced: None)
+    monkeypatch.setattr(plan, "best", lambda pricer, options, forced: None)
     again = codec.encode(DIGITS, model="multimnist")
     assert iou(boxes_of(again), boxes_of(whole)).max(0).min() > SAME
     assert len(again) < 1.02 * len(whole)
-    monkeypatch.setattr(edits, "completed", lambda judge, tile, description: description)
+    monkeypatch.setattr(refine, "completed", lambda pricer, tile, description: description)
     assert not len(boxes_of(codec.encode(DIGITS, model="multimnist")))
 
 
 def test_a_place_is_looked_at_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """A digit that the first box of a place cuts in two is found by those about it."""
     prices = {}
-    original = edits.completed
+    original = refine.completed
 
-    def kept(judge, tile, description):  # type: ignore[no-untyped-def]
-        better = original(judge, tile, description.first(0))
-        prices[name] = judge.price(better)
+    def kept(pricer, tile, description):  # type: ignore[no-untyped-def]
+        better = original(pricer, tile, description.first(0))
+        prices[name] = pricer.price(better)
         return better
 
-    monkeypatch.setattr(edits, "completed", kept)
+    monkeypatch.setattr(refine, "completed", kept)
     name = "twice"
     codec.encode(DIGITS, model="multimnist")
     name = "once"
-    monkeypatch.setattr(edits, "about", lambda box, tables: box[None])
+    monkeypatch.setattr(refine, "about", lambda box, tables: box[None])
     codec.encode(DIGITS, model="multimnist")
     assert prices["twice"] < prices["once"] - 2
 
@@ -81,14 +82,14 @@ def test_no_glimpses_means_none() -> None:
 
 
 def test_another_look_at_the_same_is_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    original = edits.completed
+    original = refine.completed
 
-    def doubled(judge, tile, description):  # type: ignore[no-untyped-def]
-        description = original(judge, tile, description)
+    def doubled(pricer, tile, description):  # type: ignore[no-untyped-def]
+        description = original(pricer, tile, description)
         assert distinct(description.boxes) == len(description.boxes) == 4
         return description.added(description.boxes[0] + [0, 0, 1, 0], description.latents[0])
 
-    monkeypatch.setattr(edits, "completed", doubled)
+    monkeypatch.setattr(refine, "completed", doubled)
     assert len(boxes_of(codec.encode(DIGITS, model="multimnist"))) == 4
 
 
@@ -96,7 +97,7 @@ def test_bounded_errors_are_not_improved_by_lossless_bits(monkeypatch: pytest.Mo
     def never(*args: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(choice, "improved", never)
+    monkeypatch.setattr(plan, "improved", never)
     assert codec.encode(DIGITS, model="multimnist", max_error=3)
 
 
@@ -108,24 +109,24 @@ def test_remains_are_where_errors_are() -> None:
     def holding(boxes: np.ndarray, x: int, y: int) -> np.ndarray:
         return (boxes[:, :2] <= (x, y)).all(1) & (boxes[:, 2:] > (x, y)).all(1)
 
-    found = edits.remains(tile, seen, np.zeros((0, 4), int), size)
+    found = refine.remains(tile, seen, np.zeros((0, 4), int), size)
     assert (found[:, 2:] - found[:, :2] == size).all()
     assert holding(found, 10, 15).any()
     assert holding(found, 47, 45).any()
-    assert not holding(edits.remains(tile, tile, found, size), 10, 15).any()
+    assert not holding(refine.remains(tile, tile, found, size), 10, 15).any()
 
 
 def test_remains_count_less_where_a_glimpse_has_been() -> None:
     size = np.array([12, 14])
     tile, seen = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64, 3), np.uint8)
     tile[12:18, 8:14], tile[42:48, 44:50] = 150, 120
-    error = edits.on_canvas(tile.astype(np.float32) / 255)
+    error = refine.on_canvas(tile.astype(np.float32) / 255)
     for boxes, corner in (([], (8, 12)), ([[6, 8, 18, 22]], (44, 42))):
         scope = np.ones((64, 64))
         for x0, y0, x1, y1 in boxes:
             scope[y0:y1, x0:x1] = 0
-        low = edits.largest(edits.energy_of(error, scope), size)
+        low = refine.largest(refine.energy_of(error, scope), size)
         assert (low <= corner).all()
         assert (low + size > corner).all()
-    assert not len(edits.remains(tile, tile, np.zeros((0, 4), int), size))
-    assert len(edits.remains(tile, seen, np.array([[6, 8, 18, 22]]), size)) == 2
+    assert not len(refine.remains(tile, tile, np.zeros((0, 4), int), size))
+    assert len(refine.remains(tile, seen, np.array([[6, 8, 18, 22]]), size)) == 2

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saidcodec.entropy import TOTAL, Decoder, Encoder, Table, uniform
+from saidcodec.entropy.rans import TOTAL, Decoder, Encoder, Table, uniform
 from saidcodec.errors import CorruptError
 
 

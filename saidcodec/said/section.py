@@ -1,4 +1,4 @@
-"""Descriptions ⇄ symbols, and what they cost (bitstream_spec.md, sections 9.1 to 9.5)."""
+"""The SAID section: kinds and descriptions of all tiles ⇄ bytes, and what they cost (spec section 9)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from functools import lru_cache
 
 import numpy as np
 
-from saidcodec.entropy import Decoder, Encoder, Table
+from saidcodec.entropy.bank import REACH, SCALES, bank
+from saidcodec.entropy.rans import Decoder, Encoder, Table
 from saidcodec.errors import CorruptError
+from saidcodec.format.header import TileKind
 from saidcodec.models import Model
-from saidcodec.residual.mixture import SCALES
-from saidcodec.residual.tables import REACH, bank
 from saidcodec.said import base
 from saidcodec.said.description import CANVAS, LATENTS, MOST_GLIMPSES, Description
 from saidcodec.said.latent import LATENT_REACH, kl_bits, latent_bits, latent_tables
 from saidcodec.said.resampling import SIDE
-from saidcodec.said.tensors import table_rows
+from saidcodec.tensors import one_table, table_rows
 
 BASE_TAIL = 1  # tail index of the base's tables
 CELLS = SIDE * SIDE
@@ -77,7 +77,34 @@ def box_bits(boxes: np.ndarray, tables: Tables) -> np.ndarray:
     return np.stack([table.bits[column] for table, column in zip(tables.box, symbols.T)]).sum(0)
 
 
-def write(descriptions: Sequence[Description], grey: bool, model: Model, encoder: Encoder) -> None:
+def write_section(
+    kinds: Sequence[int], descriptions: Sequence[Description | None], grey: bool, model: Model
+) -> bytes:
+    """The section's bytes; a tile of kind SAID has a description, the others None."""
+    encoder = Encoder()
+    encoder.add(np.array(kinds), kind_table(model))
+    write_descriptions([d for d in descriptions if d is not None], grey, model, encoder)
+    return encoder.finish()
+
+
+def read_section(
+    data: bytes, tiles: int, grey: bool, model: Model
+) -> tuple[np.ndarray, list[Description | None]]:
+    """(kinds int [tiles], descriptions) that ``write_section`` wrote.  Raises CorruptError."""
+    decoder = Decoder(data)
+    kinds = decoder.take(kind_table(model), tiles)
+    described = iter(read_descriptions(int((kinds == TileKind.SAID).sum()), grey, model, decoder))
+    decoder.finish()
+    return kinds, [next(described) if kind == TileKind.SAID else None for kind in kinds]
+
+
+def kind_table(model: Model) -> Table:
+    return one_table(model, "tile.kind.frequency", len(TileKind))
+
+
+def write_descriptions(
+    descriptions: Sequence[Description], grey: bool, model: Model, encoder: Encoder
+) -> None:
     """Add the descriptions to a stream, field by field over all tiles (spec section 9.1)."""
     if not descriptions:
         return
@@ -99,8 +126,8 @@ def write(descriptions: Sequence[Description], grey: bool, model: Model, encoder
         encoder.add(column + LATENT_REACH, table)
 
 
-def read(count: int, grey: bool, model: Model, decoder: Decoder) -> list[Description]:
-    """The ``count`` descriptions that ``write`` added.  Raises CorruptError on an impossible box."""
+def read_descriptions(count: int, grey: bool, model: Model, decoder: Decoder) -> list[Description]:
+    """The ``count`` descriptions that ``write_descriptions`` added; CorruptError on an impossible box."""
     if not count:
         return []
     tables = tables_of(model)
@@ -152,7 +179,7 @@ class Account:
 
 
 def account(description: Description, grey: bool, model: Model) -> Account:
-    """The exact code lengths of what ``write`` adds for a description."""
+    """The exact code lengths of what ``write_descriptions`` adds for a description."""
     tables = tables_of(model)
     distances = base.differences(description.base[..., : components_of(grey)], description.step)
     return Account(

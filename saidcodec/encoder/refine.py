@@ -1,8 +1,8 @@
 """How the encoder makes a tile's description cheaper: glimpses moved, added and taken away, by exact bits.
 
-The search (said/search.py) judges glimpses by N log σ, to which a cut-off serif is much and a faint digit
-nothing.  Here each change is judged by the residual network itself.  Boxes are in canvas units, tiles uint8
-RGB [h, w, 3], prices as in ``Judge``.  Nothing here is part of the format.
+The search (said/search.py) pricers glimpses by N log σ, to which a cut-off serif is much and a faint digit
+nothing.  Here each change is pricerd by the residual network itself.  Boxes are in canvas units, tiles uint8
+RGB [h, w, 3], prices as in ``Pricer``.  Nothing here is part of the format.
 """
 
 from __future__ import annotations
@@ -11,62 +11,62 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from saidcodec.entropy import Table
-from saidcodec.judge import Judge
+from saidcodec.encoder.price import Pricer
+from saidcodec.encoder.proposal import latents_in
+from saidcodec.encoder.search import energy_of, largest, on_canvas, valid
+from saidcodec.entropy.rans import Table
 from saidcodec.said import Description, render
-from saidcodec.said.code import tables_of
 from saidcodec.said.description import CANVAS, MOST_GLIMPSES, box_pixels
-from saidcodec.said.propose import latents_in
-from saidcodec.said.search import energy_of, largest, on_canvas, valid
+from saidcodec.said.section import tables_of
 
 MOVES = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (1, 1), (-1, 1), (1, -1))  # canvas units
 PLACES = 3  # of the largest remaining errors, where a glimpse more is tried
 
 
 def improved(
-    judge: Judge, tile: np.ndarray, options: Sequence[Description], chosen: Description | None
+    pricer: Pricer, tile: np.ndarray, options: Sequence[Description], chosen: Description | None
 ) -> Description | None:
     """``chosen``, or the best base of ``options`` where none was, with its glimpses refined, completed and
     thinned out; None where nothing at all is cheaper."""
     if chosen is None:
         bases = [option.first(0) for option in options]
-        chosen = bases[judge.cheapest(judge.rendered(bases))[0]]
-    better, price = thinned(judge, completed(judge, tile, refined(judge, tile, chosen)))
-    return better if price < judge.residual(None) else None
+        chosen = bases[pricer.cheapest(pricer.rendered(bases))[0]]
+    better, price = thinned(pricer, completed(pricer, tile, refined(pricer, tile, chosen)))
+    return better if price < pricer.residual(None) else None
 
 
-def thinned(judge: Judge, description: Description) -> tuple[Description, float]:
+def thinned(pricer: Pricer, description: Description) -> tuple[Description, float]:
     """The description without the glimpses that others make needless, and its price."""
-    price = judge.price(description)
+    price = pricer.price(description)
     while len(description.boxes):
         fewer = [description.without(i) for i in range(len(description.boxes))]
-        i, least = judge.cheapest(judge.rendered(fewer))
+        i, least = pricer.cheapest(pricer.rendered(fewer))
         if least >= price:
             break
         description, price = fewer[i], least
     return description, price
 
 
-def refined(judge: Judge, tile: np.ndarray, description: Description) -> Description:
+def refined(pricer: Pricer, tile: np.ndarray, description: Description) -> Description:
     """The description with each box replaced by the best of those about it.
 
     Exact bits hardly mind a wider or a narrower box, so that the box's own code decides: the usual size is
     the cheapest.
     """
-    price, model = judge.price(description), judge.layout.model
+    price, model = pricer.price(description), pricer.model
     for i in range(len(description.boxes)):
         boxes = about(description.boxes[i], tables_of(model).box)
         latents = latents_in(tile, boxes, model)
         options = [description.replaced(i, *glimpse) for glimpse in zip(boxes, latents)]
-        best, least = judge.cheapest(judge.rendered(options))
+        best, least = pricer.cheapest(pricer.rendered(options))
         if least < price:
             description, price = options[best], least
     return description
 
 
-def completed(judge: Judge, tile: np.ndarray, description: Description) -> Description:
+def completed(pricer: Pricer, tile: np.ndarray, description: Description) -> Description:
     """The description with glimpses of what it has overlooked, as long as they are worth their bits."""
-    price, model = judge.price(description), judge.layout.model
+    price, model = pricer.price(description), pricer.model
     tables = tables_of(model).box
     while len(description.boxes) < MOST_GLIMPSES:
         seen = render(description, model, *tile.shape[1::-1])
@@ -76,7 +76,7 @@ def completed(judge: Judge, tile: np.ndarray, description: Description) -> Descr
             if not len(boxes):
                 break
             options = [description.added(*one) for one in zip(boxes, latents_in(tile, boxes, model))]
-            i, found = judge.cheapest(judge.rendered(options))
+            i, found = pricer.cheapest(pricer.rendered(options))
             if found < least:
                 better, least = options[i], found
             boxes = about(options[i].boxes[-1], tables)

@@ -5,10 +5,11 @@ import pytest
 from factory import flat_colour_model
 
 from saidcodec import models
-from saidcodec.said import account, describe, render, search
-from saidcodec.said.crop import crop
+from saidcodec.encoder import search
+from saidcodec.encoder.crop import crop
+from saidcodec.encoder.search import describe, neighbours, on_canvas, valid
+from saidcodec.said import account, render
 from saidcodec.said.description import iou
-from saidcodec.said.search import neighbours, on_canvas, valid
 
 MODEL = flat_colour_model()
 

@@ -17,44 +17,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from saidcodec.errors import CorruptError, FormatError, LimitError, TruncatedError, VersionError
-from saidcodec.tiling import Tiling
+from saidcodec.format.header import (
+    LARGEST_TILE,
+    MODES,
+    MOST_PIXELS,
+    MOST_SIDE,
+    SIGNATURE,
+    SMALLEST_TILE,
+    VERSION,
+    Header,
+    Metadata,
+    Mode,
+    ResidualCoder,
+)
+from saidcodec.format.tiling import Tiling
 
-SIGNATURE = b"\xd3A\r\n"
-VERSION = (0, 4)
-MODES = ("L", "LA", "RGB", "RGBA")
-MOST_SIDE = 1 << 24  # pixels
-MOST_PIXELS = 1 << 28  # decode() refuses more before it allocates anything
 MOST_METADATA = 1 << 26  # bytes, unpacked
-SMALLEST_TILE, LARGEST_TILE = 16, 512
 MOST_BAND_PIXELS = 1 << 22  # what a decoder must hold at once
 VARINT_BYTES = 5  # 35 bits: the incompressible residual of the largest image needs 31
 CHECKSUM_BYTES = 4
 KINDS = {1: "icc", 2: "exif", 3: "xmp"}
 CRITICAL = 0x80
-
-
-@dataclass(frozen=True)
-class Metadata:
-    """What travels beside the pixels, as the bytes that other formats hold."""
-
-    icc: bytes = b""
-    exif: bytes = b""
-    xmp: bytes = b""
-
-
-@dataclass(frozen=True)
-class Header:
-    """``mode`` is Pillow's name; ``coder`` 0 none, 1 Gaussian, 2 context; ``side``, ``bands`` powers of 2."""
-
-    width: int
-    height: int
-    mode: str
-    replicated: bool
-    coder: int
-    max_error: int
-    model: str
-    side: int
-    bands: int
 
 
 @dataclass(frozen=True)
@@ -183,9 +166,9 @@ def read_header(cursor: Cursor) -> tuple[Header, bool]:
             f"The file is of version {version[0]}.{version[1]}; this program reads {VERSION[0]}.{VERSION[1]}."
         )
     layout = cursor.take(1)[0]
-    mode, coder = MODES[layout & 3], layout >> 4 & 3
+    mode, coder = Mode(MODES[layout & 3]), layout >> 4 & 3
     replicated = bool(layout & 4)
-    if layout & 0x80 or coder == 3 or (replicated and mode in ("L", "LA")):
+    if layout & 0x80 or coder > max(ResidualCoder) or (replicated and mode in (Mode.L, Mode.LA)):
         raise CorruptError("The file's header asks for something that does not exist.")
     width, height = cursor.varint() + 1, cursor.varint() + 1
     if max(width, height) > MOST_SIDE or width * height > MOST_PIXELS:
@@ -200,7 +183,7 @@ def read_header(cursor: Cursor) -> tuple[Header, bool]:
         raise LimitError(
             f"The file claims tiles of {side} pixels a side, more than the limit of {LARGEST_TILE}."
         )
-    header = Header(width, height, mode, replicated, coder, max_error, model, side, bands)
+    header = Header(width, height, mode, replicated, ResidualCoder(coder), max_error, model, side, bands)
     if width * height > count_bands(header) * MOST_BAND_PIXELS:
         raise LimitError(f"The file claims bands of more than {MOST_BAND_PIXELS} pixels.")
     return header, bool(layout & 8)
@@ -225,16 +208,16 @@ def unpack_metadata(packed: bytes) -> Metadata:
 def metadata_items(body: bytes) -> Iterator[tuple[str, bytes]]:
     """(name, value) of every known item; unknown ones are skipped unless they are critical."""
     cursor = Cursor(body)
-    seen = set()
+    found = set()
     while cursor.at < len(body):
         kind = cursor.take(1)[0]
         value = cursor.take(cursor.varint())
         if kind & CRITICAL:
             raise VersionError("The file holds a critical item that this program does not know.")
         if kind in KINDS:
-            if kind in seen:
+            if kind in found:
                 raise CorruptError("The file holds the same kind of metadata twice.")
-            seen.add(kind)
+            found.add(kind)
             yield KINDS[kind], value
 
 
@@ -248,8 +231,7 @@ def residual_length(header: Header, cursor: Cursor) -> int:
 
 
 def count_bands(header: Header) -> int:
-    tiling = Tiling(header.width, header.height, header.side, header.bands)
-    return min(header.bands, tiling.count())
+    return min(header.bands, Tiling.of(header).count())
 
 
 def split_bands(body: bytes, count: int) -> tuple[bytes, ...]:

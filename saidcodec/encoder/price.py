@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from saidcodec.layout import Layout
+from saidcodec.format.header import Header
+from saidcodec.format.planes import middle_of
 from saidcodec.models import Model
 from saidcodec.residual import gaussian
 from saidcodec.residual.band import choose_styles
@@ -18,8 +19,8 @@ from saidcodec.residual.coders import Meter
 from saidcodec.residual.network import ResidualNetwork
 from saidcodec.residual.tile import TileMeter
 from saidcodec.residual.walk import walk
-from saidcodec.residual.wavefront import Wavefront, middle_of
-from saidcodec.said import Description, account, render_all
+from saidcodec.residual.wavefront import Wavefront
+from saidcodec.said import Description, account, planes_of, render_all
 from saidcodec.said.description import iou
 
 BOX_WORTH = "encoder.box.worth"  # tensor float32 [1], bits
@@ -29,35 +30,35 @@ Case = tuple[np.ndarray, "np.ndarray | None"]  # planes of a tile, its predictio
 Rendered = tuple["Description | None", "np.ndarray | None"]  # a description and its x̂(T), uint8 RGB
 
 
-class Judge:
+class Pricer:
     """Counts all bits of one tile, int16 [h, w, components], under one description after another."""
 
-    def __init__(self, layout: Layout, planes: np.ndarray):
-        self.layout, self.planes = layout, planes
+    def __init__(self, header: Header, model: Model, network: ResidualNetwork | None, planes: np.ndarray):
+        self.header, self.model, self.planes = header, model, planes
         self.meter: TileMeter | None = None
-        if network := layout.method.network:
+        if network:
             wavefront, predicted = arranged([(planes, None)])
             (style,) = choose_styles(wavefront, network, predicted)
             self.meter = TileMeter(planes, network, int(style))
 
-    def residual(self, seen: np.ndarray | None) -> float:
+    def residual(self, painted: np.ndarray | None) -> float:
         """Bits of the residual under x̂ uint8 [h, w, 3], or none."""
-        prediction = None if seen is None else self.layout.prediction(seen)
+        reconstruction = None if painted is None else planes_of(painted, self.header.grey)
         if self.meter:
-            return self.meter.bits(prediction)
-        mean = middle_of(self.planes.shape) if prediction is None else prediction
+            return self.meter.bits(reconstruction)
+        mean = middle_of(self.planes.shape) if reconstruction is None else reconstruction
         return gaussian.residual_bits(self.planes, mean)
 
     def rendered(self, descriptions: Sequence[Description]) -> list[Rendered]:
         """The descriptions with their x̂(T)."""
-        return list(zip(descriptions, render_all(descriptions, self.layout.model, *self.planes.shape[1::-1])))
+        return list(zip(descriptions, render_all(descriptions, self.model, *self.planes.shape[1::-1])))
 
     def cheapest(self, options: Sequence[Rendered]) -> tuple[int, float]:
         """Which option has the least price, and that: its bits in all, less what its boxes are worth."""
-        model, grey = self.layout.model, self.layout.grey
+        model, grey = self.model, self.header.grey
         prices = []
-        for description, seen in options:
-            price = self.residual(seen)
+        for description, painted in options:
+            price = self.residual(painted)
             if description is not None:
                 price += account(description, grey, model).bits(len(description.boxes))
                 price -= box_worth(model) * distinct(description.boxes)

@@ -1,0 +1,14 @@
+"""What the encoder decides.  Decoding imports none of it, and none of it is part of the format.
+
+``auto``      which models are tried, and which of their files is kept
+``plan``      for each tile: SAID layer or none, how many glimpses, samples stored as they are
+``search``    the glimpse loop: where to look, and whether it pays by N log σ
+``proposal``  the encoder's own networks: where to look, and what a patch means
+``crop``      from a box to the patch that it shows
+``price``     exact bits of a tile under one description or another
+``refine``    glimpses moved, added and taken away by those bits
+
+From a pixel to its bits: ``plan`` asks ``search`` for descriptions of a tile, ``price`` says what each takes
+together with the residual that it leaves, and the cheapest goes to ``saidcodec.said`` and
+``saidcodec.residual`` to be written.
+"""

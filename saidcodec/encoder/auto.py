@@ -1,0 +1,45 @@
+"""Which models an image is encoded with, and which of the files is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from saidcodec import models
+from saidcodec.codec import Progress, no_progress
+from saidcodec.errors import ModelError
+from saidcodec.models import Model
+
+AUTO_PIXELS = 1 << 14  # up to here every shipped model is tried
+WITHIN_REACH = 1.25  # of the shortest file without glimpses: what a model may take to be tried with them
+DEFAULT_MODEL = "photo"
+
+FileWith = Callable[[Model, "int | None", Progress], bytes]  # model, number of glimpses, progress
+
+
+def candidates(model: Model | str | Path, pixels: int) -> list[Model]:
+    """The models to encode with.  Raises ModelError."""
+    if isinstance(model, Model):
+        return [model]
+    if model != "auto":
+        return [models.find(model)]
+    if pixels > AUTO_PIXELS:
+        return [models.find(DEFAULT_MODEL)]
+    found = [models.load(path) for path in models.installed()]
+    if not found:
+        raise ModelError("No model is installed.")
+    return found
+
+
+def shortest(tried: list[Model], file_with: FileWith, glimpses: int | None, progress: Progress) -> bytes:
+    """The shortest file of several models with the residual network.
+
+    All are tried without glimpses first: no glimpses make up for a model of other images.
+    """
+    plain = {one: file_with(one, 0, no_progress) for one in tried}
+    least = min(map(len, plain.values()))
+    near = [one for one in tried if len(plain[one]) <= WITHIN_REACH * least]
+    searched = [one for one in near if glimpses or (glimpses is None and one.sees_reconstruction)]
+    files = [file_with(one, glimpses, no_progress) if one in searched else plain[one] for one in near]
+    progress(1.0)
+    return min(files, key=len)

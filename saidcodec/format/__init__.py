@@ -1,0 +1,11 @@
+"""The file around the coded layers: from pixels to planes and tiles, and from sections to bytes.
+
+``header``     what a file's head says, and the enums of its numbers
+``container``  header, metadata and sections ⇄ bytes; limits and checksums
+``tiling``     how an image is cut into tiles and bands
+``planes``     pixels ⇄ the planes that are coded
+``colour``     RGB ⇄ Y, Co, Cg
+
+From a pixel to its bits: ``planes`` turns it into Y, Co and Cg; ``tiling`` says to which tile and band it
+belongs; ``saidcodec.said`` and ``saidcodec.residual`` code it; ``container`` makes a file of their sections.
+"""

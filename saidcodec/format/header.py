@@ -1,0 +1,96 @@
+"""What a file's head says: size, mode, model, tiling, metadata, and the numbers that stand for them
+(bitstream_spec.md, section 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+
+SIGNATURE = b"\xd3A\r\n"
+VERSION = (0, 4)
+MOST_SIDE = 1 << 24  # pixels
+MOST_PIXELS = 1 << 28  # decode() refuses more before it allocates anything
+SMALLEST_TILE, LARGEST_TILE = 16, 512  # pixels a side
+
+
+class Mode(str, Enum):
+    """The channels of an image, by Pillow's name; 8 bits each.  The order is that of the file's numbers."""
+
+    L = "L"
+    LA = "LA"
+    RGB = "RGB"
+    RGBA = "RGBA"
+
+    __str__ = str.__str__
+
+
+MODES = tuple(mode.value for mode in Mode)
+
+
+class ResidualCoder(IntEnum):
+    """How the residual is coded."""
+
+    NONE = 0
+    GAUSSIAN = 1
+    CONTEXT = 2
+
+
+class TileKind(IntEnum):
+    """What the SAID section says of a tile: without a SAID layer, with one, or its samples as they are."""
+
+    PLAIN = 0
+    SAID = 1
+    STORED = 2
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What travels beside the pixels, as the bytes that other formats hold."""
+
+    icc: bytes = b""
+    exif: bytes = b""
+    xmp: bytes = b""
+
+
+@dataclass(frozen=True)
+class Header:
+    """The facts that everything else depends on.
+
+    ``replicated``: the image is RGB or RGBA and R = G = B everywhere, so that grey is coded.  ``max_error``:
+    largest error of a sample, 0 for lossless.  ``model``: the model's id.  ``side`` bounds the tiles' sides,
+    ``bands`` is the largest number of bands; both are powers of 2.
+    """
+
+    width: int
+    height: int
+    mode: Mode
+    replicated: bool
+    coder: ResidualCoder
+    max_error: int
+    model: str
+    side: int
+    bands: int
+
+    @property
+    def grey(self) -> bool:
+        """Whether the one colour component that is coded is a grey value."""
+        return self.replicated or self.mode in (Mode.L, Mode.LA)
+
+    @property
+    def components(self) -> int:
+        """Colour components that are coded: Y, Co and Cg, or Y alone."""
+        return 1 if self.grey else 3
+
+    @property
+    def has_alpha(self) -> bool:
+        return self.mode in (Mode.LA, Mode.RGBA)
+
+    @property
+    def channels(self) -> int:
+        """Channels that are coded, alpha included; replicated grey counts once."""
+        return self.components + self.has_alpha
+
+    @property
+    def exact(self) -> bool:
+        """Whether the file decodes to the very pixels that were encoded."""
+        return self.coder != ResidualCoder.NONE and not self.max_error

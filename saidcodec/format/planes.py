@@ -1,0 +1,67 @@
+"""Pixels ⇄ the planes that are coded (bitstream_spec.md, sections 2 and 4).
+
+Pixels, uint8 H×W or H×W×C in the image's mode, become coded channels: the same, with replicated grey once,
+uint8 [h, w, channels].  Their colour becomes Y, Co and Cg, or Y alone, int16 [h, w, components]; alpha stays
+as it is.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from saidcodec.errors import CorruptError
+from saidcodec.format import colour
+from saidcodec.format.header import Header, Mode
+
+
+def channels_of(header: Header, pixels: np.ndarray) -> np.ndarray:
+    """Pixels of a whole image → its coded channels."""
+    if pixels.ndim == 2:
+        return pixels[..., None]
+    return pixels[..., 2:] if header.replicated else pixels
+
+
+def pixels_of(header: Header, channels: np.ndarray) -> np.ndarray:
+    """The inverse of ``channels_of``."""
+    if header.replicated:
+        return np.concatenate([channels[..., :1], channels[..., :1], channels], -1)
+    return channels[..., 0] if header.mode == Mode.L else channels
+
+
+def colour_of(header: Header, channels: np.ndarray) -> np.ndarray:
+    """The colour planes of coded channels, int16 [h, w, components]."""
+    return channels[..., :1].astype(np.int16) if header.grey else colour.forward(channels[..., :3])
+
+
+def alpha_of(channels: np.ndarray) -> np.ndarray:
+    """The alpha plane of coded channels that have one, int16 [h, w, 1]."""
+    return channels[..., -1:].astype(np.int16)
+
+
+def rgb_of(header: Header, channels: np.ndarray) -> np.ndarray:
+    """Coded channels as the SAID layer sees them, uint8 [h, w, 3]."""
+    return np.repeat(channels[..., :1], 3, -1) if header.grey else channels[..., :3]
+
+
+def joined(header: Header, planes: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
+    """Colour planes and alpha → coded channels.  Raises CorruptError where a lossless file has an impossible
+    colour."""
+    samples = planes if header.grey else colour.inverse(planes)
+    clipped = np.clip(samples, 0, 255)
+    if header.exact and (samples != clipped).any():
+        raise CorruptError("The residual section decodes to an impossible colour.")
+    whole = clipped if alpha is None else np.concatenate([clipped, alpha], -1)
+    return whole.astype(np.uint8)
+
+
+def middle_of(shape: tuple[int, ...]) -> np.ndarray:
+    """The middle of the components' ranges, int16 [h, w, components]."""
+    return np.broadcast_to(np.array(colour.MIDDLE[: shape[2]], np.int16), shape)
+
+
+def max_errors(bound: int, components: int) -> tuple[int, ...]:
+    """Largest error of each component that keeps every channel within ``bound`` (spec section 7.1)."""
+    if components == 1:
+        return (bound,)
+    chroma = 2 * (bound // 3)
+    return (bound - chroma, chroma, chroma)
