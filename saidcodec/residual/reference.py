@@ -7,7 +7,6 @@ together (bitstream_spec.md, sections 6 and 7).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 
 import numpy as np
 
@@ -17,7 +16,8 @@ from saidcodec.errors import CorruptError
 from saidcodec.integer import Layer
 from saidcodec.residual.context import REFERENCE, SKEW, WINDOW, neighbour
 from saidcodec.residual.copies import chroma_start, logit_index, luma_inputs, questions
-from saidcodec.residual.engine import LENGTH_BITS, NO_RECONSTRUCTION, SYMBOL_BITS, Plane
+from saidcodec.residual.engine import NO_RECONSTRUCTION, SYMBOL_BITS, Plane
+from saidcodec.residual.lengths import lengths
 from saidcodec.residual.mixture import SCALES, TAILS
 from saidcodec.residual.network import COMPONENTS, ResidualNetwork
 from saidcodec.residual.tables import MEAN_STEPS, REACH, bank
@@ -109,16 +109,6 @@ def runs(table: np.ndarray) -> Iterator[tuple[int, int]]:
     """(start, stop) of the runs of equal numbers in int [n]."""
     edges = [0, *(np.flatnonzero(np.diff(table)) + 1).tolist(), len(table)]
     return zip(edges[:-1], edges[1:], strict=True) if len(table) else iter(())
-
-
-@lru_cache(maxsize=1)
-def lengths() -> np.ndarray:
-    """Bits of every symbol of every table in 2**-16 bit, uint32 [tables, symbols]."""
-    tables = (*bank().tables, *bank().copies)
-    found = np.zeros((len(tables), 1 << SYMBOL_BITS), np.uint32)
-    for row, table in zip(found, tables, strict=True):
-        row[: len(table)] = np.rint(table.bits * (1 << LENGTH_BITS))
-    return found
 
 
 def walk(
