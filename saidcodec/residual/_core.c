@@ -79,6 +79,9 @@ static const u32 NOT_CODED = 0xffffffffu;
 static const i8 NEAR_X[NEAR] = {-1, -2, -3, -3, -2, -1, 0, 1, -3, -2, -1, 0, 1, 2, 3, -2, -1, 0, 1, 2};
 static const i8 NEAR_Y[NEAR] = {0, 0, 0, -1, -1, -1, -1, -1, -2, -2, -2, -2, -2, -2, -2, -3, -3, -3, -3, -3};
 
+/* 32 widths of a scale's core in sixteenths of a sample value, by the scale's part of an octave (section 6.5). */
+static const i8 WIDTH_FACTOR[4] = {23, 19, 16, 13};
+
 /* ---- memory ---- */
 
 /* Zeroed memory at a multiple of ALIGNMENT, released with release(). */
@@ -224,8 +227,8 @@ typedef struct {
 } Layer;
 
 typedef struct {
-    int trunk_layers, hidden_groups, hidden;
-    int around, styles, positions, copies;
+    int trunk_layers, hidden_groups;
+    int around, styles, positions, copies, surprises;
     int input_groups, around_at, luma_at;
     i8 around_x[MOST_AROUND], around_y[MOST_AROUND];
     u8 origin[NEAR], copy[MOST_COPIES];
@@ -366,20 +369,19 @@ EXPORT Network *said_network_new(const RawLayer *layers, i32 trunk_layers, i32 a
     for (int i = 1; i < trunk_layers && !status; i++)
         status = layer_pack(&n->trunk[i], &layers[i], source, layers[i].inputs);
     int hidden = layers[trunk_layers - 1].outputs, clues = copies ? 3 : 0;
-    n->hidden = hidden;
     n->hidden_groups = (hidden + 3) / 4;
+    n->surprises = layers[trunk_layers + 3].inputs - layers[trunk_layers + 1].inputs;
     if (!status) status = layer_pack(&n->head_y, &layers[trunk_layers], source, hidden);
     for (int c = 0; c < 2 && !status; c++) {
         const RawLayer *pair = &layers[trunk_layers + 1 + 2 * c];
         status = layer_pack(&n->head_chroma[c], &pair[1], source, pair[1].inputs);
-        /* Each three bytes of what is known beside the hidden activations have a group of their own:
-           the surprise of Y, that of Co, the clues. */
+        /* What is known beside the hidden activations has groups of its own: what Y tells, what Co tells, the clues. */
         i32 apart[MOST_WIDTH + 16];
         int at = 0, from = hidden;
         for (; at < 4 * n->hidden_groups; at++) apart[at] = at < hidden ? at : -1;
         for (int part = 0; part < 3; part++) {
-            int present = part < 2 ? part <= c : clues != 0;
-            for (int j = 0; j < 4; j++) apart[at++] = present && j < 3 ? from++ : -1;
+            int present = part > c && part < 2 ? 0 : part < 2 ? n->surprises : clues;
+            for (int j = 0; j < 4; j++) apart[at++] = j < present ? from++ : -1;
         }
         if (!status) status = layer_pack(&n->hidden_chroma[c], &pair[0], apart, at);
     }
@@ -397,30 +399,30 @@ typedef struct {
     i16 at[4]; /* Y, Co, Cg and an idle lane */
 } Cell;
 
-/* What lies where for one plane or several of the same shape; see core.py for the arrays. */
+/* One plane, as in engine.py; core.py fills it in. */
 typedef struct {
-    i32 width, height, components, count; /* count: planes */
-    i16 *samples;              /* [count][height][width][components] */
-    const u8 *coded;           /* [count][height][width] */
-    const u8 *styles;          /* likewise */
-    const i16 *reconstruction; /* [count][height][width][3] or NULL */
+    i32 width, height, components;
+    i16 *samples;              /* [height][width][components] */
+    const u8 *coded;           /* [height][width] */
+    const u8 *styles;          /* [height][width] */
+    const i16 *reconstruction; /* [height][width][3] or NULL */
     i32 errors[3];
-} Planes;
+} Plane;
 
 /* A sample that is being coded. */
 typedef struct {
-    i32 plane, x, y;
+    i32 x, y;
     size_t cell;
 } Place;
 
 typedef struct {
     const Network *network;
     const Bank *bank;
-    const Planes *planes;
+    const Plane *plane;
     int mode, most; /* most: places in a list */
-    Cell *cells;    /* [count][height][row_cells], the samples with REACH_X columns repeated at both sides */
+    Cell *cells;    /* [height][row_cells], the samples with REACH_X columns repeated at both sides */
     Cell *seen;     /* the reconstruction, FARTHEST samples repeated around; NULL if there is none */
-    size_t row_cells, plane_cells, seen_row, seen_plane;
+    size_t row_cells, seen_row;
     ptrdiff_t near_at[NEAR]; /* offsets in cells */
     ptrdiff_t around_at[MOST_AROUND];
     u8 *across, *down;       /* the inputs of x and y */
@@ -436,12 +438,12 @@ typedef struct {
     u8 *hidden;              /* [batches][hidden_groups + 3] groups */
     u8 *scratch[2];
     i32 *raw;                /* [outputs of a head][BATCH] */
-    Decoder *decoders;       /* [count] */
+    Decoder decoder;
     void *memory;
 } Walk;
 
-static inline Cell *cell_of(const Walk *w, i32 plane, i32 x, i32 y) {
-    return w->cells + (size_t)plane * w->plane_cells + (size_t)y * w->row_cells + (size_t)(x + REACH_X);
+static inline Cell *cell_of(const Walk *w, i32 x, i32 y) {
+    return w->cells + (size_t)y * w->row_cells + (size_t)(x + REACH_X);
 }
 
 static inline i32 clamp(i32 v, i32 low, i32 high) { return v < low ? low : v > high ? high : v; }
@@ -451,8 +453,8 @@ static inline i32 floor_div(i32 a, i32 b) { /* b > 0 */
 }
 
 /* Repeat the first and the last sample of a row beside it. */
-static void pad_row(const Walk *w, i32 plane, i32 y, int left, int right) {
-    Cell *first = cell_of(w, plane, 0, y), *last = cell_of(w, plane, w->planes->width - 1, y);
+static void pad_row(const Walk *w, i32 y, int left, int right) {
+    Cell *first = cell_of(w, 0, y), *last = cell_of(w, w->plane->width - 1, y);
     for (int i = 1; i <= REACH_X; i++) {
         if (left) first[-i] = *first;
         if (right) last[i] = *last;
@@ -460,59 +462,51 @@ static void pad_row(const Walk *w, i32 plane, i32 y, int left, int right) {
 }
 
 static void load_samples(Walk *w) {
-    const Planes *p = w->planes;
+    const Plane *p = w->plane;
     const i16 *from = p->samples;
-    for (i32 plane = 0; plane < p->count; plane++) {
-        for (i32 y = 0; y < p->height; y++) {
-            Cell *to = cell_of(w, plane, 0, y);
-            for (i32 x = 0; x < p->width; x++, from += p->components)
-                for (int c = 0; c < p->components; c++) to[x].at[c] = from[c];
-            pad_row(w, plane, y, 1, 1);
-        }
+    for (i32 y = 0; y < p->height; y++) {
+        Cell *to = cell_of(w, 0, y);
+        for (i32 x = 0; x < p->width; x++, from += p->components)
+            for (int c = 0; c < p->components; c++) to[x].at[c] = from[c];
+        pad_row(w, y, 1, 1);
     }
 }
 
 static void store_samples(const Walk *w) {
-    const Planes *p = w->planes;
+    const Plane *p = w->plane;
     i16 *to = p->samples;
-    for (i32 plane = 0; plane < p->count; plane++) {
-        for (i32 y = 0; y < p->height; y++) {
-            const Cell *from = cell_of(w, plane, 0, y);
-            for (i32 x = 0; x < p->width; x++, to += p->components)
-                for (int c = 0; c < p->components; c++) to[c] = from[x].at[c];
-        }
+    for (i32 y = 0; y < p->height; y++) {
+        const Cell *from = cell_of(w, 0, y);
+        for (i32 x = 0; x < p->width; x++, to += p->components)
+            for (int c = 0; c < p->components; c++) to[c] = from[x].at[c];
     }
 }
 
 static void load_reconstruction(Walk *w) {
-    const Planes *p = w->planes;
-    for (i32 plane = 0; plane < p->count; plane++) {
-        for (i32 y = -FARTHEST; y < p->height + FARTHEST; y++) {
-            Cell *to = w->seen + (size_t)plane * w->seen_plane + (size_t)(y + FARTHEST) * w->seen_row;
-            size_t row = (size_t)plane * (size_t)p->height + (size_t)clamp(y, 0, p->height - 1);
-            const i16 *from = p->reconstruction + 3 * row * (size_t)p->width;
-            for (i32 x = -FARTHEST; x < p->width + FARTHEST; x++, to++)
-                memcpy(to->at, from + 3 * (size_t)clamp(x, 0, p->width - 1), 3 * sizeof(i16));
-        }
+    const Plane *p = w->plane;
+    Cell *to = w->seen;
+    for (i32 y = -FARTHEST; y < p->height + FARTHEST; y++) {
+        const i16 *from = p->reconstruction + 3 * (size_t)clamp(y, 0, p->height - 1) * (size_t)p->width;
+        for (i32 x = -FARTHEST; x < p->width + FARTHEST; x++, to++)
+            memcpy(to->at, from + 3 * (size_t)clamp(x, 0, p->width - 1), 3 * sizeof(i16));
     }
 }
 
 static inline const Cell *seen_of(const Walk *w, const Place *at) {
-    return w->seen + (size_t)at->plane * w->seen_plane + (size_t)(at->y + FARTHEST) * w->seen_row +
-           (size_t)(at->x + FARTHEST);
+    return w->seen + (size_t)(at->y + FARTHEST) * w->seen_row + (size_t)(at->x + FARTHEST);
 }
 
 /* The reference and the window by the letter of sections 6.2 and 6.3, for places near the edges. */
 static void near_at_edge(const Walk *w, const Place *at, Cell *near) {
-    i32 x = at->x, y = at->y, width = w->planes->width;
-    if (x > 0) near[0] = *cell_of(w, at->plane, x - 1, y);
-    else if (y > 0) near[0] = *cell_of(w, at->plane, 0, y - 1);
+    i32 x = at->x, y = at->y, width = w->plane->width;
+    if (x > 0) near[0] = *cell_of(w, x - 1, y);
+    else if (y > 0) near[0] = *cell_of(w, 0, y - 1);
     else near[0] = (Cell){{128, 0, 0, 0}};
     for (int i = 1; i < NEAR; i++) {
         i32 row = y + NEAR_Y[i] < 0 ? 0 : y + NEAR_Y[i];
         i32 column = clamp(x + NEAR_X[i], 0, width - 1), latest = x + 2 * (y - row) - 1;
         if (column > latest) column = latest;
-        near[i] = column < 0 ? near[0] : *cell_of(w, at->plane, column, row);
+        near[i] = column < 0 ? near[0] : *cell_of(w, column, row);
     }
 }
 
@@ -540,11 +534,11 @@ static void *part(Arena *a, size_t count, size_t size) {
 }
 
 static void walk_parts(Walk *w, Arena *a) {
-    const Planes *p = w->planes;
+    const Plane *p = w->plane;
     const Network *n = w->network;
-    size_t most = (size_t)w->most + BATCH, planes = (size_t)p->count;
-    w->cells = part(a, planes * w->plane_cells, sizeof(Cell));
-    w->seen = p->reconstruction ? part(a, planes * w->seen_plane, sizeof(Cell)) : NULL;
+    size_t most = (size_t)w->most + BATCH, height = (size_t)p->height;
+    w->cells = part(a, w->row_cells * height, sizeof(Cell));
+    w->seen = p->reconstruction ? part(a, w->seen_row * (height + 2 * FARTHEST), sizeof(Cell)) : NULL;
     w->across = part(a, (size_t)p->width, 1);
     w->down = part(a, (size_t)p->height, 1);
     w->places = part(a, most, sizeof(Place));
@@ -565,24 +559,21 @@ static void walk_parts(Walk *w, Arena *a) {
     size_t widest = (size_t)n->input_groups > MOST_WIDTH / 4 ? (size_t)n->input_groups : MOST_WIDTH / 4;
     for (int i = 0; i < 2; i++) w->scratch[i] = part(a, widest + 2, GROUP);
     w->raw = part(a, (MOST_COPIES + 7) * BATCH, sizeof(i32));
-    w->decoders = part(a, planes, sizeof(Decoder));
 }
 
-static int walk_open(Walk *w, const Network *network, const Bank *bank, const Planes *p, int mode, size_t most) {
-    if (p->width < 1 || p->height < 1 || p->count < 1 || (p->components != 1 && p->components != 3) ||
+static int walk_open(Walk *w, const Network *network, const Bank *bank, const Plane *p, int mode, size_t most) {
+    if (p->width < 1 || p->height < 1 || (p->components != 1 && p->components != 3) ||
         (i64)p->width * p->height > (i64)1 << 28 || most > INT_MAX - BATCH)
         return BAD_ARGUMENT;
     memset(w, 0, sizeof *w);
     w->network = network;
     w->bank = bank;
-    w->planes = p;
+    w->plane = p;
     w->mode = mode;
     w->most = (int)most;
     /* An odd number of cache lines in a row keeps the rows of a wavefront out of each other's cache sets. */
     w->row_cells = (((size_t)p->width + 2 * REACH_X + 7) / 8 | 1) * 8;
-    w->plane_cells = w->row_cells * (size_t)p->height;
     w->seen_row = (size_t)p->width + 2 * FARTHEST;
-    w->seen_plane = w->seen_row * ((size_t)p->height + 2 * FARTHEST);
     for (int i = 0; i < NEAR; i++) w->near_at[i] = NEAR_Y[i] * (ptrdiff_t)w->row_cells + NEAR_X[i];
     for (int i = 0; i < network->around; i++)
         w->around_at[i] = network->around_y[i] * (ptrdiff_t)w->seen_row + network->around_x[i];
@@ -602,30 +593,26 @@ static int walk_open(Walk *w, const Network *network, const Bank *bank, const Pl
 
 static void walk_close(Walk *w) { release(w->memory); }
 
-/* Places of one step that are coded, appended to the list from `at` on: the planes one after the other, y
-   ascending.  Returns their number. */
+/* Places of one step that are coded, appended to the list from `at` on, y ascending.  Returns their number. */
 static int list_step(Walk *w, i32 step, int at) {
-    const Planes *p = w->planes;
+    const Plane *p = w->plane;
     i32 first = step < p->width ? 0 : (step - p->width) / 2 + 1, last = step / 2 < p->height ? step / 2 : p->height - 1;
     int begin = at;
-    for (i32 plane = 0; plane < p->count; plane++) {
-        size_t plane_at = (size_t)plane * (size_t)p->height;
-        for (i32 y = first; y <= last; y++) {
-            i32 x = step - 2 * y;
-            size_t sample = (plane_at + (size_t)y) * (size_t)p->width + (size_t)x;
-            if (!p->coded[sample]) continue;
-            w->places[at] = (Place){plane, x, y, (size_t)(cell_of(w, plane, x, y) - w->cells)};
-            w->style[at++] = p->styles[sample];
-        }
+    for (i32 y = first; y <= last; y++) {
+        i32 x = step - 2 * y;
+        size_t sample = (size_t)y * (size_t)p->width + (size_t)x;
+        if (!p->coded[sample]) continue;
+        w->places[at] = (Place){x, y, (size_t)(cell_of(w, x, y) - w->cells)};
+        w->style[at++] = p->styles[sample];
     }
     return at - begin;
 }
 
-static i32 steps_of(const Planes *p) { return p->width + 2 * (p->height - 1); }
+static i32 steps_of(const Plane *p) { return p->width + 2 * (p->height - 1); }
 
-static size_t most_in_step(const Planes *p) {
+static size_t most_in_step(const Plane *p) {
     size_t rows = (size_t)p->height, columns = ((size_t)p->width + 1) / 2;
-    return (rows < columns ? rows : columns) * (size_t)p->count;
+    return rows < columns ? rows : columns;
 }
 
 /* ---- the same code for every instruction set ---- */
@@ -765,7 +752,7 @@ EXPORT const char *said_isa(int index, int *usable) {
 
 /* ---- what Python calls ---- */
 
-static int walk_over(int isa, const Network *network, const Bank *bank, const Planes *p, int mode,
+static int walk_over(int isa, const Network *network, const Bank *bank, const Plane *p, int mode,
                      const i32 *places, size_t n, u32 *out, size_t *count) {
     Walk w;
     if (isa < 0 || isa >= ISA_COUNT || !supported(ISAS[isa].name)) return BAD_ARGUMENT;
@@ -780,32 +767,30 @@ static int walk_over(int isa, const Network *network, const Bank *bank, const Pl
 
 /* The symbols of one plane in the order of decoding; out u32 [samples * (components + copies)].  With errors the
    samples become what the decoder will see. */
-EXPORT int said_symbols(int isa, const Network *network, const Bank *bank, const Planes *p, u32 *out, size_t *count) {
-    if (p->count != 1) return BAD_ARGUMENT;
+EXPORT int said_symbols(int isa, const Network *network, const Bank *bank, const Plane *p, u32 *out, size_t *count) {
     return walk_over(isa, network, bank, p, ENCODE, NULL, 0, out, count);
 }
 
 /* Bits of the samples at places i32 [n] of one plane in 2^-16 bit, u32 [n]; errors must be 0. */
-EXPORT int said_measure(int isa, const Network *network, const Bank *bank, const Planes *p, const i32 *places,
+EXPORT int said_measure(int isa, const Network *network, const Bank *bank, const Plane *p, const i32 *places,
                         size_t n, u32 *out) {
-    if (p->count != 1 || p->errors[0] || p->errors[1] || p->errors[2]) return BAD_ARGUMENT;
+    if (p->errors[0] || p->errors[1] || p->errors[2]) return BAD_ARGUMENT;
     return walk_over(isa, network, bank, p, MEASURE, places, n, out, NULL);
 }
 
-/* Fill in the coded samples of planes of the same shape, each from a stack of its own: words u32, those of all
-   planes one after the other, counts size_t [planes].  What is left of each stays at the start of its part, and
-   counts says how much; a stack must have room for two words more. */
-EXPORT int said_decode(int isa, const Network *network, const Bank *bank, const Planes *p, u32 *words,
-                       const size_t *starts, size_t *counts) {
+/* Fill in the coded samples of a plane from a stack of *count words.  What is left of it stays in words, and *count
+   says how much; there must be room for two words more. */
+EXPORT int said_decode(int isa, const Network *network, const Bank *bank, const Plane *p, u32 *words,
+                       size_t *count) {
     Walk w;
     if (isa < 0 || isa >= ISA_COUNT || !supported(ISAS[isa].name)) return BAD_ARGUMENT;
     int status = walk_open(&w, network, bank, p, DECODE, most_in_step(p));
     if (!status) {
-        for (i32 i = 0; i < p->count; i++) decoder_open(&w.decoders[i], words + starts[i], counts[i]);
+        decoder_open(&w.decoder, words, *count);
         status = ISAS[isa].run(&w, NULL, 0, NULL, NULL);
     }
     if (!status) {
-        for (i32 i = 0; i < p->count; i++) counts[i] = decoder_close(&w.decoders[i], words + starts[i]);
+        *count = decoder_close(&w.decoder, words);
         store_samples(&w);
     }
     walk_close(&w);

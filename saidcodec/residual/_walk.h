@@ -358,23 +358,25 @@ static inline __attribute__((always_inline)) void FOR_ISA(context)(const Walk *w
 /* ---- choices (section 6.6) ---- */
 
 /* From the raw numbers of a head, i32 [3][BATCH], the means and tables of n samples. */
-static inline void FOR_ISA(choose)(const Walk *w, const i32 *raw, const i32 *start, i32 low, i32 *mean, u32 *choice, int n) {
+static inline void FOR_ISA(choose)(const i32 *raw, const i32 *start, i32 low, i32 *mean, u32 *choice, int n) {
     for (int i = 0; i < n; i++) {
         i32 m = clamp(16 * start[i] + raw[i], 16 * low, 16 * 255);
         i32 scale = clamp(raw[BATCH + i], 0, SCALES - 1), tail = clamp(raw[2 * BATCH + i], 0, TAILS - 1);
         mean[i] = m;
         choice[i] = (u32)((m & 15) + FRACTIONS * (tail + TAILS * scale));
     }
-    (void)w;
 }
 
 /* What a decoded component tells the heads after it (section 6.5), into one group of the hidden activations. */
-static inline void FOR_ISA(surprise)(const i32 *value, const i32 *mean, const i32 *reference, u8 *out, int n) {
+static inline void FOR_ISA(surprise)(const i32 *value, const i32 *mean, const u32 *choice, const i32 *reference, u8 *out,
+                                     int n) {
     for (int i = 0; i < n; i++) {
         i32 error = value[i] - ((mean[i] + 7 + (mean[i] >> 4 & 1)) >> 4);
         out[4 * i] = FOR_ISA(input)(4 * error);
         out[4 * i + 1] = FOR_ISA(input)(error);
         out[4 * i + 2] = FOR_ISA(input)(value[i] - reference[i]);
+        u32 scale = choice[i] / (FRACTIONS * TAILS);
+        out[4 * i + 3] = FOR_ISA(input)((16 * value[i] - mean[i]) * WIDTH_FACTOR[scale & 3] >> (scale >> 2));
     }
 }
 
@@ -413,9 +415,9 @@ static void FOR_ISA(chroma_starts)(Walk *w, int n) {
 static inline void FOR_ISA(put)(Walk *w, int i) {
     const Place *at = &w->places[i];
     Cell *cell = w->cells + at->cell;
-    for (int c = 0; c < w->planes->components; c++) cell->at[c] = (i16)w->value[c][i];
-    if (at->x == 0 || at->x == w->planes->width - 1)
-        pad_row(w, at->plane, at->y, at->x == 0, at->x == w->planes->width - 1);
+    for (int c = 0; c < w->plane->components; c++) cell->at[c] = (i16)w->value[c][i];
+    if (at->x == 0 || at->x == w->plane->width - 1)
+        pad_row(w, at->y, at->x == 0, at->x == w->plane->width - 1);
 }
 
 static inline u32 *FOR_ISA(field)(Walk *w, int number) { return w->symbol + (size_t)number * ((size_t)w->most + BATCH); }
@@ -423,7 +425,7 @@ static inline u32 *FOR_ISA(field)(Walk *w, int number) { return w->symbol + (siz
 /* The questions of section 6.7: what is no copy stays active. */
 static void FOR_ISA(ask)(Walk *w, int n) {
     const Network *net = w->network;
-    const Planes *p = w->planes;
+    const Plane *p = w->plane;
     size_t stride = (size_t)w->most + BATCH;
     for (int j = 0; j < net->copies; j++) {
         u32 *symbol = w->mode == ENCODE ? FOR_ISA(field)(w, j) : NULL;
@@ -438,7 +440,7 @@ static void FOR_ISA(ask)(Walk *w, int n) {
             if (!asked) continue;
             int table = w->logit[(size_t)j * stride + (size_t)i];
             if (w->mode == DECODE) {
-                same = take_copy(&w->decoders[w->places[i].plane], w->bank, table);
+                same = take_copy(&w->decoder, w->bank, table);
             } else {
                 const Cell *cell = w->cells + w->places[i].cell;
                 for (int c = 0; c < p->components; c++) {
@@ -457,32 +459,19 @@ static void FOR_ISA(ask)(Walk *w, int n) {
 
 /* Code one component of the list: value[c] from the stream, or the stream's symbol from value[c]. */
 static int FOR_ISA(code_component)(Walk *w, int c, int n) {
-    const Planes *p = w->planes;
+    const Plane *p = w->plane;
     const Bank *bank = w->bank;
     i32 error = p->errors[c], step = 2 * error + 1, low = c ? -255 : 0, *value = w->value[c];
     u32 *symbol = w->mode == ENCODE ? FOR_ISA(field)(w, w->network->copies + c) : NULL;
     int impossible = 0;
-    if (w->mode == DECODE && p->count == 1) {
-        Decoder d = w->decoders[0];
-        for (int i = 0; i < n; i++) {
-            if (!w->active[i]) continue;
-            Choice choice = bank->choice[w->choice[i]];
-            i32 k = choice.sign * (take_mixture(&d, bank, choice.row) - REACH);
-            i32 v = (w->mean[i] >> 4) + choice.carry + step * k;
-            i32 inside = clamp(v, low, 255);
-            impossible |= inside != v && !error;
-            value[i] = inside;
-        }
-        w->decoders[0] = d;
-        return impossible ? IMPOSSIBLE_SAMPLE : DONE;
-    }
+    Decoder d = w->decoder;
     for (int i = 0; i < n; i++) {
         if (symbol) symbol[i] = NOT_CODED;
         if (!w->active[i]) continue;
         Choice choice = bank->choice[w->choice[i]];
         i32 centre = (w->mean[i] >> 4) + choice.carry, k;
         if (w->mode == DECODE) {
-            k = choice.sign * (take_mixture(&w->decoders[w->places[i].plane], bank, choice.row) - REACH);
+            k = choice.sign * (take_mixture(&d, bank, choice.row) - REACH);
         } else {
             i32 truth = w->cells[w->places[i].cell].at[c];
             k = error ? floor_div(truth - centre + error, step) : truth - centre;
@@ -494,6 +483,7 @@ static int FOR_ISA(code_component)(Walk *w, int c, int n) {
         impossible |= inside != v && !error;
         value[i] = inside;
     }
+    w->decoder = d;
     return impossible ? IMPOSSIBLE_SAMPLE : DONE;
 }
 
@@ -533,7 +523,7 @@ static void FOR_ISA(trunk)(Walk *w, int first, int n) {
                 w->logit[(size_t)j * stride + (size_t)(first + i)] = (u8)clamp(w->raw[j * BATCH + i], 0, COPIES - 1);
     }
     FOR_ISA(layer)(&net->head_y, hidden, NULL, w->raw, NULL, n);
-    FOR_ISA(choose)(w, w->raw, w->start[0] + first, 0, w->mean + first, w->choice + first, n);
+    FOR_ISA(choose)(w->raw, w->start[0] + first, 0, w->mean + first, w->choice + first, n);
 }
 
 /* Surprise of component c - 1, hidden layer and head of component c for one batch. */
@@ -541,17 +531,17 @@ static void FOR_ISA(chroma)(Walk *w, int c, int first, int n) {
     const Network *net = w->network;
     size_t groups = (size_t)net->hidden_groups + 4;
     u8 *hidden = w->hidden + (size_t)(first / BATCH) * groups * GROUP, *extra = hidden + (size_t)net->hidden_groups * GROUP;
-    FOR_ISA(surprise)(w->value[c - 1] + first, w->mean + first, w->reference[c - 1] + first, extra + (c - 1) * GROUP, n);
+    FOR_ISA(surprise)(w->value[c - 1] + first, w->mean + first, w->choice + first, w->reference[c - 1] + first, extra + (c - 1) * GROUP, n);
     if (!FOR_ISA(any_active)(w, first, n)) return;
     if (c == 2 && net->copies) memcpy(extra + 2 * GROUP, extra + 3 * GROUP, GROUP);
     FOR_ISA(layer)(&net->hidden_chroma[c - 1], hidden, w->scratch[0], NULL, NULL, n);
     FOR_ISA(layer)(&net->head_chroma[c - 1], w->scratch[0], NULL, w->raw, NULL, n);
-    FOR_ISA(choose)(w, w->raw, w->start[c] + first, -255, w->mean + first, w->choice + first, n);
+    FOR_ISA(choose)(w->raw, w->start[c] + first, -255, w->mean + first, w->choice + first, n);
 }
 
 /* Code a list of places that do not depend on each other, or whose samples are all known. */
 static int FOR_ISA(code_list)(Walk *w, int n) {
-    const Planes *p = w->planes;
+    const Plane *p = w->plane;
     memset(w->bits, 0, 4 * (size_t)n);
     for (int i = 0; i < n; i += BATCH) FOR_ISA(trunk)(w, i, n - i < BATCH ? n - i : BATCH);
     if (w->network->copies) FOR_ISA(ask)(w, n);
@@ -567,7 +557,7 @@ static int FOR_ISA(code_list)(Walk *w, int n) {
 
 /* Append the list's symbols to out, step by step: fields in order, then y. */
 static size_t FOR_ISA(gather_symbols)(Walk *w, int n, u32 *out) {
-    int fields = w->network->copies + w->planes->components;
+    int fields = w->network->copies + w->plane->components;
     size_t count = 0;
     for (int start = 0, end; start < n; start = end) {
         i32 step = w->places[start].x + 2 * w->places[start].y;
@@ -585,7 +575,7 @@ static size_t FOR_ISA(gather_symbols)(Walk *w, int n, u32 *out) {
 
 /* The places i32 [n], or all samples, of a plane that is measured. */
 static int FOR_ISA(measure)(Walk *w, const i32 *places, size_t n, u32 *out) {
-    const Planes *p = w->planes;
+    const Plane *p = w->plane;
     size_t total = (size_t)p->width * (size_t)p->height;
     if (!places) n = total;
     for (size_t first = 0; first < n; first += TOGETHER) {
@@ -594,7 +584,7 @@ static int FOR_ISA(measure)(Walk *w, const i32 *places, size_t n, u32 *out) {
             size_t place = places ? (size_t)places[first + (size_t)i] : first + (size_t)i;
             if (place >= total) return BAD_ARGUMENT;
             i32 x = (i32)(place % (size_t)p->width), y = (i32)(place / (size_t)p->width);
-            w->places[i] = (Place){0, x, y, (size_t)(cell_of(w, 0, x, y) - w->cells)};
+            w->places[i] = (Place){x, y, (size_t)(cell_of(w, x, y) - w->cells)};
             w->style[i] = p->styles[place];
         }
         int status = FOR_ISA(code_list)(w, m);
@@ -605,7 +595,7 @@ static int FOR_ISA(measure)(Walk *w, const i32 *places, size_t n, u32 *out) {
 }
 
 static int FOR_ISA(run)(Walk *w, const i32 *places, size_t n, u32 *out, size_t *count) {
-    const Planes *p = w->planes;
+    const Plane *p = w->plane;
     if (w->mode == MEASURE) return FOR_ISA(measure)(w, places, n, out);
     int lossless = !(p->errors[0] || p->errors[1] || p->errors[2]);
     int together = w->mode == ENCODE && lossless ? TOGETHER : 1, listed = 0;

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Sequence
 from ctypes import POINTER, Structure, c_char_p, c_int, c_int32, c_size_t, c_void_p
 from functools import lru_cache
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -35,11 +34,11 @@ class RawLayer(Structure):
     ]  # fmt: skip
 
 
-class Planes(Structure):
-    """``Planes`` of _core.c."""
+class RawPlane(Structure):
+    """``Plane`` of _core.c."""
 
     _fields_ = [
-        ("width", c_int32), ("height", c_int32), ("components", c_int32), ("count", c_int32),
+        ("width", c_int32), ("height", c_int32), ("components", c_int32),
         ("samples", c_void_p), ("coded", c_void_p), ("styles", c_void_p), ("reconstruction", c_void_p),
         ("errors", c_int32 * 3),
     ]  # fmt: skip
@@ -68,9 +67,9 @@ def declared(found: Any) -> Any:
         "said_network_new": (p, [POINTER(RawLayer), i, i, p, p, i, p, i, i, i]),
         "said_network_free": (None, [p]),
         "said_isa": (c_char_p, [i, POINTER(c_int)]),
-        "said_symbols": (i, [i, p, p, POINTER(Planes), p, POINTER(n)]),
-        "said_measure": (i, [i, p, p, POINTER(Planes), p, n, p]),
-        "said_decode": (i, [i, p, p, POINTER(Planes), p, p, p]),
+        "said_symbols": (i, [i, p, p, POINTER(RawPlane), p, POINTER(n)]),
+        "said_measure": (i, [i, p, p, POINTER(RawPlane), p, n, p]),
+        "said_decode": (i, [i, p, p, POINTER(RawPlane), p, POINTER(n)]),
     }
     for name, (result, arguments) in signatures.items():
         function = getattr(found, name)
@@ -161,7 +160,7 @@ class CoreEngine:
         count = c_size_t()
         check(
             library().said_symbols(
-                self._isa, native(network), native_bank(), planes_of([plane]), address(out), ctypes.byref(count)
+                self._isa, native(network), native_bank(), raw_plane(plane), address(out), ctypes.byref(count)
             )
         )
         return out[: count.value]
@@ -178,14 +177,14 @@ class CoreEngine:
     def decode(self, network: ResidualNetwork, plane: Plane, words: np.ndarray) -> np.ndarray:
         room = np.zeros(len(words) + 2, np.uint32)
         room[: len(words)] = words
-        starts, counts = np.zeros(1, np.uintp), np.array([len(words)], np.uintp)
+        count = c_size_t(len(words))
         check(
             library().said_decode(
-                self._isa, native(network), native_bank(), planes_of([plane]),
-                address(room), address(starts), address(counts),
+                self._isa, native(network), native_bank(), raw_plane(plane),
+                address(room), ctypes.byref(count),
             )
         )  # fmt: skip
-        return room[: int(counts[0])]
+        return room[: count.value]
 
     def measure(self, network: ResidualNetwork, plane: Plane, places: np.ndarray | None = None) -> np.ndarray:
         height, width, components = plane.samples.shape
@@ -194,7 +193,7 @@ class CoreEngine:
         out = np.empty(height * width if chosen is None else len(chosen), np.uint32)
         check(
             library().said_measure(
-                self._isa, native(network), native_bank(), planes_of([exact]),
+                self._isa, native(network), native_bank(), raw_plane(exact),
                 None if chosen is None else address(chosen), len(out), address(out),
             )
         )  # fmt: skip
@@ -210,19 +209,15 @@ def native(network: ResidualNetwork) -> int:
     return handle
 
 
-def planes_of(planes: Sequence[Plane]) -> Any:
-    """A pointer to planes of one shape for the core; a single one for now."""
-    (plane,) = planes
+def raw_plane(plane: Plane) -> Any:
+    """A pointer to a plane for the core; good as long as the plane is."""
     if not plane.samples.flags.writeable:
         raise ValueError("A plane's samples must be writeable.")
     height, width, components = plane.samples.shape
     errors = (c_int32 * 3)(*plane.errors)
     seen = None if plane.reconstruction is None else address(plane.reconstruction)
-    return ctypes.byref(
-        Planes(
-            width, height, components, 1, address(plane.samples), address(plane.coded), address(plane.styles), seen, errors
-        )
-    )
+    arrays = address(plane.samples), address(plane.coded), address(plane.styles), seen
+    return ctypes.byref(RawPlane(width, height, components, *arrays, errors))
 
 
 def contiguous(array: np.ndarray, dtype: Any) -> np.ndarray:

@@ -13,7 +13,7 @@ from saidcodec.residual.context import GREAT_MARKS, REFERENCE, WINDOW
 from saidcodec.residual.copies import CLUES, LUMA_INPUTS
 
 COMPONENTS = 3
-SURPRISES = 3  # what a decoded component adds to the heads after it
+SURPRISES = (3, 4)  # what a decoded component adds to the heads after it: all, or without the error in widths
 CHOICE = 3  # mean, scale index, tail index
 FARTHEST = 2  # samples, of the offsets around in the reconstruction
 POSITIONS = 3  # flag of the reconstruction, x, y
@@ -29,7 +29,7 @@ class ResidualNetwork:
 
     ``around``: offsets (dx, dy) in the reconstruction; ``origins`` int [window]: what each difference of the window
     counts from, 0 the reference, i the window's offset i - 1; ``copies`` int [J]: what may be copied, numbered
-    alike.  ``positions`` is what x and y run to, ``mark`` what marks the style.  ``trunk`` are the layers
+    alike.  ``surprises``: what a decoded component tells the heads after it.  ``positions`` is what x and y run to, ``mark`` what marks the style.  ``trunk`` are the layers
     up to the hidden activations; ``hidden_chroma``, ``head_chroma`` those of Co and Cg.
     """
 
@@ -77,9 +77,13 @@ class ResidualNetwork:
         self.trunk = tuple(trunk)
         self.head_y = self._layer("head_y", width, CHOICE)
         self.head_copy = self._layer("head_copy", width, len(self.copies)) if len(self.copies) else None
+        told = [len(self._tensor(f"residual.hidden_{name}.weight")) for name in ("co", "cg")]
+        self.surprises = told[1] - told[0]
+        if self.surprises not in SURPRISES:
+            raise ModelError("The model's layers hidden_co and hidden_cg do not fit together.")
         self.hidden_chroma, self.head_chroma = [], []
         for c, name in enumerate(("co", "cg"), 1):
-            hidden = self._layer(f"hidden_{name}", width + SURPRISES * c + clues)
+            hidden = self._layer(f"hidden_{name}", width + self.surprises * c + clues)
             self.hidden_chroma.append(hidden)
             self.head_chroma.append(self._layer(f"head_{name}", hidden.weight.shape[1], CHOICE))
 

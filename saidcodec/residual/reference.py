@@ -23,6 +23,8 @@ from saidcodec.residual.network import COMPONENTS, ResidualNetwork
 from saidcodec.residual.tables import MEAN_STEPS, REACH, bank
 
 TOGETHER = 1 << 12  # samples that go through the network at once where all are known
+# 32 widths of a scale's core in sixteenths of a sample value, by the scale's part of an octave.
+WIDTH_FACTORS = np.array([23, 19, 16, 13], np.int32)
 MIDDLE = np.array([128, 0, 0], np.int16)  # the reference of a band's first sample
 
 # Gets which samples a field is about, the field, their tables and, where known, symbols; returns symbols.
@@ -136,7 +138,7 @@ def walk(
             raw = network.head_chroma[c - 1].raw(run((network.hidden_chroma[c - 1],), joined))
         else:
             raw = network.head_y.raw(hidden)
-        mean, table, centre, sign = choose(raw, start[:, c], c)
+        mean, scale, table, centre, sign = choose(raw, start[:, c], c)
         step, low = 2 * plane.errors[c] + 1, LOW[c]
         symbol = None
         if truth is not None:
@@ -148,7 +150,8 @@ def walk(
         if step == 1 and (sample != inside).any():
             raise CorruptError("The residual section decodes to an impossible sample.")
         values[active, c] = inside
-        extras.append(surprise(values[:, c], mean, near[:, 0, c].astype(np.int32)))
+        told = surprise(values[:, c], mean, scale, near[:, 0, c].astype(np.int32))
+        extras.append(told[:, : network.surprises])
         if network.head_copy is not None and not c and components > 1:
             chroma, clues = chroma_start(near, values[:, 0])
             start[:, 1:], clues = chroma, (clues + 128).astype(np.uint8)
@@ -222,20 +225,21 @@ def contexts(network: ResidualNetwork, plane: Plane, x: np.ndarray, y: np.ndarra
 
 def choose(
     raw: np.ndarray, start: np.ndarray, component: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """A head's raw outputs [n, 3] → mean in sixteenths, table, centre and sign, int32 [n] each
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """A head's raw outputs [n, 3] → mean in sixteenths, scale index, table, centre and sign, int32 [n] each
     (spec sections 6.6 and 7)."""
     whole = np.rint(raw).astype(np.int32)
     mean = np.clip(MEAN_STEPS * start + whole[:, 0], MEAN_STEPS * LOW[component], MEAN_STEPS * HIGH)
     scale, tail = whole[:, 1].clip(0, SCALES - 1), whole[:, 2].clip(0, TAILS - 1)
     position = (mean & (MEAN_STEPS - 1)) + MEAN_STEPS * (tail + TAILS * scale)
     look_up = bank()
-    return mean, look_up.table[position], (mean >> 4) + look_up.carry[position], look_up.sign[position]
+    return mean, scale, look_up.table[position], (mean >> 4) + look_up.carry[position], look_up.sign[position]
 
 
-def surprise(sample: np.ndarray, mean: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """What a decoded component tells the heads after it, uint8 [n, 3] (spec section 6.5)."""
+def surprise(sample: np.ndarray, mean: np.ndarray, scale: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """What a decoded component tells the heads after it, uint8 [n, 4] (spec section 6.5)."""
     rounded = (mean + 7 + (mean >> 4 & 1)) >> 4  # halves to even
     error = sample - rounded
-    told = np.stack([4 * error, error, sample - reference], 1)
+    in_widths = (MEAN_STEPS * sample - mean) * WIDTH_FACTORS[scale & 3] >> (scale >> 2)
+    told = np.stack([4 * error, error, sample - reference, in_widths], 1)
     return (told.clip(-128, 127) + 128).astype(np.uint8)
