@@ -796,3 +796,6 @@ EXPORT int said_decode(int isa, const Network *network, const Bank *bank, const 
     walk_close(&w);
     return status;
 }
+
+/* Extension modules have this function, and some linkers insist on it; nothing imports this library as a module. */
+EXPORT void *PyInit__core(void) { return NULL; }
