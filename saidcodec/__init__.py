@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from saidcodec.inspection import Features, features, inspect, preview
     from saidcodec.models import Model
 
-__version__ = "0.4.2"
+__version__ = "0.5.0"
 __all__ = ["Features", "Model", "SaidError", "decode", "encode", "features", "inspect", "preview"]
 
 _HOMES = {

@@ -14,7 +14,7 @@ from saidcodec.format.header import VERSION, Header, TileKind
 from saidcodec.format.tiling import Tiling
 from saidcodec.models import Model
 from saidcodec.residual.band import method_of
-from saidcodec.said import Description, account, read_section, render_steps
+from saidcodec.said import Description, account, read_section, render_band, render_steps
 from saidcodec.said.description import LATENTS, box_pixels
 from saidcodec.said.latent import dequantise
 
@@ -140,21 +140,20 @@ def preview(data: bytes, glimpses: int | None = None, *, model: AnyModel | None 
     header, found = file.header, codec.model_of(file.header, model)
     tiling = Tiling.of(header)
     kinds, descriptions = read_section(file.said, tiling.count(), header.grey, found)
+    method = method_of(header, found)
     bands = tiling.bands()
     out = np.empty((header.height, header.width, header.channels), np.uint8)
-    for tiles, stream in zip(bands, file.bands or [b""] * len(bands)):
-        if glimpses is None:
-            kept = descriptions[tiles]
-        else:
-            kept = [None if d is None else d.first(glimpses) for d in descriptions[tiles]]
-        shown = codec.without_residual(header, codec.reconstructions_of(header, found, kept, tiles), tiles)
-        if file.bands and (kinds[tiles] != TileKind.SAID).any():
-            method = method_of(header, found, codec.cores())
-            reconstructions = codec.reconstructions_of(header, found, descriptions[tiles], tiles)
-            exact = codec.read_band(header, method, kinds[tiles], reconstructions, tiles, stream)
-            shown = [s if kind == TileKind.SAID else e for s, e, kind in zip(shown, exact, kinds[tiles])]
-        for place, tile in zip(tiling.tiles()[tiles], shown):
-            out[place] = tile
+    for band, stream in zip(bands, file.bands or [b""] * len(bands), strict=True):
+        own, kept = kinds[band.tiles], descriptions[band.tiles]
+        shown = out[band.rows]
+        cut = [d if d is None or glimpses is None else d.first(glimpses) for d in kept]
+        painted = render_band(cut, band, header.grey, found)
+        shown[...] = planes.without_residual(header, painted, (band.height, band.width))
+        if file.bands and (own != TileKind.SAID).any():
+            exact = codec.read_band(header, found, method, band, own, kept, stream)
+            for place, kind in zip(band.places, own, strict=True):
+                if kind != TileKind.SAID:
+                    shown[place] = exact[place]
     return np.ascontiguousarray(planes.pixels_of(header, out))
 
 

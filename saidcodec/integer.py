@@ -1,23 +1,33 @@
-"""Integer networks: the one place that runs weights (bitstream_spec.md, section 5).
+"""Integer networks: the one place in Python that runs weights (bitstream_spec.md, section 5).
 
-A layer is ``clamp(round_half_even((x @ weight + bias) * 2**-shift), 0, 255)`` on uint8 inputs with
-int8 weights within ±63 and sums below 2**24.  Two engines compute it, equal to the last bit: NumPy
-with float32 carrying the integers (exact in any summation order), and ONNX Runtime's int8 kernels
-for layers worth the start-up.
+A layer is ``clamp(round_half_even((x @ weight + bias) * 2**-shift), 0, 255)`` on uint8 inputs with int8 weights
+within ±63 and sums below 2**24.  Float32 carries the integers, exact in any summation order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 WEIGHT_MAX = 63
 SUM_MAX = 1 << 24
-NUMPY_ROWS = 2048  # rows per product, so that intermediate results stay in cache
+NUMPY_ROWS = 2048  # rows at once, so that intermediate results stay in cache
+ONE_THREAD = 1 << 18  # multiply-adds of a product up to which OpenBLAS stays in the calling thread
+
+
+def product(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """float32 [n, in] @ [in, out], in parts so small that NumPy's BLAS starts no threads.
+
+    The codec has threads of its own, beside which those of small products mostly wait for each other.
+    """
+    rows = max(1, ONE_THREAD // weight.size)
+    whole = len(x) // rows * rows
+    y = np.empty((len(x), weight.shape[1]), np.float32)
+    np.matmul(x[:whole].reshape(-1, rows, x.shape[1]), weight, out=y[:whole].reshape(-1, rows, y.shape[1]))
+    np.matmul(x[whole:], weight, out=y[whole:])
+    return y
 
 
 @dataclass(frozen=True)
@@ -59,7 +69,7 @@ class Layer:
 
     def raw(self, x: np.ndarray) -> np.ndarray:
         """uint8 [n, in] → exact multiples of 2**-shift, float32 [n, out]; no rounding, no clamp."""
-        y = x.astype(np.float32) @ self._weight
+        y = product(x.astype(np.float32), self._weight)
         y += self._bias
         y *= self.scale
         return y
@@ -82,57 +92,3 @@ def windows3x3(x: np.ndarray) -> np.ndarray:
     padded[:, 1:-1, 1:-1] = x
     parts = [padded[:, ky : ky + height, kx : kx + width] for ky in range(3) for kx in range(3)]
     return np.concatenate(parts, -1).reshape(n * height * width, 9 * channels)
-
-
-class Chain:
-    """Layers run one after another; the last may be left raw (see ``Layer.raw``).
-
-    ``outputs`` names the layers whose results are wanted, by index.
-    """
-
-    def __init__(self, layers: Sequence[Layer], raw_last: bool, outputs: Sequence[int]):
-        self.layers = tuple(layers)
-        self.raw_last = raw_last
-        self.outputs = tuple(outputs)
-
-    def run(self, x: np.ndarray) -> list[np.ndarray]:
-        """uint8 [n, in] → the wanted layers' results."""
-        raise NotImplementedError
-
-
-class NumpyChain(Chain):
-    def run(self, x: np.ndarray) -> list[np.ndarray]:
-        results = []
-        for layer in self.layers[: len(self.layers) - self.raw_last]:
-            x = layer.run(x)
-            results.append(x)
-        if self.raw_last:
-            results.append(self.layers[-1].raw(x))
-        return [results[i] for i in self.outputs]
-
-
-class OnnxChain(Chain):
-    """The same through ONNX Runtime; built on first use because its import costs 50 ms."""
-
-    def __init__(self, layers: Sequence[Layer], raw_last: bool, outputs: Sequence[int], threads: int):
-        super().__init__(layers, raw_last, outputs)
-        self.threads = threads
-
-    @cached_property
-    def _session(self) -> Any:
-        import onnxruntime
-
-        from saidcodec.onnx_graph import serialised_chain
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self.threads
-        options.inter_op_num_threads = 1
-        # Steps are short and Python works between them: a spinning thread would only take its core away.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
-        graph = serialised_chain(self)
-        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-
-    def run(self, x: np.ndarray) -> list[np.ndarray]:
-        results: list[np.ndarray] = self._session.run(None, {"x": x})
-        return results

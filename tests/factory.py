@@ -57,8 +57,10 @@ def tables(rng: np.random.Generator) -> Tensors:
     }
 
 
-def residual(rng: np.random.Generator, copies: bool, origins: bool, hidden: int = 16) -> Tensors:
-    """A small random residual network."""
+def residual(
+    rng: np.random.Generator, copies: bool, origins: bool, hidden: int = 16, told: int = 3
+) -> Tensors:
+    """A small random residual network whose heads hear ``told`` bytes of each component before them."""
     found: Tensors = {"residual.around": np.array(AROUND, np.int8)}
     inputs = 3 * (len(WINDOW) + len(AROUND)) + 3 + STYLES
     clues = 0
@@ -72,8 +74,8 @@ def residual(rng: np.random.Generator, copies: bool, origins: bool, hidden: int 
         put(found, "residual.head_copy", layer(rng, hidden, len(COPIES), 24, 12))
     put(found, "residual.trunk0", layer(rng, inputs, hidden, 96, 64))
     put(found, "residual.trunk1", layer(rng, hidden, hidden, 96, 64))
-    put(found, "residual.hidden_co", layer(rng, hidden + 3 + clues, hidden, 96, 64))
-    put(found, "residual.hidden_cg", layer(rng, hidden + 6 + clues, hidden, 96, 64))
+    put(found, "residual.hidden_co", layer(rng, hidden + told + clues, hidden, 96, 64))
+    put(found, "residual.hidden_cg", layer(rng, hidden + 2 * told + clues, hidden, 96, 64))
     for head in ("y", "co", "cg"):
         weight, bias, shift = layer(rng, hidden, 3, 0, 4)
         bias += (np.array([0, 24, 1]) << shift).astype(np.int32)  # mean, scale index, tail index

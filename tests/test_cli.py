@@ -173,7 +173,7 @@ def test_inputs_that_cannot_be_read() -> None:
 def test_damaged_files(command: Arguments) -> None:
     encoded()
     good = Path("it.said").read_bytes()
-    head = SIGNATURE + b"\x04\x02" + b"\xff\xff\xff\xff\x07" * 2
+    head = SIGNATURE + b"\x05\x02" + b"\xff\xff\xff\xff\x07" * 2
     for data, sentence in (
         (b"", "is empty"),
         (Path("in.png").read_bytes(), "not a .said file"),

@@ -15,6 +15,7 @@ import saidcodec
 from saidcodec.errors import LimitError, ModelError, SaidError
 from saidcodec.format import container
 from saidcodec.format.header import MODES, SIGNATURE, Metadata
+from saidcodec.format.tiling import Tiling
 
 MODEL = random_model()
 PIXELS = np.random.default_rng(3).integers(0, 3, (5, 6, 3)).astype(np.uint8)
@@ -96,7 +97,7 @@ def test_any_other_header_is_read_or_refused(
         side=data.draw(st.sampled_from([16, 64, 256, 16 << 15])),
         max_error=data.draw(st.sampled_from([0, 1, 255])),
     )
-    bands = list(file.bands or ())[:1] + [b""] * (container.count_bands(header) - 1) if header.coder else []
+    bands = list(file.bands or ())[:1] + [b""] * (Tiling.of(header).count_bands() - 1) if header.coder else []
     try:
         read_all(container.pack(header, file.metadata, file.said, bands, file.checksum))
     except SaidError:
@@ -118,7 +119,7 @@ def test_another_model_than_the_files_is_refused() -> None:
 def test_huge_claims_allocate_nothing() -> None:
     """2^31 × 2^31 pixels in thirty bytes, in a process that may not have much memory."""
     sides = struct.pack("5B", 0xFF, 0xFF, 0xFF, 0xFF, 0x07)
-    data = SIGNATURE + b"\x04\x22" + sides + sides + bytes(20)
+    data = SIGNATURE + b"\x05\x22" + sides + sides + bytes(20)
     with pytest.raises(LimitError):
         saidcodec.decode(data)
     code = (

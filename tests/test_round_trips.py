@@ -14,6 +14,7 @@ from saidcodec import codec, models
 from saidcodec.errors import LimitError, ModelError
 from saidcodec.format import container, tiling
 from saidcodec.format.container import Metadata
+from saidcodec.residual import core, engine
 from saidcodec.said import read_section
 
 RANDOM, FLAT, COPYING = random_model(), flat_colour_model(), random_model(7, copies=True)
@@ -102,24 +103,37 @@ def test_constant_alpha_costs_next_to_nothing(alpha: int) -> None:
     assert len(data) <= len(saidcodec.encode(colour, model=FLAT)) + 4
 
 
-def test_every_way_of_decoding_gives_the_same_pixels() -> None:
-    """NumPy below a size and ONNX Runtime beyond it, any number of threads, one engine or the other."""
+def test_any_number_of_threads_gives_the_same_file_and_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiling, "DIVIDED_PIXELS", 1 << 14)
     pixels = np.concatenate([smooth(150, 260, 3), flat(150, 260, 3)])
     for model in (FLAT, COPYING):
         files = {saidcodec.encode(pixels, model=model, threads=threads) for threads in (1, 2, 4)}
         assert len(files) == 1
         (data,) = files
+        assert len(container.unpack(data).bands or ()) == 2
         for threads in (1, 2, 4):
             same(pixels, data, model=model, threads=threads)
 
 
+@pytest.mark.skipif(not core.available(), reason="the core was not built")
+@pytest.mark.parametrize("options", [{}, {"max_error": 2}, {"glimpses": 2}])
 @pytest.mark.parametrize("model", [FLAT, COPYING])
-def test_both_engines_agree(model: models.Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    pixels = smooth(70, 90, 3)
-    data = saidcodec.encode(pixels, model=model)
-    for least in (0, 1 << 30):
-        monkeypatch.setattr(codec, "FAST_PIXELS", least)
-        same(pixels, data, model=model)
+def test_both_engines_agree(
+    model: models.Model, options: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = np.concatenate([smooth(70, 90, 4), noise(70, 90, 4)], 1)
+    files = []
+    for name in ("reference", "core"):
+        monkeypatch.setenv(engine.ENGINE_VARIABLE, name)
+        engine.current.cache_clear()
+        files.append(saidcodec.encode(pixels, model=model, **options))  # type: ignore[arg-type]
+    assert files[0] == files[1]
+    decoded = saidcodec.decode(files[0], model=model)
+    monkeypatch.setenv(engine.ENGINE_VARIABLE, "reference")
+    engine.current.cache_clear()
+    same(decoded, files[0], model=model)
+    monkeypatch.undo()
+    engine.current.cache_clear()
 
 
 @pytest.mark.parametrize("bound", [1, 2, 3, 8, 60, 255])
@@ -203,7 +217,8 @@ def kinds_of(data: bytes) -> np.ndarray:
 
 
 def test_progress_goes_up_to_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tiling, "BAND_PIXELS", 1 << 13)
+    monkeypatch.setattr(tiling, "DIVIDED_PIXELS", 1 << 13)
+    monkeypatch.setattr(tiling, "BAND_ROWS", 50)
     pixels = smooth(200, 300, 1)
     told: list[list[float]] = [[], []]
     data = saidcodec.encode(pixels, model=FLAT, progress=told[0].append)

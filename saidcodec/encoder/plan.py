@@ -1,107 +1,166 @@
-"""What the encoder leaves to real bits: glimpses or none, and how many.
-
-Nothing here is part of the format.
-"""
+"""What the encoder leaves to real bits: SAID layer or none, how many glimpses, samples stored as they are."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 
-from saidcodec.encoder.price import Case, Pricer, Rendered, arranged, residual_bits
+from saidcodec.encoder.price import Meter, Pricer, Rendered, known_band, tile_bits
 from saidcodec.encoder.refine import improved, thinned
 from saidcodec.encoder.search import describe
-from saidcodec.format.header import Header, ResidualCoder
-from saidcodec.format.planes import alpha_of
+from saidcodec.format import planes
+from saidcodec.format.header import Header, ResidualCoder, TileKind
+from saidcodec.format.planes import NO_RECONSTRUCTION
+from saidcodec.format.tiling import Band
 from saidcodec.models import Model
-from saidcodec.residual.band import PROBE
-from saidcodec.residual.coders import Meter
+from saidcodec.residual import band as residual
+from saidcodec.residual.band import Samples
+from saidcodec.residual.engine import LENGTH_BITS
 from saidcodec.residual.network import ResidualNetwork
-from saidcodec.residual.walk import walk
-from saidcodec.said import Description, account, planes_of, render, render_steps
+from saidcodec.said import Description, account, planes_of, render, render_band, render_steps
 from saidcodec.said.description import MOST_GLIMPSES
 
 JUDGED_PIXELS = 1 << 16  # images up to this size have every number of glimpses judged by exact bits
-PROBED_TILES = 8  # of a larger image, to see whether a base pays there at all
+PROBED_TILES = 8  # of a larger image's band, to see whether a base pays there at all
 FINE_STEPS = (4, 6, 8)  # quantisation of the base where everything is judged: 2**4, 2**6, 2**8
 COARSE_STEP = (4,)
-RESTLESS = 56.0  # mean difference of neighbours from which a tile may be noise; even noise's is 85 or more
 LOSSY_STEP = (2,)  # where nothing follows x̂(T)
+RESTLESS = 56.0  # mean difference of neighbours from which a tile may be noise; even noise's is 85 or more
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a band is coded: of each tile its kind, and its description or None.
+
+    ``reconstruction``: x̂(T) of the band, int16 [h, w, 3], or None (see ``residual.band.Outline``).
+    """
+
+    kinds: np.ndarray
+    descriptions: list[Description | None]
+    reconstruction: np.ndarray | None
+
+    @property
+    def stored(self) -> np.ndarray:
+        """Which tiles are stored, bool [tiles]."""
+        return np.asarray(self.kinds == TileKind.STORED)
+
+    def all_stored(self) -> Plan:
+        return Plan(np.full_like(self.kinds, TileKind.STORED), [None] * len(self.kinds), None)
+
+
+def plan_band(
+    header: Header,
+    model: Model,
+    network: ResidualNetwork | None,
+    band: Band,
+    channels: np.ndarray,
+    glimpses: int | None,
+    threads: int,
+) -> Plan:
+    """What to do with a band's coded channels, uint8 [h, w, channels].
+
+    ``glimpses`` forces their number, as far as the search finds that many; 0 leaves the base to choice.
+    ``threads`` judge tiles beside each other.
+    """
+    colour = np.ascontiguousarray(planes.colour_of(header, channels))
+    rgb = planes.rgb_of(header, channels)
+    descriptions = choose(header, model, network, band, rgb, colour, glimpses, threads)
+    kinds = np.array([TileKind.PLAIN if d is None else TileKind.SAID for d in descriptions])
+    reconstruction = render_band(descriptions, band, header.grey, model)
+    if network and header.exact and not glimpses:
+        stored = better_stored(header, network, band, channels, colour, reconstruction)
+        if stored.any():
+            kinds[stored] = TileKind.STORED
+            descriptions = [None if as_is else d for as_is, d in zip(stored, descriptions, strict=True)]
+            reconstruction = render_band(descriptions, band, header.grey, model)
+    return Plan(kinds, descriptions, reconstruction)
 
 
 def choose(
     header: Header,
     model: Model,
     network: ResidualNetwork | None,
-    tiles: Sequence[np.ndarray],
-    planes: Sequence[np.ndarray],
+    band: Band,
+    rgb: np.ndarray,
+    colour: np.ndarray,
     glimpses: int | None,
+    threads: int,
 ) -> list[Description | None]:
-    """For each tile the description to code, or None where the SAID layer does not pay.
+    """For each tile of a band the description to code, or None where the SAID layer does not pay.
 
-    ``tiles`` uint8 RGB [h, w, 3]; ``planes`` int16 [h, w, components], what the residual will code;
-    ``glimpses`` forces their number, as far as the search finds that many; 0 leaves the base to choice.
+    ``rgb`` uint8 [h, w, 3]; ``colour`` int16 [h, w, components], what the residual will code.
     """
     coder = header.coder
     small = header.width * header.height <= JUDGED_PIXELS
     forced = bool(glimpses)
-    if coder == ResidualCoder.CONTEXT and not forced:
-        assert network is not None
-        if not network.around or (not small and not base_pays(header, model, network, tiles, planes)):
-            return [None] * len(tiles)
+    if network and not forced:
+        blind = not network.around
+        if blind or (not small and not base_pays(header, model, network, band, rgb, colour)):
+            return [None] * len(band.places)
+    steps: tuple[int, ...]
     limit = MOST_GLIMPSES if glimpses is None else min(glimpses, MOST_GLIMPSES)
-    steps = (
-        LOSSY_STEP
-        if coder == ResidualCoder.NONE
-        else FINE_STEPS
-        if small or coder == ResidualCoder.GAUSSIAN
-        else COARSE_STEP
-    )
+    if coder == ResidualCoder.NONE:
+        steps = LOSSY_STEP
+    else:
+        steps = FINE_STEPS if small or coder == ResidualCoder.GAUSSIAN else COARSE_STEP
     # Over a coarse base glimpses do the work of the base, over a fine one they show what it cannot: the
     # Gaussian residual may want either.
     over = (max(steps), min(steps)) if coder == ResidualCoder.GAUSSIAN and limit else ()
-    described = describe(tiles, header.grey, model, limit, steps, forced, over, coder == ResidualCoder.NONE)
-    if coder == ResidualCoder.NONE or (forced and len(steps) == 1):  # there is nothing to choose
+    tiles = [rgb[place] for place in band.places]
+    pooled = coder == ResidualCoder.NONE
+    described = describe(tiles, header.grey, model, limit, steps, forced, over, pooled)
+    if pooled or (forced and len(steps) == 1):  # there is nothing to choose
         return [options[0] for options in described]
 
     improving = coder == ResidualCoder.CONTEXT and small and glimpses is None and not header.max_error
+    known = known_band(network, colour, band.places) if network else None
 
-    def judged(tile: np.ndarray, own: np.ndarray, options: Sequence[Description]) -> Description | None:
-        pricer = Pricer(header, model, network, own)
-        description = best(pricer, options, forced)
+    def judged(i: int) -> Description | None:
+        place = band.places[i]
+        meter = Meter(network, known, place) if network and known else None
+        pricer = Pricer(header, model, colour[place], meter)
+        description = best(pricer, described[i], forced)
         if improving:
-            return improved(pricer, tile, options, description)
+            return improved(pricer, tiles[i], described[i], description)
         return description
 
-    with ThreadPoolExecutor(network.workers if network else 1) as pool:
-        return [*pool.map(judged, tiles, planes, described)]
+    with ThreadPoolExecutor(threads) as pool:
+        return [*pool.map(judged, range(len(tiles)))]
 
 
 def base_pays(
     header: Header,
     model: Model,
     network: ResidualNetwork,
-    tiles: Sequence[np.ndarray],
-    planes: Sequence[np.ndarray],
+    band: Band,
+    rgb: np.ndarray,
+    colour: np.ndarray,
 ) -> bool:
     """Whether a base alone seems to save bits on any of a few of the tiles, by a part of their samples."""
-    chosen = np.unique(np.linspace(0, len(tiles) - 1, PROBED_TILES).astype(int))
-    described = describe([tiles[i] for i in chosen], header.grey, model, 0, COARSE_STEP)
-    cases: list[Case] = [(planes[i], None) for i in chosen]
+    chosen = np.unique(np.linspace(0, len(band.places) - 1, PROBED_TILES).astype(int))
+    places = [band.places[i] for i in chosen]
+    described = describe([rgb[place] for place in places], header.grey, model, 0, COARSE_STEP)
+    painted = np.full((band.height, band.width, 3), NO_RECONSTRUCTION, np.int16)
     spent = []
-    for i, (description,) in zip(chosen, described):
-        height, width = planes[i].shape[:2]
-        cases.append((planes[i], planes_of(render(description, model, width, height), header.grey)))
+    for place, (description,) in zip(places, described, strict=True):
+        height, width = colour[place].shape[:2]
+        painted[place] = planes_of(render(description, model, width, height), header.grey)
         spent.append(account(description, header.grey, model).bits(0))
-    wavefront, predicted = arranged(cases)
-    meter = Meter(wavefront)
-    style = int(model.tensors["tile.style.frequency"].argmax())
-    steps = range(PROBE // 2, wavefront.steps, PROBE)
-    walk(wavefront, network, meter, np.full(len(cases), style), predicted, steps)
-    without, with_base = np.split(meter.bits * PROBE, 2)
-    return bool((with_base + spent < without).any())
+    coded = np.ones(colour.shape[:2], np.uint8)
+    styles = np.full(colour.shape[:2], model.tensors["tile.style.frequency"].argmax(), np.uint8)
+    for place, own in zip(places, spent, strict=True):
+        probes = residual.probes(place, band.width)
+        without, with_base = (
+            residual.measure(network, Samples(colour, coded, seen, (0,) * colour.shape[2]), styles, probes)
+            for seen in (None, painted)
+        )
+        saved = int(without.sum()) - int(with_base.sum())
+        if saved / (1 << LENGTH_BITS) * colour[place][..., 0].size / len(probes) > own:
+            return True
+    return False
 
 
 def best(pricer: Pricer, options: Sequence[Description], forced: bool) -> Description | None:
@@ -126,27 +185,28 @@ def best(pricer: Pricer, options: Sequence[Description], forced: bool) -> Descri
 def better_stored(
     header: Header,
     network: ResidualNetwork,
-    samples: Sequence[np.ndarray],
-    planes: Sequence[np.ndarray],
-    predictions: Sequence[np.ndarray | None],
-) -> list[bool]:
-    """Which tiles, uint8 [h, w, channels], take more bits than their samples as they are.
+    band: Band,
+    channels: np.ndarray,
+    colour: np.ndarray,
+    reconstruction: np.ndarray | None,
+) -> np.ndarray:
+    """Which tiles of a band take more bits than their samples as they are; bool [tiles].
 
     Only tiles that are as restless as noise are measured.
     """
-    stored = [restless(plane) for plane in planes]
-    suspects = [i for i, suspect in enumerate(stored) if suspect]
-    if suspects:
-        bits = residual_bits([(planes[i], predictions[i]) for i in suspects], network)
+    stored = np.array([restless(colour[place]) for place in band.places])
+    suspects = np.flatnonzero(stored)
+    if len(suspects):
+        places = [band.places[i] for i in suspects]
+        bits = tile_bits(network, colour, reconstruction, places)
         if header.has_alpha:
-            alpha = [alpha_of(samples[i]) for i in suspects]
-            bits += residual_bits([(plane, None) for plane in alpha], network)
-        for i, spent in zip(suspects, bits):
-            stored[i] = bool(spent > 8 * samples[i].size)
+            alpha = np.ascontiguousarray(planes.alpha_of(channels))
+            bits += tile_bits(network, alpha, None, places)
+        stored[suspects] = bits > [8 * channels[place].size for place in places]
     return stored
 
 
-def restless(planes: np.ndarray) -> bool:
+def restless(tile: np.ndarray) -> bool:
     """Whether neighbours of a tile int16 [h, w, components] differ by much; every fourth row tells."""
-    rows = planes[::4]
+    rows = tile[::4]
     return rows.shape[1] > 1 and int(np.abs(rows[:, 1:] - rows[:, :-1]).sum()) > RESTLESS * rows[:, 1:].size

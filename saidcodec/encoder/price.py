@@ -1,45 +1,95 @@
 """What a tile takes in all, under one description or another: exact bits, for the encoder's choices.
 
-They are those of lossless files: what a bound on errors saves depends on the order of decoding.  Nothing here
-is part of the format.
+They are those of lossless files: what a bound on errors saves depends on the order of decoding.  A tile is
+measured within its band, since contexts cross tiles, but as if no other tile had a reconstruction.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from saidcodec.format.header import Header
-from saidcodec.format.planes import middle_of
+from saidcodec.format.planes import NO_RECONSTRUCTION, middle_of
+from saidcodec.format.tiling import Place
 from saidcodec.models import Model
-from saidcodec.residual import gaussian
-from saidcodec.residual.band import choose_styles
-from saidcodec.residual.coders import Meter
+from saidcodec.residual import band, gaussian
+from saidcodec.residual.band import Samples
+from saidcodec.residual.engine import LENGTH_BITS
 from saidcodec.residual.network import ResidualNetwork
-from saidcodec.residual.tile import TileMeter
-from saidcodec.residual.walk import walk
-from saidcodec.residual.wavefront import Wavefront
 from saidcodec.said import Description, account, planes_of, render_all
 from saidcodec.said.description import iou
 
 BOX_WORTH = "encoder.box.worth"  # tensor float32 [1], bits
 SAME = 0.5  # intersection over union from which two boxes show the same thing
 
-Case = tuple[np.ndarray, "np.ndarray | None"]  # planes of a tile, its prediction
 Rendered = tuple["Description | None", "np.ndarray | None"]  # a description and its x̂(T), uint8 RGB
 
 
-class Pricer:
-    """Counts all bits of one tile, int16 [h, w, components], under one description after another."""
+@dataclass(frozen=True)
+class KnownBand:
+    """A band whose samples are known: colour int16 [h, w, components]; which samples are coded and the style of
+    each one's tile, uint8 [h, w]."""
 
-    def __init__(self, header: Header, model: Model, network: ResidualNetwork | None, planes: np.ndarray):
-        self.header, self.model, self.planes = header, model, planes
-        self.meter: TileMeter | None = None
-        if network:
-            wavefront, predicted = arranged([(planes, None)])
-            (style,) = choose_styles(wavefront, network, predicted)
-            self.meter = TileMeter(planes, network, int(style))
+    colour: np.ndarray
+    coded: np.ndarray
+    styles: np.ndarray
+
+
+class Meter:
+    """Bits of the residual of one tile under one x̂ after another; only what sees a change is measured again.
+
+    They are exact as long as the style is the one that the writer will choose, which may depend on x̂.
+    """
+
+    def __init__(self, network: ResidualNetwork, known: KnownBand, place: Place):
+        self.network, self.known, self.place = network, known, place
+        height, width = known.coded.shape
+        rows, columns = place
+        self.reconstruction = np.full((height, width, 3), NO_RECONSTRUCTION, np.int16)
+        self.lengths = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.int64)
+        y, x = np.arange(rows.start, rows.stop), np.arange(columns.start, columns.stop)
+        # Where each sample of the tile sees x̂; its own place counts for the flag.
+        self.seen = [
+            np.ix_((y + dy).clip(0, height - 1), (x + dx).clip(0, width - 1))
+            for dx, dy in {(0, 0), *network.around}
+        ]
+        self.flat = (y[:, None] * width + x).astype(np.int32)
+        self.measure(np.ones(self.lengths.shape, bool))
+
+    def bits(self, reconstruction: np.ndarray | None) -> float:
+        """Bits of all samples under x̂ int16 [h, w, 3], or none."""
+        self.measure(self.show(reconstruction))
+        return float(self.lengths.sum()) / (1 << LENGTH_BITS)
+
+    def show(self, reconstruction: np.ndarray | None) -> np.ndarray:
+        """Take x̂ int16 [h, w, 3], or none, from now on; which samples see a difference, bool [h, w]."""
+        here = self.reconstruction[self.place]
+        changed = np.zeros(self.known.coded.shape, bool)
+        new = NO_RECONSTRUCTION if reconstruction is None else reconstruction
+        changed[self.place] = (here != new).any(-1)
+        here[...] = new
+        return np.logical_or.reduce([changed[seen] for seen in self.seen])
+
+    def measure(self, which: np.ndarray) -> None:
+        """Measure samples of the tile, bool [h, w], again."""
+        if which.any():
+            samples = Samples(
+                self.known.colour, self.known.coded, self.reconstruction, (0,) * self.known.colour.shape[2]
+            )
+            self.lengths[which] = band.measure(self.network, samples, self.known.styles, self.flat[which])
+
+
+class Pricer:
+    """Counts all bits of one tile, int16 [h, w, components], under one description after another.
+
+    ``meter`` None stands for the paper's Gaussian.
+    """
+
+    def __init__(self, header: Header, model: Model, planes: np.ndarray, meter: Meter | None):
+        self.header, self.model, self.planes, self.meter = header, model, planes, meter
 
     def residual(self, painted: np.ndarray | None) -> float:
         """Bits of the residual under x̂ uint8 [h, w, 3], or none."""
@@ -51,17 +101,18 @@ class Pricer:
 
     def rendered(self, descriptions: Sequence[Description]) -> list[Rendered]:
         """The descriptions with their x̂(T)."""
-        return list(zip(descriptions, render_all(descriptions, self.model, *self.planes.shape[1::-1])))
+        painted = render_all(descriptions, self.model, *self.planes.shape[1::-1])
+        return list(zip(descriptions, painted, strict=True))
 
     def cheapest(self, options: Sequence[Rendered]) -> tuple[int, float]:
         """Which option has the least price, and that: its bits in all, less what its boxes are worth."""
-        model, grey = self.model, self.header.grey
         prices = []
         for description, painted in options:
             price = self.residual(painted)
             if description is not None:
-                price += account(description, grey, model).bits(len(description.boxes))
-                price -= box_worth(model) * distinct(description.boxes)
+                spent = account(description, self.header.grey, self.model)
+                price += spent.bits(len(description.boxes))
+                price -= box_worth(self.model) * distinct(description.boxes)
             prices.append(price)
         i = int(np.argmin(prices))
         return i, prices[i]
@@ -69,6 +120,16 @@ class Pricer:
     def price(self, description: Description) -> float:
         """The price of one description."""
         return self.cheapest(self.rendered([description]))[1]
+
+
+def known_band(network: ResidualNetwork, colour: np.ndarray, places: Sequence[Place]) -> KnownBand:
+    """A band's colour int16 [h, w, components] with the styles that suit its tiles without x̂."""
+    coded = np.ones(colour.shape[:2], np.uint8)
+    samples = Samples(colour, coded, None, (0,) * colour.shape[2])
+    styles = np.zeros(colour.shape[:2], np.uint8)
+    for place, style in zip(places, band.choose_styles(network, samples, places), strict=True):
+        styles[place] = style
+    return KnownBand(colour, coded, styles)
 
 
 def distinct(boxes: np.ndarray) -> int:
@@ -82,20 +143,15 @@ def box_worth(model: Model) -> float:
     return float(model.tensors.get(BOX_WORTH, np.zeros(1))[0])
 
 
-def residual_bits(cases: Sequence[Case], network: ResidualNetwork) -> np.ndarray:
-    """Exact bits of the residual of each case; float64 [cases]."""
-    wavefront, predicted = arranged(cases)
-    meter = Meter(wavefront)
-    walk(wavefront, network, meter, choose_styles(wavefront, network, predicted), predicted)
-    return meter.bits
-
-
-def arranged(cases: Sequence[Case]) -> tuple[Wavefront, np.ndarray]:
-    """A wavefront over (planes, prediction) pairs, and which of them have a prediction."""
-    heights, widths, components = np.array([planes.shape for planes, _ in cases]).T
-    wavefront = Wavefront(int(widths.max()), int(heights.max()), widths, heights, int(components[0]))
-    for i, (planes, prediction) in enumerate(cases):
-        wavefront.put(0, i, planes)
-        if prediction is not None:
-            wavefront.put(1, i, prediction)
-    return wavefront, np.array([prediction is not None for _, prediction in cases])
+def tile_bits(
+    network: ResidualNetwork, plane: np.ndarray, reconstruction: np.ndarray | None, places: Sequence[Place]
+) -> np.ndarray:
+    """Exact bits of some tiles of a band's plane, int16 [h, w, components]; float64 [tiles]."""
+    height, width, components = plane.shape
+    samples = Samples(plane, np.ones((height, width), np.uint8), reconstruction, (0,) * components)
+    styles = np.zeros((height, width), np.uint8)
+    for place, style in zip(places, band.choose_styles(network, samples, places), strict=True):
+        styles[place] = style
+    numbers = np.arange(height * width, dtype=np.int32).reshape(height, width)
+    spent = [band.measure(network, samples, styles, numbers[place].reshape(-1)).sum() for place in places]
+    return np.array(spent) / (1 << LENGTH_BITS)

@@ -6,6 +6,7 @@ import numpy as np
 
 from saidcodec.encoder.crop import crop
 from saidcodec.errors import ModelError
+from saidcodec.integer import product
 from saidcodec.models import Model
 from saidcodec.said.description import CANVAS
 from saidcodec.said.latent import quantise
@@ -71,7 +72,7 @@ def flat(x: np.ndarray) -> np.ndarray:
 
 def dense(x: np.ndarray, model: Model, name: str) -> np.ndarray:
     """Weights are stored [out, in]."""
-    return np.asarray(x @ part(model, name + ".weight").T + part(model, name + ".bias"))
+    return product(x, part(model, name + ".weight").T) + part(model, name + ".bias")
 
 
 def convolve(x: np.ndarray, model: Model, name: str, stride: int) -> np.ndarray:
@@ -83,5 +84,5 @@ def convolve(x: np.ndarray, model: Model, name: str, stride: int) -> np.ndarray:
     windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), (1, 2))[:, ::stride, ::stride]
     n, height, width = windows.shape[:3]
     columns = windows.reshape(n * height * width, -1)  # (in, ky, kx) order, as the weights'
-    y = columns @ weight.reshape(len(weight), -1).T + part(model, name + ".bias")
+    y = product(columns, weight.reshape(len(weight), -1).T) + part(model, name + ".bias")
     return np.asarray(y.reshape(n, height, width, -1))

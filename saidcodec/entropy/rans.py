@@ -7,7 +7,7 @@ decoder will take it and pushes it backwards at the end.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, cached_property
 from typing import Any
 
@@ -18,6 +18,9 @@ from saidcodec.errors import CorruptError
 
 AnsCoder = constriction.stream.stack.AnsCoder
 Categorical = constriction.stream.model.Categorical
+
+# Pushes symbols on a stack of words, uint32 [n], the state on top, and returns the stack.
+Push = Callable[[np.ndarray], np.ndarray]
 
 PRECISION = 24
 TOTAL = 1 << PRECISION
@@ -55,7 +58,7 @@ class Encoder:
     """Collects symbols in decoding order; ``finish`` returns the stream's bytes."""
 
     def __init__(self) -> None:
-        self._parts: list[tuple[np.ndarray, Sequence[Table], Sequence[int]]] = []
+        self._parts: list[tuple[np.ndarray, Sequence[Table], Sequence[int]] | Push] = []
 
     def add(self, symbols: np.ndarray, table: Table) -> None:
         """Append integer symbols (any shape, taken in C order), each below ``len(table)``."""
@@ -67,14 +70,21 @@ class Encoder:
         """Append int32 symbols [sum of counts] in runs, each run under its own table."""
         self._parts.append((symbols, tables, counts))
 
+    def add_pushed(self, push: Push) -> None:
+        """Append symbols that somebody else codes: ``push`` gets the words of all that follows."""
+        self._parts.append(push)
+
     def finish(self) -> bytes:
         coder = AnsCoder()
-        push = coder.encode_reverse
-        for symbols, tables, counts in reversed(self._parts):
+        for part in reversed(self._parts):
+            if callable(part):
+                coder = AnsCoder(part(coder.get_compressed()))
+                continue
+            symbols, tables, counts = part
             end = len(symbols)
-            for table, count in zip(reversed(tables), reversed(counts)):
+            for table, count in zip(reversed(tables), reversed(counts), strict=True):
                 if count:
-                    push(symbols[end - count : end], table.model)
+                    coder.encode_reverse(symbols[end - count : end], table.model)
                     end -= count
         # The last word holds the head of the state; its leading zero bytes say nothing.
         return coder.get_compressed().astype("<u4").tobytes().rstrip(b"\0")
@@ -99,6 +109,14 @@ class Decoder:
         """The next runs of symbols, each run under its own table; int32 [sum of counts]."""
         decode = self._coder.decode
         return np.concatenate([*map(decode, [table.model for table in tables], counts)])
+
+    def words(self) -> np.ndarray:
+        """What is left of the stream, the state on top; uint32 [n].  For somebody else who takes symbols."""
+        return np.asarray(self._coder.get_compressed())
+
+    def resume(self, words: np.ndarray) -> None:
+        """Go on with what is left after somebody else has taken symbols from ``words``."""
+        self._coder = AnsCoder(words)
 
     def finish(self) -> None:
         """Check that every bit has been used; CorruptError otherwise."""

@@ -33,7 +33,6 @@ from saidcodec.format.header import (
 from saidcodec.format.tiling import Tiling
 
 MOST_METADATA = 1 << 26  # bytes, unpacked
-MOST_BAND_PIXELS = 1 << 22  # what a decoder must hold at once
 VARINT_BYTES = 5  # 35 bits: the incompressible residual of the largest image needs 31
 CHECKSUM_BYTES = 4
 KINDS = {1: "icc", 2: "exif", 3: "xmp"}
@@ -145,7 +144,7 @@ def unpack(data: bytes, *, residual: bool = True) -> Container:
         checksum = int.from_bytes(cursor.take(CHECKSUM_BYTES), "little")
         if cursor.at != len(data):
             raise CorruptError(f"The file has {len(data) - cursor.at} bytes too many at its end.")
-        bands = split_bands(body, count_bands(header)) if header.coder else ()
+        bands = split_bands(body, Tiling.of(header).count_bands()) if header.coder else ()
         sizes["residual"] = len(body)
     except TruncatedError:
         if residual:
@@ -184,8 +183,6 @@ def read_header(cursor: Cursor) -> tuple[Header, bool]:
             f"The file claims tiles of {side} pixels a side, more than the limit of {LARGEST_TILE}."
         )
     header = Header(width, height, mode, replicated, ResidualCoder(coder), max_error, model, side, bands)
-    if width * height > count_bands(header) * MOST_BAND_PIXELS:
-        raise LimitError(f"The file claims bands of more than {MOST_BAND_PIXELS} pixels.")
     return header, bool(layout & 8)
 
 
@@ -228,10 +225,6 @@ def residual_length(header: Header, cursor: Cursor) -> int:
     if header.bands > 1:
         return cursor.varint()
     return max(0, len(cursor.data) - cursor.at - CHECKSUM_BYTES)
-
-
-def count_bands(header: Header) -> int:
-    return min(header.bands, Tiling.of(header).count())
 
 
 def split_bands(body: bytes, count: int) -> tuple[bytes, ...]:

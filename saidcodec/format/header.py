@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 
 SIGNATURE = b"\xd3A\r\n"
-VERSION = (0, 4)
+VERSION = (0, 5)
 MOST_SIDE = 1 << 24  # pixels
 MOST_PIXELS = 1 << 28  # decode() refuses more before it allocates anything
 SMALLEST_TILE, LARGEST_TILE = 16, 512  # pixels a side

@@ -13,6 +13,8 @@ from saidcodec.errors import CorruptError
 from saidcodec.format import colour
 from saidcodec.format.header import Header, Mode
 
+NO_RECONSTRUCTION = -32768  # stands in the planes of x̂ where a tile has none
+
 
 def channels_of(header: Header, pixels: np.ndarray) -> np.ndarray:
     """Pixels of a whole image → its coded channels."""
@@ -52,6 +54,16 @@ def joined(header: Header, planes: np.ndarray, alpha: np.ndarray | None) -> np.n
         raise CorruptError("The residual section decodes to an impossible colour.")
     whole = clipped if alpha is None else np.concatenate([clipped, alpha], -1)
     return whole.astype(np.uint8)
+
+
+def without_residual(header: Header, reconstruction: np.ndarray | None, size: tuple[int, int]) -> np.ndarray:
+    """What x̂ alone, int16 [h, w, 3] or None, shows of a band of a size (height, width): coded channels, opaque."""
+    shown = middle_of((*size, header.components))
+    if reconstruction is not None:
+        here = reconstruction[..., : header.components]
+        shown = np.where(here == NO_RECONSTRUCTION, shown, here)
+    alpha = np.full((*size, 1), 255, np.int16) if header.has_alpha else None
+    return joined(header, shown, alpha)
 
 
 def middle_of(shape: tuple[int, ...]) -> np.ndarray:

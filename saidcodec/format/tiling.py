@@ -3,19 +3,41 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from saidcodec.format.header import Header
 
-# A tile's border costs bits and a wavefront over few tiles costs time, so tiles grow with the image.
+# The SAID layer works tile by tile, and a tile's style costs bits, so tiles grow with the image.
 SMALL_IMAGE = 160  # up to this many pixels a side, the image is one tile
 MIDDLE_IMAGE = 1 << 19  # pixels; beyond it tiles are of the largest side
 SIDES = (64, 128)
-BAND_PIXELS = 1 << 20  # pixels of a band at most, which bounds the memory
+# A second band lets a second thread help; its border costs few bits where bands are not low.
+DIVIDED_PIXELS, DIVIDED_ROWS = 1 << 18, 128  # from here on, in both, there are several bands
+BAND_ROWS = 384  # rows of a band, at least, where there are more than two
+
+Place = tuple[slice, slice]  # rows, columns
+
+
+@dataclass(frozen=True)
+class Band:
+    """A strip of whole tile rows over the full width of the image; it has a residual stream of its own.
+
+    ``rows`` of the image; ``tiles``: their numbers; ``places`` (rows, columns) of each tile in the band.
+    """
+
+    rows: slice
+    width: int
+    tiles: slice
+    places: tuple[Place, ...]
+
+    @property
+    def height(self) -> int:
+        return int(self.rows.stop - self.rows.start)
 
 
 @dataclass(frozen=True)
 class Tiling:
-    """``side`` bounds the tiles' sides; ``bands`` runs of tiles have a residual stream each."""
+    """``side`` bounds the tiles' sides; ``most_bands`` is the largest number of bands."""
 
     width: int
     height: int
@@ -34,23 +56,46 @@ class Tiling:
     def tile_height(self) -> int:
         return even_share(self.height, self.side)
 
-    def tiles(self) -> list[tuple[slice, slice]]:
-        """(rows, columns) of every tile, row by row."""
-        return [
-            (slice(y, min(y + self.tile_height, self.height)), slice(x, min(x + self.tile_width, self.width)))
-            for y in range(0, self.height, self.tile_height)
-            for x in range(0, self.width, self.tile_width)
-        ]
+    @property
+    def columns(self) -> int:
+        """Number of tile columns."""
+        return -(-self.width // self.tile_width)
+
+    @property
+    def rows(self) -> int:
+        """Number of tile rows."""
+        return -(-self.height // self.tile_height)
 
     def count(self) -> int:
         """Number of tiles."""
-        return -(-self.width // self.tile_width) * -(-self.height // self.tile_height)
+        return self.columns * self.rows
 
-    def bands(self) -> list[slice]:
-        """Runs of tile numbers that share a stream, as even as can be."""
-        tiles = self.count()
-        bands = min(self.most_bands, tiles)
-        return [slice(i * tiles // bands, (i + 1) * tiles // bands) for i in range(bands)]
+    def count_bands(self) -> int:
+        return min(self.most_bands, self.rows)
+
+    def tiles(self) -> list[Place]:
+        """The place of every tile in the image, row by row."""
+        return self._places(0, self.height)
+
+    def bands(self) -> list[Band]:
+        """The bands, from above; their tile rows are shared out as evenly as can be."""
+        count = self.count_bands()
+        edges = [i * self.rows // count for i in range(count + 1)]
+        found = []
+        for first, last in pairwise(edges):
+            top, bottom = first * self.tile_height, min(last * self.tile_height, self.height)
+            tiles = slice(first * self.columns, last * self.columns)
+            found.append(Band(slice(top, bottom), self.width, tiles, tuple(self._places(top, bottom))))
+        return found
+
+    def _places(self, top: int, bottom: int) -> list[Place]:
+        """Of the tiles between two rows of the image, counted from the upper one."""
+        height, rows, columns = bottom - top, self.tile_height, self.tile_width
+        return [
+            (slice(y, min(y + rows, height)), slice(x, min(x + columns, self.width)))
+            for y in range(0, height, rows)
+            for x in range(0, self.width, columns)
+        ]
 
 
 def even_share(length: int, side: int) -> int:
@@ -64,5 +109,8 @@ def choose_tiling(width: int, height: int) -> tuple[int, int]:
     if max(width, height) <= SMALL_IMAGE:
         return 1 << max(4, (max(width, height) - 1).bit_length()), 1
     pixels = width * height
-    bands = -(-pixels // BAND_PIXELS)
-    return SIDES[pixels > MIDDLE_IMAGE], 1 << (bands - 1).bit_length()
+    side = SIDES[pixels > MIDDLE_IMAGE]
+    if pixels < DIVIDED_PIXELS or height < DIVIDED_ROWS:
+        return side, 1
+    most = max(2, height // BAND_ROWS)
+    return side, 1 << (most.bit_length() - 1)

@@ -1,30 +1,31 @@
-"""One band of tiles ⇄ one residual stream (bitstream_spec.md, section 8).
+"""One band ⇄ one residual stream (bitstream_spec.md, section 8).
 
-A stream holds, in this order: the samples of stored tiles as they are; the alpha plane's head, where
-there is one; the styles; the colour of all other tiles; their alpha.
+A stream holds, in this order: the samples of stored tiles as they are; the alpha plane's head, where there is
+one; the styles of the other tiles and their colour; likewise their alpha.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from saidcodec.entropy.rans import Decoder, Encoder, Table, uniform
+from saidcodec.format import planes
 from saidcodec.format.header import Header, ResidualCoder
-from saidcodec.format.planes import max_errors, middle_of
+from saidcodec.format.planes import NO_RECONSTRUCTION
+from saidcodec.format.tiling import Band, Place
 from saidcodec.models import Model
-from saidcodec.residual import gaussian
-from saidcodec.residual.coders import Meter, Reader, Writer
+from saidcodec.residual import engine, gaussian
+from saidcodec.residual.engine import Plane
 from saidcodec.residual.network import ResidualNetwork
-from saidcodec.residual.walk import walk
-from saidcodec.residual.wavefront import Wavefront
 from saidcodec.tensors import one_table
 
-PROBE = 128  # every 128th step is measured when a style is chosen
+PROBE_SHARE, FEWEST_PROBES = 32, 64  # every 32nd sample of a tile, but at least 64, tell which style suits it
+# Steps of a sequence that fills the unit square evenly: powers of 1 / 1.3247, the root of x³ = x + 1.
+PROBE_STEPS = (0.7548776662466927, 0.5698402909980532)
 
 
 @dataclass(frozen=True)
@@ -40,165 +41,172 @@ class Method:
     alpha_error: int
 
 
-def method_of(header: Header, model: Model, threads: int | None, ahead: bool = False) -> Method:
-    """How a file codes its residual.
-
-    ``threads`` run the residual network in ONNX Runtime; None takes NumPy, which starts 0.2 s sooner.
-    ``ahead``: all samples are known beforehand, so that each thread takes a batch of its own, not a part
-    of every product.
-    """
-    network = None
-    if header.coder == ResidualCoder.CONTEXT:
-        beside = threads if ahead and threads else 1
-        network = network_of(model, threads and threads // beside, beside)
-    errors = max_errors(header.max_error, header.components)
+def method_of(header: Header, model: Model) -> Method:
+    """How a file codes its residual.  Raises ModelError."""
+    network = network_of(model) if header.coder == ResidualCoder.CONTEXT else None
+    errors = planes.max_errors(header.max_error, header.components)
     return Method(network, one_table(model, "tile.style.frequency"), errors, header.max_error)
 
 
 @lru_cache(maxsize=8)
-def network_of(model: Model, threads: int | None, workers: int) -> ResidualNetwork:
-    """A model's residual network on ONNX Runtime or on NumPy (see ``method_of``), made once."""
-    return ResidualNetwork(model.tensors, threads, workers)
+def network_of(model: Model) -> ResidualNetwork:
+    """A model's residual network, made once.  Raises ModelError."""
+    return ResidualNetwork(model.tensors)
 
 
 @dataclass(frozen=True)
-class Band:
+class Outline:
     """What encoder and decoder know of a band before its samples.
 
-    All tiles are ``width`` × ``height`` pixels or, at the image's edges, less: ``shapes`` gives (h, w).
-    ``stored`` marks tiles whose samples are written as they are.  ``prediction`` is x̂(T) of a tile in Y,
-    Co, Cg, int16 [h, w, 3], or None where the SAID layer is off.
+    ``stored`` bool [tiles]: whose samples are written as they are.  ``reconstruction``: x̂(T) in Y, Co, Cg,
+    int16 [h, w, 3], all three NO_RECONSTRUCTION where the SAID layer is off; None where it is off everywhere.
     """
 
-    width: int
-    height: int
-    shapes: Sequence[tuple[int, int]]
-    stored: Sequence[bool]
-    prediction: Sequence[np.ndarray | None]
-    components: int  # 3, or 1 for grey
-    has_alpha: bool
+    band: Band
+    stored: np.ndarray
+    reconstruction: np.ndarray | None
 
-    def coded(self) -> list[int]:
-        """Indices of the tiles that are not stored."""
-        return [i for i, stored in enumerate(self.stored) if not stored]
-
-
-class Plane:
-    """The colour or the alpha of a band's coded tiles, ready to be walked."""
-
-    def __init__(self, band: Band, method: Method, alpha: bool):
-        self.method = method
-        self.components = 1 if alpha else band.components
-        self.errors = (method.alpha_error,) if alpha else method.errors
-        self.shapes = [(*band.shapes[i], self.components) for i in band.coded()]
-        self.prediction = [None if alpha else band.prediction[i] for i in band.coded()]
-        self.predicted = np.array([p is not None for p in self.prediction], bool)
-        self.size = (band.width, band.height)
-
-    def wavefront(self) -> Wavefront:
-        heights, widths = np.array(self.shapes, np.int64).reshape(-1, 3)[:, :2].T
-        wavefront = Wavefront(*self.size, widths, heights, self.components)
-        for tile, prediction in enumerate(self.prediction):
-            if prediction is not None:
-                wavefront.put(1, tile, prediction)
-        return wavefront
-
-    def write(self, tiles: Sequence[np.ndarray], encoder: Encoder) -> list[np.ndarray]:
-        """Code tiles int16 [h, w, components]; returns them as the decoder will see them."""
-        if self.method.network is None:
-            return [
-                gaussian.write(tile, mean, self.errors, encoder) for tile, mean in zip(tiles, self.means())
-            ]
-        wavefront = self.wavefront()
-        for i, tile in enumerate(tiles):
-            wavefront.put(0, i, tile)
-        styles = choose_styles(wavefront, self.method.network, self.predicted)
-        encoder.add(styles, self.method.styles)
-        walk(wavefront, self.method.network, Writer(wavefront, encoder, self.errors), styles, self.predicted)
-        return [wavefront.get(i) for i in range(len(tiles))] if any(self.errors) else list(tiles)
-
-    def read(self, decoder: Decoder) -> list[np.ndarray]:
-        """What ``write`` coded."""
-        if self.method.network is None:
-            return [gaussian.read(mean, self.errors, decoder) for mean in self.means()]
-        wavefront = self.wavefront()
-        styles = decoder.take(self.method.styles, wavefront.tiles)
-        walk(wavefront, self.method.network, Reader(wavefront, decoder, self.errors), styles, self.predicted)
-        return [wavefront.get(i) for i in range(wavefront.tiles)]
-
-    def means(self) -> list[np.ndarray]:
-        """x̂(T), or the middle of the range where there is none; int16 [h, w, components] each."""
+    def places(self, stored: bool = False) -> list[Place]:
+        """Where the tiles that are coded lie, or those that are stored."""
         return [
-            middle_of(shape) if prediction is None else prediction[..., : self.components]
-            for shape, prediction in zip(self.shapes, self.prediction)
+            place for place, as_is in zip(self.band.places, self.stored, strict=True) if bool(as_is) == stored
         ]
 
+    def map_of(self, values: Sequence[int] | np.ndarray) -> np.ndarray:
+        """One value for each coded tile, spread over its samples; uint8 [h, w], 0 elsewhere."""
+        found = np.zeros((self.band.height, self.band.width), np.uint8)
+        for place, value in zip(self.places(), values, strict=True):
+            found[place] = value
+        return found
 
-def choose_styles(wavefront: Wavefront, network: ResidualNetwork, predicted: np.ndarray) -> np.ndarray:
-    """The style with the fewest bits on a part of each tile's samples; int [tiles]."""
-    if network.styles == 1:
-        return np.zeros(wavefront.tiles, int)
-    steps = range(min(PROBE, wavefront.steps) // 4, wavefront.steps, PROBE)
-
-    def spent(style: int) -> np.ndarray:
-        meter = Meter(wavefront)
-        walk(wavefront, network, meter, np.full(wavefront.tiles, style), predicted, steps)
-        return meter.bits
-
-    with ThreadPoolExecutor(network.workers) as pool:
-        return np.argmin([*pool.map(spent, range(network.styles))], 0)
+    def coded(self) -> np.ndarray:
+        """1 where samples are coded, 0 in stored tiles; uint8 [h, w]."""
+        return self.map_of([1] * len(self.places()))
 
 
-def write(
-    band: Band,
-    method: Method,
-    stored: Sequence[np.ndarray],
-    colour: Sequence[np.ndarray],
-    alpha: Sequence[np.ndarray],
-) -> tuple[bytes, list[np.ndarray], list[np.ndarray]]:
-    """The band's stream, and its colour and alpha as the decoder will see them.
-
-    ``stored``: uint8 samples of the stored tiles; ``colour`` and ``alpha``: int16 [h, w, components] and
-    [h, w, 1] of the others (``alpha`` empty where the image has none).
-    """
+def write(header: Header, method: Method, outline: Outline, channels: np.ndarray) -> tuple[bytes, np.ndarray]:
+    """The stream of a band's coded channels uint8 [h, w, channels], and what a decoder will see."""
     encoder = Encoder()
-    for samples in stored:
-        encoder.add(samples, uniform(256))
-    if not band.coded():
-        return encoder.finish(), [], []
-    constant = False
-    if band.has_alpha:
-        value = int(alpha[0].flat[0])
-        constant = all((tile == value).all() for tile in alpha)
+    for place in outline.places(stored=True):
+        encoder.add(channels[place], uniform(256))
+    if outline.stored.all():
+        return encoder.finish(), channels
+    coded = outline.coded()
+    colour = np.ascontiguousarray(planes.colour_of(header, channels))
+    alpha, constant = None, False
+    if header.has_alpha:
+        alpha = np.ascontiguousarray(planes.alpha_of(channels))
+        values = alpha[coded > 0]
+        constant = bool((values == values[0]).all())
         encoder.add(np.array([constant]), uniform(2))
         if constant:
-            encoder.add(np.array([value]), uniform(256))
-    colour_seen = Plane(band, method, False).write(colour, encoder)
-    alpha_seen = list(alpha)
-    if band.has_alpha and not constant:
-        alpha_seen = Plane(band, method, True).write(alpha, encoder)
-    return encoder.finish(), colour_seen, alpha_seen
+            encoder.add(values[:1], uniform(256))
+    write_plane(method, outline, Samples(colour, coded, outline.reconstruction, method.errors), encoder)
+    if alpha is not None and not constant:
+        write_plane(method, outline, Samples(alpha, coded, None, (method.alpha_error,)), encoder)
+    stream = encoder.finish()
+    return stream, channels if header.exact else planes.joined(header, colour, alpha)
 
 
-def read(
-    band: Band, method: Method, data: bytes, stored_channels: int
-) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
-    """(stored, colour, alpha) that ``write`` coded; CorruptError on a damaged stream."""
-    decoder = Decoder(data)
-    stored = []
-    for shape, as_is in zip(band.shapes, band.stored):
-        if as_is:
-            samples = decoder.take(uniform(256), shape[0] * shape[1] * stored_channels)
-            stored.append(samples.astype(np.uint8).reshape(*shape, stored_channels))
-    colour: list[np.ndarray] = []
-    alpha: list[np.ndarray] = []
-    if band.coded():
-        constant = band.has_alpha and bool(decoder.take(uniform(2), 1)[0])
+def read(header: Header, method: Method, outline: Outline, stream: bytes) -> np.ndarray:
+    """The coded channels that ``write`` coded, uint8 [h, w, channels]; CorruptError on a damaged stream."""
+    decoder = Decoder(stream)
+    channels = np.zeros((outline.band.height, outline.band.width, header.channels), np.uint8)
+    for rows, columns in outline.places(stored=True):
+        shape = (rows.stop - rows.start, columns.stop - columns.start, header.channels)
+        channels[rows, columns] = decoder.take(uniform(256), int(np.prod(shape))).reshape(shape)
+    if outline.stored.all():
+        decoder.finish()
+        return channels
+    coded = outline.coded()
+    colour = np.ascontiguousarray(planes.colour_of(header, channels))
+    alpha, constant = None, False
+    if header.has_alpha:
+        alpha = np.ascontiguousarray(planes.alpha_of(channels))
+        constant = bool(decoder.take(uniform(2), 1)[0])
         if constant:
-            value = decoder.take(uniform(256), 1).astype(np.int16)
-            alpha = [np.broadcast_to(value, (*band.shapes[i], 1)) for i in band.coded()]
-        colour = Plane(band, method, False).read(decoder)
-        if band.has_alpha and not constant:
-            alpha = Plane(band, method, True).read(decoder)
+            alpha[coded > 0] = decoder.take(uniform(256), 1)
+    read_plane(method, outline, Samples(colour, coded, outline.reconstruction, method.errors), decoder)
+    if alpha is not None and not constant:
+        read_plane(method, outline, Samples(alpha, coded, None, (method.alpha_error,)), decoder)
     decoder.finish()
-    return stored, colour, alpha
+    return planes.joined(header, colour, alpha)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The colour or the alpha of a band: a ``Plane`` before its styles are known."""
+
+    values: np.ndarray
+    coded: np.ndarray
+    reconstruction: np.ndarray | None
+    errors: tuple[int, ...]
+
+    def plane(self, styles: np.ndarray) -> Plane:
+        """With the style of each sample's tile, uint8 [h, w]."""
+        return Plane(self.values, self.coded, styles, self.reconstruction, self.errors)
+
+    def means(self) -> np.ndarray:
+        """x̂(T), or the middle of the range where there is none; int16 [h, w, components]."""
+        middle = planes.middle_of(self.values.shape)
+        if self.reconstruction is None:
+            return middle
+        here = self.reconstruction[..., : middle.shape[2]]
+        return np.where(here == NO_RECONSTRUCTION, middle, here)
+
+
+def write_plane(method: Method, outline: Outline, samples: Samples, encoder: Encoder) -> None:
+    """Code a plane; with errors its samples become what the decoder will see."""
+    if method.network is None:
+        means = samples.means()
+        for place in outline.places():
+            values = gaussian.write(samples.values[place], means[place], samples.errors, encoder)
+            samples.values[place] = values
+        return
+    styles = choose_styles(method.network, samples, outline.places())
+    encoder.add(styles, method.styles)
+    symbols = engine.current().symbols(method.network, samples.plane(outline.map_of(styles)))
+    encoder.add_pushed(lambda words: engine.current().push(words, symbols))
+
+
+def read_plane(method: Method, outline: Outline, samples: Samples, decoder: Decoder) -> None:
+    """Fill in a plane that ``write_plane`` coded.  Raises CorruptError."""
+    if method.network is None:
+        means = samples.means()
+        for place in outline.places():
+            samples.values[place] = gaussian.read(means[place], samples.errors, decoder)
+        return
+    styles = decoder.take(method.styles, len(outline.places()))
+    plane = samples.plane(outline.map_of(styles))
+    decoder.resume(engine.current().decode(method.network, plane, decoder.words()))
+
+
+def choose_styles(network: ResidualNetwork, samples: Samples, places: Sequence[Place]) -> np.ndarray:
+    """The style of each tile that takes the fewest bits on a part of its samples; int32 [tiles]."""
+    if network.styles == 1:
+        return np.zeros(len(places), np.int32)
+    shape = samples.values.shape[:2]
+    probed = [probes(place, shape[1]) for place in places]
+    starts = np.cumsum([0, *map(len, probed[:-1])])
+    spent = [
+        np.add.reduceat(
+            measure(network, samples, np.full(shape, style, np.uint8), np.concatenate(probed)), starts
+        )
+        for style in range(network.styles)
+    ]
+    return np.argmin(spent, 0).astype(np.int32)
+
+
+def measure(network: ResidualNetwork, samples: Samples, styles: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Bits in 2^-16 bit of the samples at flat indices int32 [n], lossless; int64 [n]."""
+    return engine.current().measure(network, samples.plane(styles), places).astype(np.int64)
+
+
+def probes(place: Place, width: int) -> np.ndarray:
+    """Flat indices of some samples of a tile, evenly spread over it, in a band ``width`` wide; int32 [n]."""
+    rows, columns = place
+    height, across = rows.stop - rows.start, columns.stop - columns.start
+    size = height * across
+    i = np.arange(max(size // PROBE_SHARE, min(size, FEWEST_PROBES))) + 0.5
+    x, y = (np.floor(i * step % 1.0 * n) for step, n in zip(PROBE_STEPS, (across, height), strict=True))
+    return np.asarray((rows.start + y) * width + columns.start + x, np.int32)

@@ -18,10 +18,11 @@ FULL_SHARE = 127
 
 
 def questions(offers: np.ndarray) -> np.ndarray:
-    """Which of the offers [n, j] differ from all before them: only those are asked about; bool [n, j]."""
-    asked = np.ones(offers.shape, bool)
+    """Which of the offers [n, j, components] differ from all before them: only those are asked about;
+    bool [n, j]."""
+    asked = np.ones(offers.shape[:2], bool)
     for j in range(1, offers.shape[1]):
-        asked[:, j] = (offers[:, :j] != offers[:, j : j + 1]).all(1)
+        asked[:, j] = (offers[:, :j] != offers[:, j : j + 1]).any(2).all(1)
     return asked
 
 

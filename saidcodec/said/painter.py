@@ -9,6 +9,8 @@ import numpy as np
 
 from saidcodec.errors import ModelError
 from saidcodec.format import colour
+from saidcodec.format.planes import NO_RECONSTRUCTION
+from saidcodec.format.tiling import Band
 from saidcodec.integer import Layer, windows3x3
 from saidcodec.models import Model
 from saidcodec.said import base
@@ -101,6 +103,23 @@ def render_all(
         *_, last = painted(description, own, width, height)
         rendered.append(last)
     return rendered
+
+
+def render_band(
+    descriptions: Sequence[Description | None], band: Band, grey: bool, model: Model
+) -> np.ndarray | None:
+    """x̂(T) of the tiles of a band as the residual layer sees it, int16 [h, w, 3].
+
+    NO_RECONSTRUCTION stands where a tile has none; None is given where no tile has one.
+    """
+    if not any(descriptions):
+        return None
+    found = np.full((band.height, band.width, 3), NO_RECONSTRUCTION, np.int16)
+    for description, (rows, columns) in zip(descriptions, band.places, strict=True):
+        if description is not None:
+            size = (columns.stop - columns.start, rows.stop - rows.start)
+            found[rows, columns] = planes_of(render(description, model, *size), grey)
+    return found
 
 
 def planes_of(reconstruction: np.ndarray, grey: bool) -> np.ndarray:

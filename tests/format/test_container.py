@@ -66,7 +66,7 @@ def with_head(head: bytes, rest: bytes = b"") -> bytes:
 def with_metadata(body: bytes) -> bytes:
     """A file without residual whose unpacked metadata is ``body``."""
     packed = zlib.compress(body)
-    head = SIGNATURE + b"\x04\x0a\x00\x00\x01\x23\xab\xcd\x00"
+    head = SIGNATURE + b"\x05\x0a\x00\x00\x01\x23\xab\xcd\x00"
     return with_head(head + varint(len(packed)) + packed + varint(0), bytes(4))
 
 
@@ -95,7 +95,7 @@ def test_layout_byte_by_byte() -> None:
     file = pack(header, Metadata(), b"S", [b"a", b"bc", b"d"], 0x01020304)
     layout = 3 | 1 << 2 | 0 << 3 | 1 << 4 | 1 << 6
     head = (
-        b"\xd3A\r\n\x04"
+        b"\xd3A\r\n\x05"
         + bytes([layout])
         + b"\xe7\x07\x40"
         + b"\xde\xad\xbe\xef"
@@ -145,7 +145,7 @@ def test_every_flipped_bit_of_the_head_is_found() -> None:
 
 @given(st.binary(max_size=100))
 def test_noise_is_refused(noise: bytes) -> None:
-    for data in (noise, SIGNATURE + noise, SIGNATURE + b"\x04" + noise):
+    for data in (noise, SIGNATURE + noise, SIGNATURE + b"\x05" + noise):
         with pytest.raises(SaidError):
             unpack(data)
 
@@ -163,9 +163,9 @@ def test_any_single_byte_changed_is_refused_or_harmless(data: st.DataObject) -> 
     assert place >= HEAD or bytes(damaged) == SMALL
 
 
-@pytest.mark.parametrize("byte", [0x00, 0x01, 0x03, 0x0F, 0x10, 0x11, 0xF1])
+@pytest.mark.parametrize("byte", [0x00, 0x01, 0x03, 0x04, 0x0F, 0x10, 0x11, 0xF1])
 def test_other_versions_are_named(byte: int) -> None:
-    with pytest.raises(VersionError, match=rf"version {byte >> 4}\.{byte & 15}; this program reads 0\.4"):
+    with pytest.raises(VersionError, match=rf"version {byte >> 4}\.{byte & 15}; this program reads 0\.5"):
         unpack(SMALL[:4] + bytes([byte]) + SMALL[5:])
 
 
@@ -180,7 +180,7 @@ def test_foreign_files(data: bytes) -> None:
     [(1 << 31, 1 << 31), ((1 << 24) + 1, 1), (1, (1 << 24) + 1), (1 << 14, (1 << 14) + 1), (1 << 35, 1)],
 )
 def test_claims_beyond_the_limits(width: int, height: int) -> None:
-    head = SIGNATURE + b"\x04\x02" + varint(width - 1) + varint(height - 1)
+    head = SIGNATURE + b"\x05\x02" + varint(width - 1) + varint(height - 1)
     with pytest.raises(LimitError, match="limit of 268435456"):
         unpack(head + bytes(20))
 
@@ -200,12 +200,12 @@ def test_tiles_and_bands_are_bounded(claim: dict[str, int]) -> None:
 @pytest.mark.parametrize("number", [b"\x80\x00", b"\xff\x80\x00", b"\x80\x80\x80\x80\x00"])
 def test_numbers_have_one_spelling(number: bytes) -> None:
     with pytest.raises(CorruptError, match="more bytes than it needs"):
-        unpack(SIGNATURE + b"\x04\x02" + number + bytes(20))
+        unpack(SIGNATURE + b"\x05\x02" + number + bytes(20))
 
 
 def test_endless_numbers() -> None:
     with pytest.raises(LimitError):
-        unpack(SIGNATURE + b"\x04\x02" + b"\xff" * 100)
+        unpack(SIGNATURE + b"\x05\x02" + b"\xff" * 100)
 
 
 @given(st.integers(0, (1 << 35) - 1))
@@ -224,7 +224,7 @@ def test_impossible_layouts(layout: int) -> None:
 @pytest.mark.parametrize("bound", [0, 256])
 def test_impossible_error_bounds(bound: int) -> None:
     with pytest.raises(CorruptError, match="error bound"):
-        unpack(SIGNATURE + b"\x04\x42\x00\x00" + bytes(4) + varint(bound) + bytes(20))
+        unpack(SIGNATURE + b"\x05\x42\x00\x00" + bytes(4) + varint(bound) + bytes(20))
 
 
 def test_trailing_bytes_are_refused() -> None:
@@ -260,7 +260,7 @@ def test_damaged_metadata(body: bytes) -> None:
 
 @pytest.mark.parametrize("packed", [b"", b"noise", zlib.compress(b"")[:-1], zlib.compress(b"") + b"x"])
 def test_damaged_packing_of_metadata(packed: bytes) -> None:
-    head = SIGNATURE + b"\x04\x0a\x00\x00" + bytes(5) + varint(len(packed)) + packed + varint(0)
+    head = SIGNATURE + b"\x05\x0a\x00\x00" + bytes(5) + varint(len(packed)) + packed + varint(0)
     with pytest.raises(CorruptError, match="metadata is damaged"):
         unpack(with_head(head, bytes(4)))
 

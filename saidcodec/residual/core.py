@@ -1,0 +1,238 @@
+"""The residual engine in C: loads the library that setuptools built as ``_core`` and checks what goes in.
+
+The library has no Python in it; ctypes calls it and releases the interpreter's lock meanwhile.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from ctypes import POINTER, Structure, c_char_p, c_int, c_int32, c_size_t, c_void_p
+from functools import lru_cache
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from saidcodec.entropy.bank import bank
+from saidcodec.errors import CorruptError, ModelError
+from saidcodec.residual.engine import Plane
+from saidcodec.residual.lengths import lengths
+from saidcodec.residual.network import ResidualNetwork
+
+ISA_VARIABLE = "SAIDCODEC_ISA"
+NO_MEMORY, IMPOSSIBLE_SAMPLE = 1, 2
+SIZE_MAX = ctypes.c_size_t(-1).value
+
+
+class RawLayer(Structure):
+    """``RawLayer`` of _core.c."""
+
+    _fields_ = [
+        ("weight", c_void_p), ("bias", c_void_p), ("shift", c_void_p), ("inputs", c_int32), ("outputs", c_int32)
+    ]  # fmt: skip
+
+
+class RawPlane(Structure):
+    """``Plane`` of _core.c."""
+
+    _fields_ = [
+        ("width", c_int32), ("height", c_int32), ("components", c_int32),
+        ("samples", c_void_p), ("coded", c_void_p), ("styles", c_void_p), ("reconstruction", c_void_p),
+        ("errors", c_int32 * 3),
+    ]  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def library() -> Any:
+    """The loaded library, or None where it was not built."""
+    folder = Path(__file__).parent
+    for suffix in EXTENSION_SUFFIXES:
+        path = folder / f"_core{suffix}"
+        if path.is_file():
+            try:
+                return declared(ctypes.CDLL(str(path)))
+            except OSError:  # built for another machine
+                continue
+    return None
+
+
+def declared(found: Any) -> Any:
+    """The library with the types of its functions."""
+    p, i, n = c_void_p, c_int, c_size_t
+    signatures = {
+        "said_bank_new": (p, [p, p, p, p, p, p]),
+        "said_push": (n, [p, p, n, p, n]),
+        "said_network_new": (p, [POINTER(RawLayer), i, i, p, p, i, p, i, i, i]),
+        "said_network_free": (None, [p]),
+        "said_isa": (c_char_p, [i, POINTER(c_int)]),
+        "said_symbols": (i, [i, p, p, POINTER(RawPlane), p, POINTER(n)]),
+        "said_measure": (i, [i, p, p, POINTER(RawPlane), p, n, p]),
+        "said_decode": (i, [i, p, p, POINTER(RawPlane), p, POINTER(n)]),
+    }
+    for name, (result, arguments) in signatures.items():
+        function = getattr(found, name)
+        function.restype, function.argtypes = result, arguments
+    return found
+
+
+def available() -> bool:
+    """Whether the core was built for this machine."""
+    return library() is not None
+
+
+def instruction_sets() -> list[str]:
+    """Names of the instruction sets that this processor can run, the best first."""
+    return [name for _, name in numbered_sets()]
+
+
+def numbered_sets() -> list[tuple[int, str]]:
+    usable = c_int()
+    found = []
+    number = 0
+    while name := library().said_isa(number, ctypes.byref(usable)):
+        if usable.value:
+            found.append((number, name.decode()))
+        number += 1
+    return found
+
+
+@lru_cache(maxsize=1)
+def native_bank() -> int:
+    """The bank of tables in the core's layout; it stays for the life of the process."""
+    tables = bank()
+    mixture = contiguous(np.stack([table.frequency for table in tables.tables]), np.int32)
+    copies = contiguous(np.stack([table.frequency for table in tables.copies]), np.int32)
+    looked = [contiguous(look, np.int32) for look in (tables.table, tables.sign, tables.carry)]
+    made = library().said_bank_new(
+        address(mixture), address(copies), address(lengths()), *(address(look) for look in looked)
+    )
+    if not made:
+        raise MemoryError
+    return int(made)
+
+
+class NativeNetwork:
+    """A network in the core's layout, freed with this object."""
+
+    def __init__(self, network: ResidualNetwork):
+        self._library = library()
+        self.handle: int | None = None
+        parts = [
+            (contiguous(layer.weight, np.int8), contiguous(layer.bias, np.int32), contiguous(layer.shift, np.int32))
+            for layer in network.layers
+        ]
+        raw = (RawLayer * len(parts))(*(RawLayer(*map(address, part), *part[0].shape) for part in parts))
+        around = contiguous(np.array(network.around, np.int8).reshape(-1, 2), np.int8)
+        self.handle = self._library.said_network_new(
+            raw, len(network.trunk), len(around), address(around), address(network.origins),
+            len(network.copies), address(network.copies), network.styles, network.positions, network.mark,
+        )  # fmt: skip
+        if not self.handle:
+            raise MemoryError
+
+    def __del__(self) -> None:
+        if self.handle:
+            self._library.said_network_free(self.handle)
+
+
+class CoreEngine:
+    """See ``engine.Engine``; ``isa`` forces an instruction set by its name."""
+
+    def __init__(self, isa: str | None = None):
+        """Raises ModelError where this processor lacks the instruction set."""
+        wanted = isa or os.environ.get(ISA_VARIABLE)
+        found = [(number, name) for number, name in numbered_sets() if wanted in (None, "", name)]
+        if not found:
+            raise ModelError(
+                f"This processor does not run {wanted}; it runs {', '.join(instruction_sets())}."
+            )
+        self._isa, self.isa = found[0]
+
+    @property
+    def name(self) -> str:
+        return f"core ({self.isa})"
+
+    def symbols(self, network: ResidualNetwork, plane: Plane) -> np.ndarray:
+        fields = plane.samples.shape[2] + len(network.copies)
+        out = np.empty(int(np.count_nonzero(plane.coded)) * fields + 1, np.uint32)
+        count = c_size_t()
+        check(
+            library().said_symbols(
+                self._isa, native(network), native_bank(), raw_plane(plane), address(out), ctypes.byref(count)
+            )
+        )
+        return out[: count.value]
+
+    def push(self, words: np.ndarray, symbols: np.ndarray) -> np.ndarray:
+        symbols = contiguous(symbols, np.uint32)
+        room = np.empty(len(words) + len(symbols) + 2, np.uint32)
+        room[: len(words)] = words
+        count = library().said_push(native_bank(), address(symbols), len(symbols), address(room), len(words))
+        if count == SIZE_MAX:
+            raise ValueError("There is no such symbol.")
+        return room[:count]
+
+    def decode(self, network: ResidualNetwork, plane: Plane, words: np.ndarray) -> np.ndarray:
+        room = np.zeros(len(words) + 2, np.uint32)
+        room[: len(words)] = words
+        count = c_size_t(len(words))
+        check(
+            library().said_decode(
+                self._isa, native(network), native_bank(), raw_plane(plane),
+                address(room), ctypes.byref(count),
+            )
+        )  # fmt: skip
+        return room[: count.value]
+
+    def measure(self, network: ResidualNetwork, plane: Plane, places: np.ndarray | None = None) -> np.ndarray:
+        height, width, components = plane.samples.shape
+        exact = Plane(plane.samples, plane.coded, plane.styles, plane.reconstruction, (0,) * components)
+        chosen = None if places is None else contiguous(places, np.int32)
+        out = np.empty(height * width if chosen is None else len(chosen), np.uint32)
+        check(
+            library().said_measure(
+                self._isa, native(network), native_bank(), raw_plane(exact),
+                None if chosen is None else address(chosen), len(out), address(out),
+            )
+        )  # fmt: skip
+        return out
+
+
+def native(network: ResidualNetwork) -> int:
+    """The network's handle in the core; made once."""
+    found = network.__dict__.get("_native")
+    if found is None:
+        found = network.__dict__["_native"] = NativeNetwork(network)
+    handle: int = found.handle
+    return handle
+
+
+def raw_plane(plane: Plane) -> Any:
+    """A pointer to a plane for the core; good as long as the plane is."""
+    if not plane.samples.flags.writeable:
+        raise ValueError("A plane's samples must be writeable.")
+    height, width, components = plane.samples.shape
+    errors = (c_int32 * 3)(*plane.errors)
+    seen = None if plane.reconstruction is None else address(plane.reconstruction)
+    arrays = address(plane.samples), address(plane.coded), address(plane.styles), seen
+    return ctypes.byref(RawPlane(width, height, components, *arrays, errors))
+
+
+def contiguous(array: np.ndarray, dtype: Any) -> np.ndarray:
+    return np.ascontiguousarray(array, dtype)
+
+
+def address(array: np.ndarray) -> int:
+    return array.ctypes.data
+
+
+def check(status: int) -> None:
+    """Raises CorruptError, MemoryError or ValueError."""
+    if status == IMPOSSIBLE_SAMPLE:
+        raise CorruptError("The residual section decodes to an impossible sample.")
+    if status == NO_MEMORY:
+        raise MemoryError
+    if status:
+        raise ValueError("The core refuses its arguments.")

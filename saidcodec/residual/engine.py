@@ -1,0 +1,99 @@
+"""The residual engine: the plane of a band ⇄ symbols of a stream (bitstream_spec.md, sections 6 and 7).
+
+Two engines give the same bytes: the C core (``_core.c``, called by ``core.py``) and the NumPy reference
+(``reference.py``).  The core is taken where it was built; ``SAIDCODEC_ENGINE=reference`` or ``core`` forces one.
+Arrays go in and come out upright: row by row, as the image stands.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+
+from saidcodec.errors import ModelError
+from saidcodec.residual.network import ResidualNetwork
+
+ENGINE_VARIABLE = "SAIDCODEC_ENGINE"
+SYMBOL_BITS = 10  # a coded symbol is table << 10 | symbol
+LENGTH_BITS = 16  # lengths are measured in 2**-16 bit
+
+
+@dataclass(frozen=True)
+class Plane:
+    """The colour or the alpha of one band: h rows over the full width w of the image.
+
+    ``samples`` int16 [h, w, components], components 3 (Y, Co, Cg) or 1: what is coded; decoding fills it in, and
+    with errors encoding leaves what the decoder will see.  ``coded`` uint8 [h, w] is 0 where samples are known
+    beforehand and not coded.  ``styles`` uint8 [h, w]: the style of each sample's tile.  ``reconstruction``
+    int16 [h, w, 3]: x̂(T) in Y, Co, Cg, all three NO_RECONSTRUCTION where there is none; or None.
+    ``errors``: the largest error of each component.
+    """
+
+    samples: np.ndarray
+    coded: np.ndarray
+    styles: np.ndarray
+    reconstruction: np.ndarray | None
+    errors: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        height, width, components = self.samples.shape
+        arrays = [(self.samples, np.int16), (self.coded, np.uint8), (self.styles, np.uint8)]
+        shapes = [(height, width, components), (height, width), (height, width)]
+        if self.reconstruction is not None:
+            arrays.append((self.reconstruction, np.int16))
+            shapes.append((height, width, 3))
+        for (array, dtype), shape in zip(arrays, shapes, strict=True):
+            if array.shape != shape or array.dtype != dtype or not array.flags.c_contiguous:
+                raise ValueError(f"An array of a plane is {array.dtype} {array.shape}, not {dtype} {shape}.")
+        if components not in (1, 3) or len(self.errors) != components or not self.samples.size:
+            raise ValueError("A plane has one or three components, an error for each, and samples.")
+
+
+class Engine(Protocol):
+    """What both engines do.  Words are a rANS stack of 32-bit words, the state on top (spec section 3)."""
+
+    @property
+    def name(self) -> str:
+        """What ``saidcodec --version`` calls it."""
+        ...
+
+    def symbols(self, network: ResidualNetwork, plane: Plane) -> np.ndarray:
+        """The plane's symbols in the order of decoding, uint32 [n]: table << 10 | symbol.  Tables are the rows
+        of the bank's mixtures, then its copy tables."""
+        ...
+
+    def push(self, words: np.ndarray, symbols: np.ndarray) -> np.ndarray:
+        """The words uint32 [k] with the symbols pushed on top, the last one first."""
+        ...
+
+    def decode(self, network: ResidualNetwork, plane: Plane, words: np.ndarray) -> np.ndarray:
+        """Fill in the plane's coded samples; what is left of the words.  Raises CorruptError."""
+        ...
+
+    def measure(self, network: ResidualNetwork, plane: Plane, places: np.ndarray | None = None) -> np.ndarray:
+        """Bits of samples, all components together, in 2**-16 bit, uint32 [n]; errors are taken as 0.
+
+        ``places`` int32 [n] are indices y * w + x; None stands for all samples, row by row.
+        """
+        ...
+
+
+@lru_cache(maxsize=1)
+def current() -> Engine:
+    """The engine of this process.  Raises ModelError where the one that is asked for is not at hand."""
+    wanted = os.environ.get(ENGINE_VARIABLE, "")
+    if wanted not in ("", "core", "reference"):
+        raise ModelError(f"{ENGINE_VARIABLE} must be core or reference, not {wanted}.")
+    from saidcodec.residual import core
+
+    if wanted != "reference" and core.available():
+        return core.CoreEngine()
+    if wanted == "core":
+        raise ModelError("The C core was not built; SAIDCODEC_ENGINE=reference runs without it.")
+    from saidcodec.residual.reference import ReferenceEngine
+
+    return ReferenceEngine()

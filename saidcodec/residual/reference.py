@@ -1,0 +1,245 @@
+"""The residual engine in plain NumPy: the specification in Python, and the oracle of the C core's tests.
+
+It runs where no C compiler was at hand.  Everything is upright; a step's samples go through the network
+together (bitstream_spec.md, sections 6 and 7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from saidcodec.entropy.bank import MEAN_STEPS, REACH, SCALES, TAILS, bank
+from saidcodec.entropy.rans import AnsCoder
+from saidcodec.errors import CorruptError
+from saidcodec.format.colour import HIGH, LOW
+from saidcodec.format.planes import NO_RECONSTRUCTION
+from saidcodec.integer import Layer
+from saidcodec.residual.context import REFERENCE, SKEW, WINDOW, neighbour
+from saidcodec.residual.copies import chroma_start, logit_index, luma_inputs, questions
+from saidcodec.residual.engine import SYMBOL_BITS, Plane
+from saidcodec.residual.lengths import lengths
+from saidcodec.residual.network import COMPONENTS, ResidualNetwork
+
+TOGETHER = 1 << 12  # samples that go through the network at once where all are known
+# 32 widths of a scale's core in sixteenths of a sample value, by the scale's part of an octave.
+WIDTH_FACTORS = np.array([23, 19, 16, 13], np.int32)
+MIDDLE = np.array([128, 0, 0], np.int16)  # the reference of a band's first sample
+
+# Gets which samples a field is about, the field, their tables and, where known, symbols; returns symbols.
+CodeOf = Callable[[np.ndarray, int, np.ndarray, "np.ndarray | None"], np.ndarray]
+
+
+class ReferenceEngine:
+    """See ``engine.Engine``."""
+
+    name = "reference (NumPy)"
+
+    def symbols(self, network: ResidualNetwork, plane: Plane) -> np.ndarray:
+        parts: list[np.ndarray] = []
+        keys: list[np.ndarray] = []
+        for x, y in batches(plane, 1 if any(plane.errors) else TOGETHER):
+            step = x + SKEW * y
+
+            def code(active: np.ndarray, field: int, table: np.ndarray, symbol: np.ndarray | None) -> np.ndarray:
+                assert symbol is not None
+                parts.append((table << SYMBOL_BITS | symbol).astype(np.uint32))
+                keys.append(step[active] * FIELDS + field)  # noqa: B023: called before the next batch
+                return symbol
+
+            walk(network, plane, x, y, True, code)
+        order = np.concatenate(keys).argsort(kind="stable") if keys else np.zeros(0, np.int64)
+        return np.concatenate([np.zeros(0, np.uint32), *parts])[order]
+
+    def push(self, words: np.ndarray, symbols: np.ndarray) -> np.ndarray:
+        coder = AnsCoder(words)
+        models = [table.model for table in (*bank().tables, *bank().copies)]
+        table, symbol = symbols >> SYMBOL_BITS, (symbols & ((1 << SYMBOL_BITS) - 1)).astype(np.int32)
+        for start, stop in reversed(list(runs(table))):
+            coder.encode_reverse(symbol[start:stop], models[table[start]])
+        return np.asarray(coder.get_compressed())
+
+    def decode(self, network: ResidualNetwork, plane: Plane, words: np.ndarray) -> np.ndarray:
+        coder = AnsCoder(words)
+        models = [table.model for table in (*bank().tables, *bank().copies)]
+
+        def code(active: np.ndarray, field: int, table: np.ndarray, symbol: np.ndarray | None) -> np.ndarray:
+            found = [coder.decode(models[table[start]], stop - start) for start, stop in runs(table)]
+            return np.concatenate([np.zeros(0, np.int32), *found])
+
+        for x, y in batches(plane, 1):
+            walk(network, plane, x, y, False, code)
+        return np.asarray(coder.get_compressed())
+
+    def measure(self, network: ResidualNetwork, plane: Plane, places: np.ndarray | None = None) -> np.ndarray:
+        height, width, components = plane.samples.shape
+        exact = Plane(plane.samples, plane.coded, plane.styles, plane.reconstruction, (0,) * components)
+        places = np.arange(height * width) if places is None else places
+        total = np.zeros(len(places), np.uint32)
+        for first in range(0, len(places), TOGETHER):
+            part = places[first : first + TOGETHER]
+            bits = total[first : first + TOGETHER]
+
+            def code(active: np.ndarray, field: int, table: np.ndarray, symbol: np.ndarray | None) -> np.ndarray:
+                bits[active] += lengths()[table, symbol]  # noqa: B023: called before the next part
+                assert symbol is not None
+                return symbol
+
+            walk(network, exact, part % width, part // width, True, code)
+        return total
+
+
+FIELDS = 64  # more than a step's questions and components
+
+
+def batches(plane: Plane, most: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(x, y) of the coded samples in the order of decoding: a step at a time, or several steps with about
+    ``most`` samples in all."""
+    y, x = np.nonzero(plane.coded)
+    order = np.lexsort((y, x + SKEW * y))
+    x, y = x[order], y[order]
+    ends = np.flatnonzero(np.diff(x + SKEW * y, append=-1)) + 1
+    start = 0
+    for end in ends.tolist():
+        if end - start >= most or end == len(x):
+            yield x[start:end], y[start:end]
+            start = end
+
+
+def runs(table: np.ndarray) -> Iterator[tuple[int, int]]:
+    """(start, stop) of the runs of equal numbers in int [n]."""
+    edges = [0, *(np.flatnonzero(np.diff(table)) + 1).tolist(), len(table)]
+    return zip(edges[:-1], edges[1:], strict=True) if len(table) else iter(())
+
+
+def walk(
+    network: ResidualNetwork, plane: Plane, x: np.ndarray, y: np.ndarray, known: bool, code: CodeOf
+) -> None:
+    """Code the samples at (x, y) int [n], all independent of each other or ``known``.
+
+    ``code(active, field, table, symbol)`` gets which of them a field is about, bool [n], and for those the table
+    and, where the samples are known, the symbol; it returns the symbol.
+    """
+    components = plane.samples.shape[2]
+    inputs, near = contexts(network, plane, x, y)
+    hidden = run(network.trunk, inputs)
+    truth = plane.samples[y, x].astype(np.int32) if known else None
+    values = near[:, 0, :components].astype(np.int32)
+    active = np.ones(len(x), bool)
+    if network.head_copy is not None:
+        values, active = ask(network, near, hidden, truth, plane.errors, code)
+    first = len(network.copies)
+    start, extras = near[:, 0].astype(np.int32), [hidden]
+    for c in range(components):
+        if c:
+            clue = [] if network.head_copy is None else [clues[:, c - 1]]  # noqa: F821: set once Y is known
+            joined = np.concatenate([*extras, *clue], 1)
+            raw = network.head_chroma[c - 1].raw(run((network.hidden_chroma[c - 1],), joined))
+        else:
+            raw = network.head_y.raw(hidden)
+        mean, scale, table, centre, sign = choose(raw, start[:, c], c)
+        step, low = 2 * plane.errors[c] + 1, LOW[c]
+        symbol = None
+        if truth is not None:
+            distance = (truth[:, c] - centre + plane.errors[c]) // step
+            symbol = (sign * distance + REACH)[active]
+        distance = sign[active] * (code(active, first + c, table[active], symbol) - REACH)
+        sample = centre[active] + step * distance
+        inside = np.clip(sample, low, HIGH)
+        if step == 1 and (sample != inside).any():
+            raise CorruptError("The residual section decodes to an impossible sample.")
+        values[active, c] = inside
+        told = surprise(values[:, c], mean, scale, near[:, 0, c].astype(np.int32))
+        extras.append(told[:, : network.surprises])
+        if network.head_copy is not None and not c and components > 1:
+            chroma, clues = chroma_start(near, values[:, 0])
+            start[:, 1:], clues = chroma, (clues + 128).astype(np.uint8)
+    plane.samples[y, x] = values
+
+
+def ask(
+    network: ResidualNetwork,
+    near: np.ndarray,
+    hidden: np.ndarray,
+    truth: np.ndarray | None,
+    errors: tuple[int, ...],
+    code: CodeOf,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The questions of section 6.7: values int32 [n, components] as far as they are copies, and where they are none,
+    bool [n]."""
+    assert network.head_copy is not None
+    offers = near[:, network.copies, : len(errors)].astype(np.int32)
+    asked = questions(offers)
+    table = len(bank().tables) + logit_index(network.head_copy.raw(hidden))
+    values, left = near[:, 0, : len(errors)].astype(np.int32), np.ones(len(near), bool)
+    for j in range(len(network.copies)):
+        active = asked[:, j] & left
+        symbol = None
+        if truth is not None:
+            symbol = (np.abs(truth - offers[:, j]) <= np.array(errors)).all(1)[active].astype(np.int32)
+        same = np.zeros(len(near), bool)
+        same[active] = code(active, j, table[active, j], symbol) > 0
+        values[same] = offers[same, j]
+        left &= ~same
+    return values, left
+
+
+def run(layers: tuple[Layer, ...], x: np.ndarray) -> np.ndarray:
+    """uint8 [n, in] through dense layers (spec section 5); uint8 [n, out]."""
+    for layer in layers:
+        x = layer.run(x)
+    return x
+
+
+def contexts(network: ResidualNetwork, plane: Plane, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs of the network uint8 [n, inputs] (spec 6.4), and the reference and the window's samples
+    int16 [n, 1 + window, 3] (spec 6.2, 6.3)."""
+    height, width, components = plane.samples.shape
+    dx, dy = np.array([REFERENCE, *WINDOW]).T
+    column, row = neighbour(x[:, None], y[:, None], dx, dy, width)
+    column[:, 0], row[:, 0] = np.where(x > 0, x - 1, 0), np.where(x > 0, y, y - 1)
+    near = np.zeros((len(x), len(dx), COMPONENTS), np.int16)
+    near[..., :components] = plane.samples[row.clip(min=0), column.clip(min=0)]
+    near[row[:, 0] < 0, 0] = MIDDLE
+    nowhere = column < 0
+    near[nowhere] = np.broadcast_to(near[:, :1], near.shape)[nowhere]
+    n = len(x)
+    parts = [(near[:, 1:] - near[:, network.origins]).reshape(n, -1)]
+    flag = np.zeros(n, np.int16)
+    if plane.reconstruction is None:
+        parts.append(np.zeros((n, COMPONENTS * len(network.around)), np.int16))
+    else:
+        ax, ay = np.array(network.around, np.int64).reshape(-1, 2).T
+        across, down = (x[:, None] + ax).clip(0, width - 1), (y[:, None] + ay).clip(0, height - 1)
+        seen = plane.reconstruction[down, across].astype(np.int32)
+        difference = np.where(seen == NO_RECONSTRUCTION, 0, seen - near[:, :1])
+        parts.append(difference.reshape(n, -1))
+        flag[plane.reconstruction[y, x, 0] != NO_RECONSTRUCTION] = 127
+    parts.append(np.stack([flag, network.positions * x // width, network.positions * y // height], 1))
+    if network.head_copy is not None:
+        parts.append(luma_inputs(near[..., 0]))
+    parts.append(network.mark * (plane.styles[y, x][:, None] == np.arange(network.styles)))
+    return (np.concatenate(parts, 1).clip(-128, 127) + 128).astype(np.uint8), near
+
+
+def choose(
+    raw: np.ndarray, start: np.ndarray, component: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """A head's raw outputs [n, 3] → mean in sixteenths, scale index, table, centre and sign, int32 [n] each
+    (spec sections 6.6 and 7)."""
+    whole = np.rint(raw).astype(np.int32)
+    mean = np.clip(MEAN_STEPS * start + whole[:, 0], MEAN_STEPS * LOW[component], MEAN_STEPS * HIGH)
+    scale, tail = whole[:, 1].clip(0, SCALES - 1), whole[:, 2].clip(0, TAILS - 1)
+    position = (mean & (MEAN_STEPS - 1)) + MEAN_STEPS * (tail + TAILS * scale)
+    look_up = bank()
+    return mean, scale, look_up.table[position], (mean >> 4) + look_up.carry[position], look_up.sign[position]
+
+
+def surprise(sample: np.ndarray, mean: np.ndarray, scale: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """What a decoded component tells the heads after it, uint8 [n, 4] (spec section 6.5)."""
+    rounded = (mean + 7 + (mean >> 4 & 1)) >> 4  # halves to even
+    error = sample - rounded
+    in_widths = (MEAN_STEPS * sample - mean) * WIDTH_FACTORS[scale & 3] >> (scale >> 2)
+    told = np.stack([4 * error, error, sample - reference, in_widths], 1)
+    return (told.clip(-128, 127) + 128).astype(np.uint8)
