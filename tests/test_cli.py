@@ -178,7 +178,7 @@ def test_damaged_files(command: Arguments) -> None:
         (b"", "is empty"),
         (Path("in.png").read_bytes(), "not a .said file"),
         (good[:12], "truncated"),
-        (good[:4] + b"\x20" + good[5:], "version 2.0; this program reads 0.4"),
+        (good[:4] + b"\x20" + good[5:], "version 2.0; this program reads 0.5"),
         (good[:12] + bytes([good[12] ^ 1]) + good[13:], "damaged"),
         (head + bytes(20), "2147483648×2147483648 pixels"),
     ):
@@ -262,7 +262,7 @@ def test_the_account_adds_up(residual: str) -> None:
     assert set(account) == {
         "width", "height", "mode", "version", "model", "bits", "kl_bits", "bpp", "glimpses"
     }  # fmt: skip
-    assert (account["width"], account["height"], account["mode"], account["version"]) == (9, 6, "RGB", "0.4")
+    assert (account["width"], account["height"], account["mode"], account["version"]) == (9, 6, "RGB", "0.5")
     assert account["model"] == {"name": "flat", "id": models.find("flat").id}
     bits = account["bits"]
     assert list(bits) == ["header", "base", "boxes", "latents", "residual", "metadata", "total"]
@@ -279,7 +279,7 @@ def test_the_account_adds_up(residual: str) -> None:
 def test_the_account_for_people() -> None:
     encoded("--glimpses", "2")
     lines = done("inspect", "it.said").stdout.splitlines()
-    assert lines[0].startswith("9 x 6 RGB, version 0.4, model flat")
+    assert lines[0].startswith("9 x 6 RGB, version 0.5, model flat")
     assert any("latents" in line for line in lines)
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saidcodec.entropy.rans import TOTAL, Decoder, Encoder, Table, uniform
+from saidcodec.entropy.rans import TOTAL, AnsCoder, Decoder, Encoder, Table, uniform
 from saidcodec.errors import CorruptError
 
 
@@ -73,6 +73,35 @@ def test_groups_are_the_same_as_single_runs():
     data = grouped.finish()
     assert data == single.finish()
     assert Decoder(data).take_groups([a, b], [2, 2]).tolist() == [6, 5, 2, 0]
+
+
+def test_symbols_that_somebody_else_codes_are_part_of_the_same_stream():
+    a, b = uniform(7), table_of([1, 2, 3])
+    symbols = np.arange(40, dtype=np.int32) % 3
+
+    def push(words):
+        coder = AnsCoder(words)
+        coder.encode_reverse(symbols, b.model)
+        return coder.get_compressed()
+
+    for before, after in (([6, 5], [1] * 30), ([], []), ([3], [])):
+        plain, pushed = Encoder(), Encoder()
+        for encoder in (plain, pushed):
+            encoder.add(np.array(before, np.int32), a)
+            if encoder is plain:
+                encoder.add(symbols, b)
+            else:
+                encoder.add_pushed(push)
+            encoder.add(np.array(after, np.int32), a)
+        data = pushed.finish()
+        assert data == plain.finish()
+        decoder = Decoder(data)
+        assert decoder.take(a, len(before)).tolist() == before
+        coder = AnsCoder(decoder.words())
+        assert coder.decode(b.model, len(symbols)).tolist() == symbols.tolist()
+        decoder.resume(coder.get_compressed())
+        assert decoder.take(a, len(after)).tolist() == after
+        decoder.finish()
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 44, 256, 1021])

@@ -191,10 +191,9 @@ def test_the_largest_image_is_within_the_limits() -> None:
     assert file.header.width * file.header.height == MOST_PIXELS
 
 
-@pytest.mark.parametrize("claim", [{"side": 1024}, {"width": 1 << 12, "height": (1 << 10) + 1, "bands": 1}])
-def test_tiles_and_bands_are_bounded(claim: dict[str, int]) -> None:
+def test_tiles_are_bounded() -> None:
     with pytest.raises(LimitError, match="more than"):
-        unpack(pack(replace(HEADER, **claim), METADATA, b"", [b""], 0))
+        unpack(pack(replace(HEADER, side=1024), METADATA, b"", [b""], 0))
 
 
 @pytest.mark.parametrize("number", [b"\x80\x00", b"\xff\x80\x00", b"\x80\x80\x80\x80\x00"])
@@ -234,7 +233,7 @@ def test_trailing_bytes_are_refused() -> None:
 
 
 def test_lengths_of_bands_that_do_not_add_up() -> None:
-    header = replace(HEADER, width=256, bands=4)
+    header = replace(HEADER, height=256, bands=4)
     good = pack(header, Metadata(), b"", [b"abc", b"", b"d", b"ef"], 0)
     assert unpack(good).bands == (b"abc", b"", b"d", b"ef")
     start = good.index(b"\x03\x00\x01abc")

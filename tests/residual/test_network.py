@@ -13,8 +13,8 @@ GOOD = np.array(ORIGINS, np.int8)
 
 def test_origins_are_places_in_the_window() -> None:
     tensors = random_tensors(1)
-    assert not ResidualNetwork(tensors, None).origins.any()
-    found = ResidualNetwork({**tensors, "residual.origins": GOOD}, None).origins
+    assert not ResidualNetwork(tensors).origins.any()
+    found = ResidualNetwork({**tensors, "residual.origins": GOOD}).origins
     assert [(REFERENCE, *WINDOW)[i] for i in found] == [*ORIGINS]
 
 
@@ -32,12 +32,12 @@ def test_origins_are_places_in_the_window() -> None:
 )
 def test_other_origins_are_refused(origins: np.ndarray) -> None:
     with pytest.raises(ModelError, match=r"count from|no list of offsets"):
-        ResidualNetwork({**random_tensors(1), "residual.origins": origins}, None)
+        ResidualNetwork({**random_tensors(1), "residual.origins": origins})
 
 
 @pytest.mark.parametrize("marks", [[0, 32], [129, 32], [64, 0], [64, 128], [64], [64, 32, 1]])
 def test_marks_that_are_no_bytes_are_refused(marks: list[int]) -> None:
     tensors = random_tensors(1)
-    assert ResidualNetwork({**tensors, "residual.marks": np.array([128, 127], np.int32)}, None).mark == 127
+    assert ResidualNetwork({**tensors, "residual.marks": np.array([128, 127], np.int32)}).mark == 127
     with pytest.raises(ModelError, match="marks"):
-        ResidualNetwork({**tensors, "residual.marks": np.array(marks, np.int32)}, None)
+        ResidualNetwork({**tensors, "residual.marks": np.array(marks, np.int32)})

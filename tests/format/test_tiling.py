@@ -1,0 +1,49 @@
+"""Tiles cover the image once, and bands are whole rows of them."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from saidcodec.format.tiling import Tiling, choose_tiling
+
+
+@given(st.integers(1, 400), st.integers(1, 400), st.sampled_from([16, 64, 128]), st.integers(0, 6))
+def test_bands_share_out_the_tiles(width: int, height: int, side: int, most: int) -> None:
+    tiling = Tiling(width, height, side, 1 << most)
+    tiles, seen = tiling.tiles(), np.zeros((height, width), int)
+    assert len(tiles) == tiling.count()
+    bands = tiling.bands()
+    assert len(bands) == tiling.count_bands() <= 1 << most
+    number = row = 0
+    for band in bands:
+        assert (band.rows.start, band.tiles.start, band.width) == (row, number, width)
+        for i, (rows, columns) in enumerate(band.places, number):
+            whole = slice(row + rows.start, row + rows.stop)
+            assert (whole, columns) == tiles[i]
+            assert 0 < rows.stop - rows.start <= side
+            assert 0 < columns.stop - columns.start <= side
+            seen[whole, columns] += 1
+        number, row = band.tiles.stop, band.rows.stop
+        assert number - band.tiles.start == len(band.places)
+    assert (number, row) == (len(tiles), height)
+    assert (seen == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "bands"),
+    [
+        (64, 64, 1),
+        (511, 512, 1),  # too few pixels
+        (512, 512, 2),
+        (4096, 127, 1),  # too few rows
+        (4200, 128, 1),  # a single row of tiles
+        (768, 512, 2),
+        (2000, 1535, 2),
+        (2000, 1536, 4),
+        (6000, 4000, 8),
+        (100, 100_000, 256),
+    ],
+)
+def test_how_many_bands(width: int, height: int, bands: int) -> None:
+    assert len(Tiling(width, height, *choose_tiling(width, height)).bands()) == bands
