@@ -128,9 +128,10 @@ def write(
     within = threads if len(bands) == 1 else 1  # threads that share one band
 
     def coded(band: Band) -> tuple[Plan, bytes]:
-        plan, stream, seen = write_band(header, model, method, band, channels[band.rows], glimpses, within)
+        own = channels[band.rows]
+        plan, stream, decodable = write_band(header, model, method, band, own, glimpses, within)
         if not header.exact:
-            decoded[band.rows] = seen
+            decoded[band.rows] = decodable
         return plan, stream
 
     written = [*in_threads(coded, bands, threads, progress)]

@@ -1,7 +1,7 @@
 """Integer networks: the one place in Python that runs weights (bitstream_spec.md, section 5).
 
-A layer is ``clamp(round_half_even((x @ weight + bias) * 2**-shift), 0, 255)`` on uint8 inputs with int8 weights
-within ±63 and sums below 2**24.  Float32 carries the integers, exact in any summation order.
+A layer is ``clamp(round_half_even((x @ weight + bias) * 2**-shift), 0, 255)`` on uint8 inputs with int8
+weights within ±63 and sums below 2**24.  Float32 carries the integers, exact in any summation order.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ def sheet(rows: Sequence[Sequence[np.ndarray]], path: Path) -> None:
 
 
 def boxed(images: np.ndarray, boxes: Sequence[np.ndarray]) -> list[np.ndarray]:
-    return [watch.framed(image, np.rint(own)) for image, own in zip(images, boxes)]
+    return [watch.framed(image, np.rint(own)) for image, own in zip(images, boxes, strict=True)]
 
 
 def in_files(images: np.ndarray, name: str) -> list[np.ndarray]:

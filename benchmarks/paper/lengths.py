@@ -24,13 +24,13 @@ import results
 import saidcodec
 from saidcodec import codec, images, models
 from saidcodec.encoder import plan
-from saidcodec.encoder.price import Pricer
+from saidcodec.encoder.price import Meter, Pricer, styled
 from saidcodec.encoder.proposal import latents_in
 from saidcodec.encoder.search import valid
 from saidcodec.format import planes
 from saidcodec.format.header import Header, Mode
-from saidcodec.format.tiling import choose_tiling
-from saidcodec.residual.band import method_of
+from saidcodec.format.tiling import Tiling, choose_tiling
+from saidcodec.residual.band import method_of, plane_of
 from saidcodec.said import Description, account, base
 from saidcodec.training.datasets import Dataset
 
@@ -55,7 +55,7 @@ def compare(name: str, data: Dataset) -> dict[str, float]:
     for image in data.images:
         files = [saidcodec.encode(image, model=name, residual=coder) for coder in ("gaussian", "context")]
         rows.append([formula(image, files[0], name == "multimnist"), *(8.0 * len(file) for file in files)])
-    return dict(zip(("formula", "gaussian", "context"), np.mean(rows, 0).tolist()))
+    return dict(zip(("formula", "gaussian", "context"), np.mean(rows, 0).tolist(), strict=True))
 
 
 class Scales:
@@ -84,8 +84,12 @@ class Scales:
     def bits(self, image: np.ndarray, boxes: np.ndarray | None) -> float:
         """Bits of tile, base, the boxes [k, 4] with their latents, and residual; None: no SAID layer."""
         header, channels = self.header(image)
-        network = method_of(header, self.model, 1, ahead=True).network
-        pricer = Pricer(header, self.model, network, planes.colour_of(header, channels))
+        colour = planes.colour_of(header, channels)
+        meter = None
+        if network := method_of(header, self.model).network:
+            places = Tiling.of(header).tiles()
+            meter = Meter(network, styled(network, plane_of(colour), places), *places)
+        pricer = Pricer(header, self.model, colour, meter)
         if boxes is None:
             return pricer.residual(None)
         tile = planes.rgb_of(header, channels)
@@ -143,7 +147,7 @@ def measured(
         }
     figures = {}
     for source, boxes in found.items():
-        figures[source] = float(np.mean([scales.bits(*one) for one in zip(data.images, boxes)]))
+        figures[source] = float(np.mean([scales.bits(*one) for one in zip(data.images, boxes, strict=True)]))
         figures[f"{source} boxes"] = float(np.mean([0 if b is None else len(b) for b in boxes]))
     return figures
 

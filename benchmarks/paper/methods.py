@@ -129,7 +129,7 @@ def look(
             assert settings is not None
             seen = watch.watch(model, part, glimpses, settings, rounds)
             counts = detection.glimpses_that_pay(seen.saved, seen.spent)
-            rows = zip(seen.boxes, seen.saved - seen.spent, counts, seen.latents)
+            rows = zip(seen.boxes, seen.saved - seen.spent, counts, seen.latents, strict=True)
             found += [Seen(b.astype(float), s, np.arange(len(b)) < n, z) for b, s, n, z in rows]
         else:
             detect = BASELINES[type(model).__module__].detect
@@ -141,7 +141,7 @@ def truths(data: Dataset) -> list[np.ndarray]:
     """The true boxes of each image, [k, 4]."""
     assert data.boxes is not None
     assert data.counts is not None
-    return [row[: int(n)] for row, n in zip(data.boxes, data.counts)]
+    return [row[: int(n)] for row, n in zip(data.boxes, data.counts, strict=True)]
 
 
 def measure(found: list[Seen], data: Dataset) -> dict[str, float]:

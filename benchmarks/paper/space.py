@@ -299,4 +299,4 @@ def detect(model: Space, images: np.ndarray) -> list[Detections]:
     model.eval()
     objects = model.foreground(attend.grey(images), TEMPERATURES[1])
     boxes = attend.corners(objects.boxes).numpy()
-    return list(zip(boxes, torch.sigmoid(objects.logits).numpy(), objects.what.numpy()))
+    return list(zip(boxes, torch.sigmoid(objects.logits).numpy(), objects.what.numpy(), strict=True))

@@ -160,7 +160,7 @@ class Spair(Baseline):
         for cell in range(CELLS):
             context = self.context(features, [each.objects for each in cells], cell)
             cells.append(self.look(images, context, prior, cell))
-        return Looked(*(torch.stack(column, 1) for column in zip(*cells)))
+        return Looked(*(torch.stack(column, 1) for column in zip(*cells, strict=True)))
 
     def render(self, objects: Tensor, boxes: Tensor) -> Tensor:
         """The image that objects [n, 9, 16] in boxes [n, 9, 4] make on black, [n, 1, 64, 64]."""
@@ -215,4 +215,4 @@ def detect(model: Spair, images: np.ndarray) -> list[Detections]:
     found = model.infer(attend.grey(images), 1.0)
     boxes = attend.corners(found.boxes).numpy()
     chances = torch.sigmoid(found.logits[..., 0]).numpy()
-    return list(zip(boxes, chances, found.objects[..., WHAT].numpy()))
+    return list(zip(boxes, chances, found.objects[..., WHAT].numpy(), strict=True))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from saidcodec.encoder.price import Meter, Pricer, Rendered, known_band, tile_bits
+from saidcodec.encoder.price import Meter, Pricer, Rendered, styled, tile_bits
 from saidcodec.encoder.refine import improved, thinned
 from saidcodec.encoder.search import describe
 from saidcodec.format import planes
@@ -17,7 +17,7 @@ from saidcodec.format.planes import NO_RECONSTRUCTION
 from saidcodec.format.tiling import Band
 from saidcodec.models import Model
 from saidcodec.residual import band as residual
-from saidcodec.residual.band import Samples
+from saidcodec.residual.band import plane_of
 from saidcodec.residual.engine import LENGTH_BITS
 from saidcodec.residual.network import ResidualNetwork
 from saidcodec.said import Description, account, planes_of, render, render_band, render_steps
@@ -65,7 +65,7 @@ def plan_band(
     ``glimpses`` forces their number, as far as the search finds that many; 0 leaves the base to choice.
     ``threads`` judge tiles beside each other.
     """
-    colour = np.ascontiguousarray(planes.colour_of(header, channels))
+    colour = planes.colour_of(header, channels)
     rgb = planes.rgb_of(header, channels)
     descriptions = choose(header, model, network, band, rgb, colour, glimpses, threads)
     kinds = np.array([TileKind.PLAIN if d is None else TileKind.SAID for d in descriptions])
@@ -116,11 +116,11 @@ def choose(
         return [options[0] for options in described]
 
     improving = coder == ResidualCoder.CONTEXT and small and glimpses is None and not header.max_error
-    known = known_band(network, colour, band.places) if network else None
+    plane = styled(network, plane_of(colour), band.places) if network else None
 
     def judged(i: int) -> Description | None:
         place = band.places[i]
-        meter = Meter(network, known, place) if network and known else None
+        meter = Meter(network, plane, place) if network and plane else None
         pricer = Pricer(header, model, colour[place], meter)
         description = best(pricer, described[i], forced)
         if improving:
@@ -143,21 +143,19 @@ def base_pays(
     chosen = np.unique(np.linspace(0, len(band.places) - 1, PROBED_TILES).astype(int))
     places = [band.places[i] for i in chosen]
     described = describe([rgb[place] for place in places], header.grey, model, 0, COARSE_STEP)
-    painted = np.full((band.height, band.width, 3), NO_RECONSTRUCTION, np.int16)
+    reconstruction = np.full((band.height, band.width, 3), NO_RECONSTRUCTION, np.int16)
     spent = []
     for place, (description,) in zip(places, described, strict=True):
         height, width = colour[place].shape[:2]
-        painted[place] = planes_of(render(description, model, width, height), header.grey)
+        reconstruction[place] = planes_of(render(description, model, width, height), header.grey)
         spent.append(account(description, header.grey, model).bits(0))
-    coded = np.ones(colour.shape[:2], np.uint8)
-    styles = np.full(colour.shape[:2], model.tensors["tile.style.frequency"].argmax(), np.uint8)
+    usual = np.full(colour.shape[:2], model.tensors["tile.style.frequency"].argmax(), np.uint8)
+    without = replace(plane_of(colour), styles=usual)
+    with_base = replace(without, reconstruction=reconstruction)
     for place, own in zip(places, spent, strict=True):
         probes = residual.probes(place, band.width)
-        without, with_base = (
-            residual.measure(network, Samples(colour, coded, seen, (0,) * colour.shape[2]), styles, probes)
-            for seen in (None, painted)
-        )
-        saved = int(without.sum()) - int(with_base.sum())
+        bits = [residual.measure(network, plane, probes).sum() for plane in (without, with_base)]
+        saved = int(bits[0] - bits[1])
         if saved / (1 << LENGTH_BITS) * colour[place][..., 0].size / len(probes) > own:
             return True
     return False
@@ -198,10 +196,9 @@ def better_stored(
     suspects = np.flatnonzero(stored)
     if len(suspects):
         places = [band.places[i] for i in suspects]
-        bits = tile_bits(network, colour, reconstruction, places)
+        bits = tile_bits(network, plane_of(colour, None, reconstruction), places)
         if header.has_alpha:
-            alpha = np.ascontiguousarray(planes.alpha_of(channels))
-            bits += tile_bits(network, alpha, None, places)
+            bits += tile_bits(network, plane_of(planes.alpha_of(channels)), places)
         stored[suspects] = bits > [8 * channels[place].size for place in places]
     return stored
 

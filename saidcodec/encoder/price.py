@@ -7,7 +7,7 @@ measured within its band, since contexts cross tiles, but as if no other tile ha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,8 +16,7 @@ from saidcodec.format.planes import NO_RECONSTRUCTION, middle_of
 from saidcodec.format.tiling import Place
 from saidcodec.models import Model
 from saidcodec.residual import band, gaussian
-from saidcodec.residual.band import Samples
-from saidcodec.residual.engine import LENGTH_BITS
+from saidcodec.residual.engine import LENGTH_BITS, Plane
 from saidcodec.residual.network import ResidualNetwork
 from saidcodec.said import Description, account, planes_of, render_all
 from saidcodec.said.description import iou
@@ -28,31 +27,23 @@ SAME = 0.5  # intersection over union from which two boxes show the same thing
 Rendered = tuple["Description | None", "np.ndarray | None"]  # a description and its x̂(T), uint8 RGB
 
 
-@dataclass(frozen=True)
-class KnownBand:
-    """A band whose samples are known: colour int16 [h, w, components]; which samples are coded and the style of
-    each one's tile, uint8 [h, w]."""
-
-    colour: np.ndarray
-    coded: np.ndarray
-    styles: np.ndarray
-
-
 class Meter:
     """Bits of the residual of one tile under one x̂ after another; only what sees a change is measured again.
 
     They are exact as long as the style is the one that the writer will choose, which may depend on x̂.
     """
 
-    def __init__(self, network: ResidualNetwork, known: KnownBand, place: Place):
-        self.network, self.known, self.place = network, known, place
-        height, width = known.coded.shape
-        rows, columns = place
+    def __init__(self, network: ResidualNetwork, plane: Plane, place: Place):
+        """``plane``: the tile's band with its styles; any x̂ of it is left aside."""
+        height, width = plane.coded.shape
         self.reconstruction = np.full((height, width, 3), NO_RECONSTRUCTION, np.int16)
+        self.network, self.place = network, place
+        self.plane = replace(plane, reconstruction=self.reconstruction)
+        rows, columns = place
         self.lengths = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.int64)
         y, x = np.arange(rows.start, rows.stop), np.arange(columns.start, columns.stop)
-        # Where each sample of the tile sees x̂; its own place counts for the flag.
-        self.seen = [
+        # Where each sample of the tile looks into x̂; its own place counts for the flag.
+        self.looks = [
             np.ix_((y + dy).clip(0, height - 1), (x + dx).clip(0, width - 1))
             for dx, dy in {(0, 0), *network.around}
         ]
@@ -67,19 +58,16 @@ class Meter:
     def show(self, reconstruction: np.ndarray | None) -> np.ndarray:
         """Take x̂ int16 [h, w, 3], or none, from now on; which samples see a difference, bool [h, w]."""
         here = self.reconstruction[self.place]
-        changed = np.zeros(self.known.coded.shape, bool)
+        changed = np.zeros(self.plane.coded.shape, bool)
         new = NO_RECONSTRUCTION if reconstruction is None else reconstruction
         changed[self.place] = (here != new).any(-1)
         here[...] = new
-        return np.logical_or.reduce([changed[seen] for seen in self.seen])
+        return np.logical_or.reduce([changed[look] for look in self.looks])
 
     def measure(self, which: np.ndarray) -> None:
         """Measure samples of the tile, bool [h, w], again."""
         if which.any():
-            samples = Samples(
-                self.known.colour, self.known.coded, self.reconstruction, (0,) * self.known.colour.shape[2]
-            )
-            self.lengths[which] = band.measure(self.network, samples, self.known.styles, self.flat[which])
+            self.lengths[which] = band.measure(self.network, self.plane, self.flat[which])
 
 
 class Pricer:
@@ -91,24 +79,24 @@ class Pricer:
     def __init__(self, header: Header, model: Model, planes: np.ndarray, meter: Meter | None):
         self.header, self.model, self.planes, self.meter = header, model, planes, meter
 
-    def residual(self, painted: np.ndarray | None) -> float:
-        """Bits of the residual under x̂ uint8 [h, w, 3], or none."""
-        reconstruction = None if painted is None else planes_of(painted, self.header.grey)
+    def residual(self, reconstruction: np.ndarray | None) -> float:
+        """Bits of the residual under x̂ uint8 RGB [h, w, 3], or none."""
+        means = None if reconstruction is None else planes_of(reconstruction, self.header.grey)
         if self.meter:
-            return self.meter.bits(reconstruction)
-        mean = middle_of(self.planes.shape) if reconstruction is None else reconstruction
-        return gaussian.residual_bits(self.planes, mean)
+            return self.meter.bits(means)
+        means = middle_of(self.planes.shape) if means is None else means
+        return gaussian.residual_bits(self.planes, means)
 
     def rendered(self, descriptions: Sequence[Description]) -> list[Rendered]:
         """The descriptions with their x̂(T)."""
-        painted = render_all(descriptions, self.model, *self.planes.shape[1::-1])
-        return list(zip(descriptions, painted, strict=True))
+        reconstructions = render_all(descriptions, self.model, *self.planes.shape[1::-1])
+        return list(zip(descriptions, reconstructions, strict=True))
 
     def cheapest(self, options: Sequence[Rendered]) -> tuple[int, float]:
         """Which option has the least price, and that: its bits in all, less what its boxes are worth."""
         prices = []
-        for description, painted in options:
-            price = self.residual(painted)
+        for description, reconstruction in options:
+            price = self.residual(reconstruction)
             if description is not None:
                 spent = account(description, self.header.grey, self.model)
                 price += spent.bits(len(description.boxes))
@@ -122,14 +110,12 @@ class Pricer:
         return self.cheapest(self.rendered([description]))[1]
 
 
-def known_band(network: ResidualNetwork, colour: np.ndarray, places: Sequence[Place]) -> KnownBand:
-    """A band's colour int16 [h, w, components] with the styles that suit its tiles without x̂."""
-    coded = np.ones(colour.shape[:2], np.uint8)
-    samples = Samples(colour, coded, None, (0,) * colour.shape[2])
-    styles = np.zeros(colour.shape[:2], np.uint8)
-    for place, style in zip(places, band.choose_styles(network, samples, places), strict=True):
+def styled(network: ResidualNetwork, plane: Plane, places: Sequence[Place]) -> Plane:
+    """A band's plane with the styles that suit the tiles at ``places``."""
+    styles = np.zeros(plane.coded.shape, np.uint8)
+    for place, style in zip(places, band.choose_styles(network, plane, places), strict=True):
         styles[place] = style
-    return KnownBand(colour, coded, styles)
+    return replace(plane, styles=styles)
 
 
 def distinct(boxes: np.ndarray) -> int:
@@ -143,15 +129,9 @@ def box_worth(model: Model) -> float:
     return float(model.tensors.get(BOX_WORTH, np.zeros(1))[0])
 
 
-def tile_bits(
-    network: ResidualNetwork, plane: np.ndarray, reconstruction: np.ndarray | None, places: Sequence[Place]
-) -> np.ndarray:
-    """Exact bits of some tiles of a band's plane, int16 [h, w, components]; float64 [tiles]."""
-    height, width, components = plane.shape
-    samples = Samples(plane, np.ones((height, width), np.uint8), reconstruction, (0,) * components)
-    styles = np.zeros((height, width), np.uint8)
-    for place, style in zip(places, band.choose_styles(network, samples, places), strict=True):
-        styles[place] = style
-    numbers = np.arange(height * width, dtype=np.int32).reshape(height, width)
-    spent = [band.measure(network, samples, styles, numbers[place].reshape(-1)).sum() for place in places]
+def tile_bits(network: ResidualNetwork, plane: Plane, places: Sequence[Place]) -> np.ndarray:
+    """Exact bits of some tiles of a band's plane, whose styles are still to choose; float64 [tiles]."""
+    plane = styled(network, plane, places)
+    numbers = np.arange(plane.coded.size, dtype=np.int32).reshape(plane.coded.shape)
+    spent = [band.measure(network, plane, numbers[place].reshape(-1)).sum() for place in places]
     return np.array(spent) / (1 << LENGTH_BITS)

@@ -1,8 +1,8 @@
 """How the encoder makes a tile's description cheaper: glimpses moved, added and taken away, by exact bits.
 
-The search (said/search.py) pricers glimpses by N log σ, to which a cut-off serif is much and a faint digit
-nothing.  Here each change is pricerd by the residual network itself.  Boxes are in canvas units, tiles uint8
-RGB [h, w, 3], prices as in ``Pricer``.  Nothing here is part of the format.
+The search (search.py) judges glimpses by N log σ, which overrates small sharp errors and ignores faint
+digits.  Here each change is judged by the residual network itself.  Boxes are in canvas units, tiles uint8
+RGB [h, w, 3], prices as in ``Pricer``.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def refined(pricer: Pricer, tile: np.ndarray, description: Description) -> Descr
     for i in range(len(description.boxes)):
         boxes = about(description.boxes[i], tables_of(model).box)
         latents = latents_in(tile, boxes, model)
-        options = [description.replaced(i, *glimpse) for glimpse in zip(boxes, latents)]
+        options = [description.replaced(i, *glimpse) for glimpse in zip(boxes, latents, strict=True)]
         best, least = pricer.cheapest(pricer.rendered(options))
         if least < price:
             description, price = options[best], least
@@ -69,13 +69,15 @@ def completed(pricer: Pricer, tile: np.ndarray, description: Description) -> Des
     price, model = pricer.price(description), pricer.model
     tables = tables_of(model).box
     while len(description.boxes) < MOST_GLIMPSES:
-        seen = render(description, model, *tile.shape[1::-1])
-        boxes = remains(tile, seen, description.boxes, usual_size(tables))
+        reconstruction = render(description, model, *tile.shape[1::-1])
+        boxes = remains(tile, reconstruction, description.boxes, usual_size(tables))
         better, least = description, price
         for _ in range(2):  # the places, then what lies about the best of them
             if not len(boxes):
                 break
-            options = [description.added(*one) for one in zip(boxes, latents_in(tile, boxes, model))]
+            options = [
+                description.added(*one) for one in zip(boxes, latents_in(tile, boxes, model), strict=True)
+            ]
             i, found = pricer.cheapest(pricer.rendered(options))
             if found < least:
                 better, least = options[i], found
@@ -97,13 +99,13 @@ def about(box: np.ndarray, tables: Sequence[Table]) -> np.ndarray:
     return valid(np.concatenate([low, low + sizes], 1))
 
 
-def remains(tile: np.ndarray, seen: np.ndarray, boxes: np.ndarray, size: np.ndarray) -> np.ndarray:
+def remains(tile: np.ndarray, reconstruction: np.ndarray, boxes: np.ndarray, size: np.ndarray) -> np.ndarray:
     """Boxes of a size (width, height) where x̂ uint8 [h, w, 3] is most wrong, less so in ``boxes`` int [k, 4];
     int [n, 4], none where it is right."""
     scope = np.ones((CANVAS, CANVAS))
     for box in boxes:
         scope[box_pixels(box, CANVAS, CANVAS)] = 0
-    energy = energy_of(on_canvas((tile.astype(np.float32) - seen) / 255), scope)
+    energy = energy_of(on_canvas((tile.astype(np.float32) - reconstruction) / 255), scope)
     found = np.zeros((0, 4), np.int64)
     while len(found) < PLACES and energy.any():
         low = centred(energy, largest(energy, size), size)

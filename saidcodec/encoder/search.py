@@ -64,13 +64,13 @@ def describe(
         for searched in over or (max(steps),):
             glimpses: list[list[Glimpse]] = [[] for _ in group]
             if limit:
-                easels = [Easel(*one, grey, searched, pooled) for one in zip(group, cells)]
+                easels = [Easel(*one, grey, searched, pooled) for one in zip(group, cells, strict=True)]
                 paint(easels, model, limit, forced)
                 glimpses = [easel.glimpses for easel in easels]
-            for options, own, taken in zip(described[first:], bases, glimpses):
+            for options, own, taken in zip(described[first:], bases, glimpses, strict=True):
                 boxes = np.array([glimpse.box for glimpse in taken], np.int32).reshape(-1, 4)
                 latents = np.array([glimpse.latent for glimpse in taken], np.int32).reshape(-1, LATENTS)
-                options += [Description(*one, boxes, latents) for one in zip(steps, own)]
+                options += [Description(*one, boxes, latents) for one in zip(steps, own, strict=True)]
     return described
 
 
@@ -87,10 +87,10 @@ class Glimpse:
 class Easel:
     """One tile in the search: the target, what has been painted, and how.
 
-    ``painted``: x̂(t) over the base that acceptance is judged by.  ``seen``: x̂(t) over the finest base.
+    ``reconstruction``: x̂(t) over the base that acceptance is judged by; ``finest``: over the finest base.
     ``scope`` float32 [64, 64]: 1 where no glimpse has been.  ``components`` int16 [h, w, n]: what errors are
     counted in, those of the residual, or red, green and blue where none follows (``pooled``).  ``squares``
-    int32 [h, w, n]: of the errors of ``painted``.
+    int32 [h, w, n]: of the errors of ``reconstruction``.
     """
 
     def __init__(self, tile: np.ndarray, cell: np.ndarray, grey: bool, step: int, pooled: bool = False):
@@ -98,16 +98,16 @@ class Easel:
         height, width = tile.shape[:2]
         self.target, self.grey, self.pooled = tile, grey, pooled
         self.units = tile.astype(np.float32) / 255
-        self.painted = base.start(base.quantise(cell, step, grey), step, width, height)
-        self.seen = base.start(base.quantise(cell, FINEST, grey), FINEST, width, height)
+        self.reconstruction = base.start(base.quantise(cell, step, grey), step, width, height)
+        self.finest = base.start(base.quantise(cell, FINEST, grey), FINEST, width, height)
         self.components = self.counted(tile)
-        self.squares = self.errors((slice(None), slice(None)), self.painted)
+        self.squares = self.errors((slice(None), slice(None)), self.reconstruction)
         self.scope = np.ones((CANVAS, CANVAS), np.float32)
         self.glimpses: list[Glimpse] = []
 
     def error(self) -> np.ndarray:
         """Δ(t) on the canvas, float32 [64, 64, 3] in -1..1."""
-        return on_canvas((self.target - self.seen).astype(np.float32) / 255)
+        return on_canvas((self.target - self.finest).astype(np.float32) / 255)
 
     def counted(self, pixels: np.ndarray) -> np.ndarray:
         """RGB [h, w, 3] in 0..255 → ``components``."""
@@ -116,9 +116,9 @@ class Easel:
         planes = colour.forward(pixels)
         return planes[..., :1] if self.grey else planes
 
-    def errors(self, place: tuple[slice, slice], painted: np.ndarray) -> np.ndarray:
-        """Squares of what int32 RGB [h, w, 3] painted at a place leaves; int32 [h, w, n]."""
-        return np.square(self.components[place] - self.counted(painted), dtype=np.int32)
+    def errors(self, place: tuple[slice, slice], reconstruction: np.ndarray) -> np.ndarray:
+        """Squares of what x̂ int32 RGB [h, w, 3] of a place leaves; int32 [h, w, n]."""
+        return np.square(self.components[place] - self.counted(reconstruction), dtype=np.int32)
 
     def gains(self, boxes: np.ndarray, paints: np.ndarray) -> np.ndarray:
         """Bits that each box would save of the residual by N log σ (paper equation 2); float64 [n].
@@ -129,9 +129,9 @@ class Easel:
         """
         height, width = self.target.shape[:2]
         total, after = self.squares.sum((0, 1)), []
-        for box, patch in zip(boxes, paints):
+        for box, patch in zip(boxes, paints, strict=True):
             place = box_pixels(box, width, height)
-            left = self.errors(place, blend(self.painted[place], patch))
+            left = self.errors(place, blend(self.reconstruction[place], patch))
             after.append(total - self.squares[place].sum((0, 1)) + left.sum((0, 1)))
         before, later, weight = total[None], np.array(after), 1
         if self.pooled:
@@ -142,10 +142,10 @@ class Easel:
         return np.asarray(0.5 * count * weight * saved)
 
     def take(self, glimpse: Glimpse) -> None:
-        paste(self.painted, glimpse.box, glimpse.patch)
-        paste(self.seen, glimpse.box, glimpse.patch)
+        paste(self.reconstruction, glimpse.box, glimpse.patch)
+        paste(self.finest, glimpse.box, glimpse.patch)
         place = box_pixels(glimpse.box, *self.target.shape[1::-1])
-        self.squares[place] = self.errors(place, self.painted[place])
+        self.squares[place] = self.errors(place, self.reconstruction[place])
         x0, y0, x1, y1 = glimpse.box
         self.scope[y0:y1, x0:x1] = 0
         self.glimpses.append(glimpse)
@@ -156,11 +156,15 @@ def paint(easels: Sequence[Easel], model: Model, limit: int, forced: bool) -> No
     for _ in range(limit):
         errors, scopes = [easel.error() for easel in easels], [easel.scope for easel in easels]
         proposed = propose(np.stack(errors), np.stack(scopes), model)
-        found = best(easels, [around(*one) for one in zip(proposed, errors, scopes)], model)
+        found = best(easels, [around(*one) for one in zip(proposed, errors, scopes, strict=True)], model)
         for _ in range(ROUNDS):
             found = best(easels, [neighbours(glimpse.box) for glimpse in found], model)
-        found = [shorten(*one, model) for one in zip(easels, found)]
-        paying = [(easel, glimpse) for easel, glimpse in zip(easels, found) if forced or glimpse.score > 0]
+        found = [shorten(*one, model) for one in zip(easels, found, strict=True)]
+        paying = [
+            (easel, glimpse)
+            for easel, glimpse in zip(easels, found, strict=True)
+            if forced or glimpse.score > 0
+        ]
         for easel, glimpse in paying:
             easel.take(glimpse)
         easels = [easel for easel, _ in paying]
@@ -171,12 +175,12 @@ def paint(easels: Sequence[Easel], model: Model, limit: int, forced: bool) -> No
 def best(easels: Sequence[Easel], options: Sequence[np.ndarray], model: Model) -> list[Glimpse]:
     """The best of each tile's boxes, int [n, 4] a tile; the networks run once for all of them."""
     tables = tables_of(model)
-    crops = [crop(easel.units, boxes) for easel, boxes in zip(easels, options)]
+    crops = [crop(easel.units, boxes) for easel, boxes in zip(easels, options, strict=True)]
     latents = quantise(encode_patches(np.concatenate(crops), model), model)
     paints = patches(latents, model)
     bits = latent_bits(latents, tables.latent)
     found, end = [], 0
-    for easel, boxes in zip(easels, options):
+    for easel, boxes in zip(easels, options, strict=True):
         own = slice(end, end := end + len(boxes))
         scores = easel.gains(boxes, paints[own]) - bits[own] - box_bits(boxes, tables)
         i = int(scores.argmax())

@@ -75,19 +75,19 @@ class Encoder:
         self._parts.append(push)
 
     def finish(self) -> bytes:
-        coder = AnsCoder()
+        stack = AnsCoder()
         for part in reversed(self._parts):
             if callable(part):
-                coder = AnsCoder(part(coder.get_compressed()))
+                stack = AnsCoder(part(stack.get_compressed()))
                 continue
             symbols, tables, counts = part
             end = len(symbols)
             for table, count in zip(reversed(tables), reversed(counts), strict=True):
                 if count:
-                    coder.encode_reverse(symbols[end - count : end], table.model)
+                    stack.encode_reverse(symbols[end - count : end], table.model)
                     end -= count
         # The last word holds the head of the state; its leading zero bytes say nothing.
-        return coder.get_compressed().astype("<u4").tobytes().rstrip(b"\0")
+        return stack.get_compressed().astype("<u4").tobytes().rstrip(b"\0")
 
 
 class Decoder:
@@ -97,28 +97,28 @@ class Decoder:
         if data.endswith(b"\0"):
             raise CorruptError("A coded stream ends in a zero byte, which no encoder writes.")
         padded = data + bytes(-len(data) % 4)
-        self._coder = AnsCoder(np.frombuffer(padded, "<u4").astype(np.uint32))
+        self._stack = AnsCoder(np.frombuffer(padded, "<u4").astype(np.uint32))
 
     def take(self, table: Table, n: int) -> np.ndarray:
         """The next ``n`` symbols, int32 [n]."""
         if len(table) == 1:
             return np.zeros(n, np.int32)
-        return self._coder.decode(table.model, n)
+        return self._stack.decode(table.model, n)
 
     def take_groups(self, tables: Sequence[Table], counts: Sequence[int]) -> np.ndarray:
         """The next runs of symbols, each run under its own table; int32 [sum of counts]."""
-        decode = self._coder.decode
+        decode = self._stack.decode
         return np.concatenate([*map(decode, [table.model for table in tables], counts)])
 
     def words(self) -> np.ndarray:
         """What is left of the stream, the state on top; uint32 [n].  For somebody else who takes symbols."""
-        return np.asarray(self._coder.get_compressed())
+        return np.asarray(self._stack.get_compressed())
 
     def resume(self, words: np.ndarray) -> None:
         """Go on with what is left after somebody else has taken symbols from ``words``."""
-        self._coder = AnsCoder(words)
+        self._stack = AnsCoder(words)
 
     def finish(self) -> None:
         """Check that every bit has been used; CorruptError otherwise."""
-        if not self._coder.is_empty():
+        if not self._stack.is_empty():
             raise CorruptError("A coded stream holds more than its symbols.")

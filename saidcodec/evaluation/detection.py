@@ -32,7 +32,7 @@ def match(
 ) -> Match:
     """Pair the detections of each image with the true boxes [k, 4] of that image."""
     images, best, overlaps = [], [], []
-    for i, (found, true) in enumerate(zip(boxes, truths)):
+    for i, (found, true) in enumerate(zip(boxes, truths, strict=True)):
         pairs = iou(np.asarray(found, float).reshape(-1, 4), np.asarray(true, float).reshape(-1, 4))
         images.append(np.full(len(pairs), i))
         best.append(pairs.argmax(1) if len(true) else np.zeros(len(pairs), np.int64))

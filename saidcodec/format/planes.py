@@ -57,13 +57,19 @@ def joined(header: Header, planes: np.ndarray, alpha: np.ndarray | None) -> np.n
 
 
 def without_residual(header: Header, reconstruction: np.ndarray | None, size: tuple[int, int]) -> np.ndarray:
-    """What x̂ alone, int16 [h, w, 3] or None, shows of a band of a size (height, width): coded channels, opaque."""
-    shown = middle_of((*size, header.components))
-    if reconstruction is not None:
-        here = reconstruction[..., : header.components]
-        shown = np.where(here == NO_RECONSTRUCTION, shown, here)
+    """What x̂ int16 [h, w, 3], or none, shows alone of a band of a size (height, width): coded channels."""
+    shown = or_middle(reconstruction, (*size, header.components))
     alpha = np.full((*size, 1), 255, np.int16) if header.has_alpha else None
     return joined(header, shown, alpha)
+
+
+def or_middle(reconstruction: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
+    """x̂ int16 [h, w, 3], or the middle of the range where there is none; int16 [h, w, components]."""
+    middle = middle_of(shape)
+    if reconstruction is None:
+        return middle
+    here = reconstruction[..., : shape[2]]
+    return np.where(here == NO_RECONSTRUCTION, middle, here)
 
 
 def middle_of(shape: tuple[int, ...]) -> np.ndarray:

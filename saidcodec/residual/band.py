@@ -7,7 +7,7 @@ one; the styles of the other tiles and their colour; likewise their alpha.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -15,7 +15,6 @@ import numpy as np
 from saidcodec.entropy.rans import Decoder, Encoder, Table, uniform
 from saidcodec.format import planes
 from saidcodec.format.header import Header, ResidualCoder
-from saidcodec.format.planes import NO_RECONSTRUCTION
 from saidcodec.format.tiling import Band, Place
 from saidcodec.models import Model
 from saidcodec.residual import engine, gaussian
@@ -92,20 +91,22 @@ def write(header: Header, method: Method, outline: Outline, channels: np.ndarray
     if outline.stored.all():
         return encoder.finish(), channels
     coded = outline.coded()
-    colour = np.ascontiguousarray(planes.colour_of(header, channels))
+    colour = plane_of(planes.colour_of(header, channels), coded, outline.reconstruction, method.errors)
     alpha, constant = None, False
     if header.has_alpha:
-        alpha = np.ascontiguousarray(planes.alpha_of(channels))
-        values = alpha[coded > 0]
+        alpha = plane_of(planes.alpha_of(channels), coded, None, (method.alpha_error,))
+        values = alpha.samples[coded > 0]
         constant = bool((values == values[0]).all())
         encoder.add(np.array([constant]), uniform(2))
         if constant:
             encoder.add(values[:1], uniform(256))
-    write_plane(method, outline, Samples(colour, coded, outline.reconstruction, method.errors), encoder)
+    write_plane(method, outline, colour, encoder)
     if alpha is not None and not constant:
-        write_plane(method, outline, Samples(alpha, coded, None, (method.alpha_error,)), encoder)
+        write_plane(method, outline, alpha, encoder)
     stream = encoder.finish()
-    return stream, channels if header.exact else planes.joined(header, colour, alpha)
+    if header.exact:
+        return stream, channels
+    return stream, planes.joined(header, colour.samples, alpha.samples if alpha else None)
 
 
 def read(header: Header, method: Method, outline: Outline, stream: bytes) -> np.ndarray:
@@ -119,87 +120,82 @@ def read(header: Header, method: Method, outline: Outline, stream: bytes) -> np.
         decoder.finish()
         return channels
     coded = outline.coded()
-    colour = np.ascontiguousarray(planes.colour_of(header, channels))
+    colour = plane_of(planes.colour_of(header, channels), coded, outline.reconstruction, method.errors)
     alpha, constant = None, False
     if header.has_alpha:
-        alpha = np.ascontiguousarray(planes.alpha_of(channels))
+        alpha = plane_of(planes.alpha_of(channels), coded, None, (method.alpha_error,))
         constant = bool(decoder.take(uniform(2), 1)[0])
         if constant:
-            alpha[coded > 0] = decoder.take(uniform(256), 1)
-    read_plane(method, outline, Samples(colour, coded, outline.reconstruction, method.errors), decoder)
+            alpha.samples[coded > 0] = decoder.take(uniform(256), 1)
+    read_plane(method, outline, colour, decoder)
     if alpha is not None and not constant:
-        read_plane(method, outline, Samples(alpha, coded, None, (method.alpha_error,)), decoder)
+        read_plane(method, outline, alpha, decoder)
     decoder.finish()
-    return planes.joined(header, colour, alpha)
+    return planes.joined(header, colour.samples, alpha.samples if alpha else None)
 
 
-@dataclass(frozen=True)
-class Samples:
-    """The colour or the alpha of a band: a ``Plane`` before its styles are known."""
-
-    values: np.ndarray
-    coded: np.ndarray
-    reconstruction: np.ndarray | None
-    errors: tuple[int, ...]
-
-    def plane(self, styles: np.ndarray) -> Plane:
-        """With the style of each sample's tile, uint8 [h, w]."""
-        return Plane(self.values, self.coded, styles, self.reconstruction, self.errors)
-
-    def means(self) -> np.ndarray:
-        """x̂(T), or the middle of the range where there is none; int16 [h, w, components]."""
-        middle = planes.middle_of(self.values.shape)
-        if self.reconstruction is None:
-            return middle
-        here = self.reconstruction[..., : middle.shape[2]]
-        return np.where(here == NO_RECONSTRUCTION, middle, here)
-
-
-def write_plane(method: Method, outline: Outline, samples: Samples, encoder: Encoder) -> None:
-    """Code a plane; with errors its samples become what the decoder will see."""
+def write_plane(method: Method, outline: Outline, plane: Plane, encoder: Encoder) -> None:
+    """Code a plane whose styles are still to choose; with errors its samples become what a decoder sees."""
     if method.network is None:
-        means = samples.means()
+        means = planes.or_middle(plane.reconstruction, plane.samples.shape)
         for place in outline.places():
-            values = gaussian.write(samples.values[place], means[place], samples.errors, encoder)
-            samples.values[place] = values
+            plane.samples[place] = gaussian.write_tile(
+                plane.samples[place], means[place], plane.errors, encoder
+            )
         return
-    styles = choose_styles(method.network, samples, outline.places())
+    styles = choose_styles(method.network, plane, outline.places())
     encoder.add(styles, method.styles)
-    symbols = engine.current().symbols(method.network, samples.plane(outline.map_of(styles)))
+    symbols = engine.current().symbols(method.network, replace(plane, styles=outline.map_of(styles)))
     encoder.add_pushed(lambda words: engine.current().push(words, symbols))
 
 
-def read_plane(method: Method, outline: Outline, samples: Samples, decoder: Decoder) -> None:
+def read_plane(method: Method, outline: Outline, plane: Plane, decoder: Decoder) -> None:
     """Fill in a plane that ``write_plane`` coded.  Raises CorruptError."""
     if method.network is None:
-        means = samples.means()
+        means = planes.or_middle(plane.reconstruction, plane.samples.shape)
         for place in outline.places():
-            samples.values[place] = gaussian.read(means[place], samples.errors, decoder)
+            plane.samples[place] = gaussian.read_tile(means[place], plane.errors, decoder)
         return
     styles = decoder.take(method.styles, len(outline.places()))
-    plane = samples.plane(outline.map_of(styles))
+    plane = replace(plane, styles=outline.map_of(styles))
     decoder.resume(engine.current().decode(method.network, plane, decoder.words()))
 
 
-def choose_styles(network: ResidualNetwork, samples: Samples, places: Sequence[Place]) -> np.ndarray:
+def plane_of(
+    samples: np.ndarray,
+    coded: np.ndarray | None = None,
+    reconstruction: np.ndarray | None = None,
+    errors: tuple[int, ...] | None = None,
+) -> Plane:
+    """A plane of the first style; by default all of it is coded, losslessly and without x̂."""
+    shape = samples.shape[:2]
+    coded = np.ones(shape, np.uint8) if coded is None else coded
+    return Plane(
+        np.ascontiguousarray(samples),
+        coded,
+        np.zeros(shape, np.uint8),
+        reconstruction,
+        errors or (0,) * samples.shape[2],
+    )
+
+
+def choose_styles(network: ResidualNetwork, plane: Plane, places: Sequence[Place]) -> np.ndarray:
     """The style of each tile that takes the fewest bits on a part of its samples; int32 [tiles]."""
     if network.styles == 1:
         return np.zeros(len(places), np.int32)
-    shape = samples.values.shape[:2]
-    probed = [probes(place, shape[1]) for place in places]
+    height, width = plane.coded.shape
+    probed = [probes(place, width) for place in places]
     starts = np.cumsum([0, *map(len, probed[:-1])])
-    spent = [
-        np.add.reduceat(
-            measure(network, samples, np.full(shape, style, np.uint8), np.concatenate(probed)), starts
-        )
-        for style in range(network.styles)
-    ]
+    spent = []
+    for style in range(network.styles):
+        styled = replace(plane, styles=np.full((height, width), style, np.uint8))
+        spent.append(np.add.reduceat(measure(network, styled, np.concatenate(probed)), starts))
     return np.argmin(spent, 0).astype(np.int32)
 
 
-def measure(network: ResidualNetwork, samples: Samples, styles: np.ndarray, places: np.ndarray) -> np.ndarray:
+def measure(network: ResidualNetwork, plane: Plane, places: np.ndarray) -> np.ndarray:
     """Bits in 2^-16 bit of the samples at flat indices int32 [n], lossless; int64 [n]."""
-    return engine.current().measure(network, samples.plane(styles), places).astype(np.int64)
+    return engine.current().measure(network, plane, places).astype(np.int64)
 
 
 def probes(place: Place, width: int) -> np.ndarray:

@@ -21,38 +21,38 @@ def empirical_scale(residual: np.ndarray) -> int:
     return min(int(index), SCALES - 1)
 
 
-def residual_bits(planes: np.ndarray, prediction: np.ndarray) -> float:
-    """Bits that ``write`` spends on a tile [h, w, components], scale indices included."""
+def residual_bits(planes: np.ndarray, means: np.ndarray) -> float:
+    """Bits that ``write_tile`` spends on a tile [h, w, components], scale indices included."""
     spent = planes.shape[2] * float(np.log2(SCALES))
     for c in range(planes.shape[2]):
-        residual = planes[..., c].astype(np.int32) - prediction[..., c]
+        residual = planes[..., c].astype(np.int32) - means[..., c]
         spent += float(bank().gaussian[empirical_scale(residual)].bits[residual + REACH].sum())
     return spent
 
 
-def write(
-    planes: np.ndarray, prediction: np.ndarray, errors: tuple[int, ...], encoder: Encoder
+def write_tile(
+    planes: np.ndarray, means: np.ndarray, errors: tuple[int, ...], encoder: Encoder
 ) -> np.ndarray:
-    """Code a tile int16 [h, w, components] within ``errors``; returns what the decoder will see."""
-    seen = np.empty_like(planes)
+    """Code a tile int16 [h, w, components] within ``errors``; returns what a decoder will see."""
+    decoded = np.empty_like(planes)
     for c in range(planes.shape[2]):
         step = 2 * errors[c] + 1
-        residual = (planes[..., c].astype(np.int32) - prediction[..., c] + errors[c]) // step
+        residual = (planes[..., c].astype(np.int32) - means[..., c] + errors[c]) // step
         scale = empirical_scale(residual)
         encoder.add(np.array([scale]), uniform(SCALES))
         encoder.add(residual + REACH, bank().gaussian[scale])
-        seen[..., c] = np.clip(prediction[..., c] + step * residual, LOW[c], HIGH)
-    return seen
+        decoded[..., c] = np.clip(means[..., c] + step * residual, LOW[c], HIGH)
+    return decoded
 
 
-def read(prediction: np.ndarray, errors: tuple[int, ...], decoder: Decoder) -> np.ndarray:
-    """The tile int16 [h, w, components] that ``write`` coded; CorruptError on an impossible sample."""
-    planes = np.empty(prediction.shape, np.int16)
-    for c in range(prediction.shape[-1]):
+def read_tile(means: np.ndarray, errors: tuple[int, ...], decoder: Decoder) -> np.ndarray:
+    """The tile int16 [h, w, components] that ``write_tile`` coded; CorruptError on an impossible sample."""
+    planes = np.empty(means.shape, np.int16)
+    for c in range(means.shape[-1]):
         scale = int(decoder.take(uniform(SCALES), 1)[0])
         symbols = decoder.take(bank().gaussian[scale], planes[..., c].size)
         residual = (symbols - REACH).reshape(planes.shape[:2])
-        values = prediction[..., c] + (2 * errors[c] + 1) * residual
+        values = means[..., c] + (2 * errors[c] + 1) * residual
         inside = np.clip(values, LOW[c], HIGH)
         if not errors[c] and (values != inside).any():
             raise CorruptError("The residual section decodes to an impossible sample.")

@@ -44,7 +44,7 @@ def as_bytes(latents: np.ndarray, model: Model) -> np.ndarray:
 
 def latent_bits(latents: np.ndarray, tables: list[Table]) -> np.ndarray:
     """Bits of quantised latents [n, 10]; float64 [n]."""
-    columns = [t.bits[column + LATENT_REACH] for t, column in zip(tables, latents.T)]
+    columns = [t.bits[column + LATENT_REACH] for t, column in zip(tables, latents.T, strict=True)]
     return np.stack(columns).sum(0)
 
 

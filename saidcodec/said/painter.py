@@ -80,7 +80,7 @@ def painted(description: Description, paints: np.ndarray, width: int, height: in
     """The same from the patches of the glimpses, uint8 [n, 8, 8, 4]."""
     canvas = base.start(description.base, description.step, width, height)
     yield canvas.astype(np.uint8)
-    for box, patch in zip(description.boxes, paints):
+    for box, patch in zip(description.boxes, paints, strict=True):
         paste(canvas, box, patch)
         yield canvas.astype(np.uint8)
 
@@ -99,7 +99,7 @@ def render_all(
     paints = patches(distinct, model)[which.reshape(-1)]
     ends = np.cumsum([len(description.boxes) for description in descriptions])
     rendered = []
-    for description, own in zip(descriptions, np.split(paints, ends[:-1])):
+    for description, own in zip(descriptions, np.split(paints, ends[:-1]), strict=True):
         *_, last = painted(description, own, width, height)
         rendered.append(last)
     return rendered

@@ -74,7 +74,7 @@ def box_symbols(boxes: np.ndarray) -> np.ndarray:
 def box_bits(boxes: np.ndarray, tables: Tables) -> np.ndarray:
     """Bits of boxes [n, 4]; float64 [n]."""
     symbols = box_symbols(boxes)
-    return np.stack([table.bits[column] for table, column in zip(tables.box, symbols.T)]).sum(0)
+    return np.stack([table.bits[column] for table, column in zip(tables.box, symbols.T, strict=True)]).sum(0)
 
 
 def write_section(
@@ -119,10 +119,10 @@ def write_descriptions(
     encoder.add_groups(symbols.reshape(-1), *cell_groups(scales, tables))
     encoder.add(np.array([len(d.boxes) for d in descriptions]), tables.count)
     boxes = box_symbols(np.concatenate([d.boxes.reshape(-1, BOX_FIELDS) for d in descriptions]))
-    for column, table in zip(boxes.T, tables.box):
+    for column, table in zip(boxes.T, tables.box, strict=True):
         encoder.add(column, table)
     latents = np.concatenate([d.latents.reshape(-1, LATENTS) for d in descriptions])
-    for column, table in zip(latents.T, tables.latent):
+    for column, table in zip(latents.T, tables.latent, strict=True):
         encoder.add(column + LATENT_REACH, table)
 
 
@@ -148,7 +148,7 @@ def read_descriptions(count: int, grey: bool, model: Model, decoder: Decoder) ->
     ends = np.cumsum(counts)
     return [
         Description(int(steps[i]), bases[i], boxes[end - n : end], latents[end - n : end])
-        for i, (n, end) in enumerate(zip(counts, ends))
+        for i, (n, end) in enumerate(zip(counts, ends, strict=True))
     ]
 
 

@@ -107,7 +107,7 @@ def multi_mnist(digits: np.ndarray, n: int, seed: int, fewest: int = 1, most: in
         canvas = np.zeros((MNIST_CANVAS, MNIST_CANVAS), np.uint8)
         corners = place_digits(counts[i], rng)
         chosen[i, : counts[i]] = rng.integers(0, len(digits), counts[i])
-        for (x, y), digit in zip(corners, chosen[i].tolist()):
+        for (x, y), digit in zip(corners, chosen[i, : counts[i]].tolist(), strict=True):
             if digit not in small:
                 full = Image.fromarray(digits[digit])
                 small[digit] = np.asarray(full.resize((DIGIT, DIGIT), Image.Resampling.BILINEAR))

@@ -106,7 +106,7 @@ def misfit(large: Shape, small: Shape) -> str | None:
         return "networks with copies cannot be cut"
     if len(small.hidden) != len(large.hidden):
         return f"it has {len(large.hidden)} hidden layers, not {len(small.hidden)}"
-    if any(a > b for a, b in zip((*small.hidden, small.head), (*large.hidden, large.head))):
+    if any(a > b for a, b in zip((*small.hidden, small.head), (*large.hidden, large.head), strict=True)):
         return f"its layers are {large.hidden} wide and its heads {large.head}"
     if small.styles != large.styles:
         return f"it has {large.styles} styles, not {small.styles}"
@@ -139,7 +139,7 @@ def shrink(network: ResidualNetwork, shape: Shape, sampler: WindowSampler) -> Re
     small.head_y.weight.copy_(fitted[0][0])
     small.head_y.bias.copy_(fitted[0][1])
     width = network.shape.hidden[-1]
-    for name, (weight, bias) in zip(("co", "cg"), fitted[1:]):
+    for name, (weight, bias) in zip(("co", "cg"), fitted[1:], strict=True):
         hidden, head = getattr(network, f"hidden_{name}"), getattr(network, f"head_{name}")
         chosen = most(weight.square().sum(1) * head.weight.square().sum(0), shape.head)
         beside = hidden.weight[:, width:]  # what the components before it tell

@@ -63,7 +63,7 @@ def watch_there(
         canvas = after
         if settings.scope:
             scope = scope * (1.0 - painting.extent(boxes))
-    boxes, saved, spent, means = [torch.stack(column, 1) for column in zip(*rows)]
+    boxes, saved, spent, means = [torch.stack(column, 1) for column in zip(*rows, strict=True)]
     return Glimpses(
         boxes.long().cpu().numpy(),
         saved.cpu().numpy(),
@@ -89,7 +89,7 @@ def metrics(
         "kl": float((spent * kept).sum(1).mean()),
     }
     if data.boxes is not None and data.counts is not None:
-        truths = [row[: int(n)] for row, n in zip(data.boxes, data.counts)]
+        truths = [row[: int(n)] for row, n in zip(data.boxes, data.counts, strict=True)]
         pairs = detection.match(list(boxes), list(saved - spent), truths)
         found["ap_paper"] = detection.mean_precision(pairs)
         found["ap_common"] = detection.mean_precision(pairs, detection.COMMON_THRESHOLDS)
@@ -114,6 +114,6 @@ def picture(
     seen = watch(model, images, iterations, settings)
     counts = detection.glimpses_that_pay(seen.saved, seen.spent)
     painted = np.rint(seen.reconstruction.clip(0, 1) * 255).astype(np.uint8)
-    pairs = zip(images, painted, seen.boxes, counts)
+    pairs = zip(images, painted, seen.boxes, counts, strict=True)
     columns = [np.concatenate([framed(a, b[:n]), framed(p, b[:0])]) for a, p, b, n in pairs]
     Image.fromarray(np.concatenate(columns, 1)).save(path)

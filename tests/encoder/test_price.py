@@ -1,13 +1,16 @@
 """Bits of a tile under one reconstruction after another are those of its samples in the band."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from factory import random_model
 
-from saidcodec.encoder.price import KnownBand, Meter, known_band, tile_bits
+from saidcodec.encoder.price import Meter, styled, tile_bits
 from saidcodec.format.planes import NO_RECONSTRUCTION
 from saidcodec.format.tiling import Place
 from saidcodec.residual import engine
+from saidcodec.residual.band import plane_of
 from saidcodec.residual.engine import LENGTH_BITS, Plane
 from saidcodec.residual.network import ResidualNetwork
 
@@ -23,16 +26,12 @@ def places_of(height: int, width: int) -> list[Place]:
     ]
 
 
-def spent(
-    network: ResidualNetwork, known: KnownBand, place: Place, reconstruction: np.ndarray | None
-) -> float:
+def spent(network: ResidualNetwork, known: Plane, place: Place, reconstruction: np.ndarray | None) -> float:
     """Bits of a tile's samples, all of the band measured."""
     whole = np.full((*known.coded.shape, 3), NO_RECONSTRUCTION, np.int16)
     if reconstruction is not None:
         whole[place] = reconstruction
-    components = known.colour.shape[2]
-    plane = Plane(known.colour, known.coded, known.styles, whole, (0,) * components)
-    bits = engine.current().measure(network, plane).reshape(known.coded.shape)
+    bits = engine.current().measure(network, replace(known, reconstruction=whole)).reshape(known.coded.shape)
     return float(bits[place].sum(dtype=np.int64)) / (1 << LENGTH_BITS)
 
 
@@ -47,7 +46,7 @@ def test_one_reconstruction_after_another(
     network = ResidualNetwork(random_model(3, copies, origins).tensors)
     colour = rng.integers(LOW[:components], 256, (*size, components)).astype(np.int16)
     places = places_of(*size)
-    known = known_band(network, colour, places)
+    known = styled(network, plane_of(colour), places)
     for place in places:
         meter = Meter(network, known, place)
         first = rng.integers(LOW, 256, (*colour[place].shape[:2], 3)).astype(np.int16)
@@ -59,7 +58,7 @@ def test_one_reconstruction_after_another(
 
 def test_only_what_sees_a_difference_is_measured_again() -> None:
     network = ResidualNetwork(random_model(3, True).tensors)
-    known = known_band(network, np.zeros((18, 20, 3), np.int16), places_of(18, 20))
+    known = styled(network, plane_of(np.zeros((18, 20, 3), np.int16)), places_of(18, 20))
     place = (slice(9, 18), slice(0, 10))
     meter = Meter(network, known, place)
     reconstruction = np.zeros((9, 10, 3), np.int16)
@@ -82,7 +81,7 @@ def test_bits_of_tiles_are_those_of_their_samples() -> None:
     network = ResidualNetwork(random_model(3).tensors)
     colour = rng.integers(LOW, 256, (18, 20, 3)).astype(np.int16)
     places = places_of(18, 20)
-    known = known_band(network, colour, places)
+    known = styled(network, plane_of(colour), places)
     expected = [spent(network, known, place, None) for place in places]
-    assert tile_bits(network, colour, None, places).tolist() == expected
-    assert tile_bits(network, colour, None, places[1:3]).tolist() == expected[1:3]
+    assert tile_bits(network, plane_of(colour), places).tolist() == expected
+    assert tile_bits(network, plane_of(colour), places[1:3]).tolist() == expected[1:3]

@@ -103,13 +103,13 @@ def test_bounded_errors_are_not_improved_by_lossless_bits(monkeypatch: pytest.Mo
 
 def test_remains_are_where_errors_are() -> None:
     size = np.array([12, 14])
-    tile, seen = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64, 3), np.uint8)
+    tile, reconstruction = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64, 3), np.uint8)
     tile[13:17, 8:12], tile[43:47, 45:49] = 150, 100
 
     def holding(boxes: np.ndarray, x: int, y: int) -> np.ndarray:
         return (boxes[:, :2] <= (x, y)).all(1) & (boxes[:, 2:] > (x, y)).all(1)
 
-    found = refine.remains(tile, seen, np.zeros((0, 4), int), size)
+    found = refine.remains(tile, reconstruction, np.zeros((0, 4), int), size)
     assert (found[:, 2:] - found[:, :2] == size).all()
     assert holding(found, 10, 15).any()
     assert holding(found, 47, 45).any()
@@ -118,7 +118,7 @@ def test_remains_are_where_errors_are() -> None:
 
 def test_remains_count_less_where_a_glimpse_has_been() -> None:
     size = np.array([12, 14])
-    tile, seen = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64, 3), np.uint8)
+    tile, reconstruction = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64, 3), np.uint8)
     tile[12:18, 8:14], tile[42:48, 44:50] = 150, 120
     error = refine.on_canvas(tile.astype(np.float32) / 255)
     for boxes, corner in (([], (8, 12)), ([[6, 8, 18, 22]], (44, 42))):
@@ -129,4 +129,4 @@ def test_remains_count_less_where_a_glimpse_has_been() -> None:
         assert (low <= corner).all()
         assert (low + size > corner).all()
     assert not len(refine.remains(tile, tile, np.zeros((0, 4), int), size))
-    assert len(refine.remains(tile, seen, np.array([[6, 8, 18, 22]]), size)) == 2
+    assert len(refine.remains(tile, reconstruction, np.array([[6, 8, 18, 22]]), size)) == 2

@@ -1,5 +1,7 @@
 """A band and its stream; the choice of styles."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from factory import model_of, random_model, random_tensors
@@ -9,8 +11,7 @@ from saidcodec.format.header import Header, Mode, ResidualCoder
 from saidcodec.format.planes import NO_RECONSTRUCTION
 from saidcodec.format.tiling import Tiling
 from saidcodec.residual import band, engine
-from saidcodec.residual.band import Outline, Samples, choose_styles, method_of, network_of, probes
-from saidcodec.residual.engine import Plane
+from saidcodec.residual.band import Outline, choose_styles, method_of, network_of, plane_of, probes
 
 MODEL = random_model(7, copies=True)
 RNG = np.random.default_rng(4)
@@ -76,12 +77,12 @@ def test_each_tile_has_the_style_that_suits_it() -> None:
     network = network_of(model_of(tensors))
     values = np.full((16, 64, 1), 128, np.int16)
     values[:, 32:] = RNG.integers(0, 256, (16, 32, 1))
-    samples = Samples(values, np.ones((16, 64), np.uint8), None, (0,))
+    plane = plane_of(values)
     places = [(slice(0, 16), slice(0, 32)), (slice(0, 16), slice(32, 64))]
-    chosen = choose_styles(network, samples, places)
+    chosen = choose_styles(network, plane, places)
     spent = []
     for style in range(2):
-        plane = Plane(values, samples.coded, np.full((16, 64), style, np.uint8), None, (0,))
-        bits = engine.current().measure(network, plane).reshape(16, 64)
+        one = replace(plane, styles=np.full((16, 64), style, np.uint8))
+        bits = engine.current().measure(network, one).reshape(16, 64)
         spent.append([bits[place].sum() for place in places])
     assert chosen.tolist() == np.argmin(spent, 0).tolist()
