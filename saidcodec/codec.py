@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from saidcodec import choice, container, images, models
+from saidcodec import arguments, choice, container, images, models
 from saidcodec.container import Container, Header, Metadata
-from saidcodec.errors import CorruptError, LimitError, ModelError
+from saidcodec.errors import CorruptError, LimitError, ModelError, about
 from saidcodec.layout import CONTEXT, GAUSSIAN, NO_RESIDUAL, PLAIN, SAID, STORED, Layout
 from saidcodec.models import Model
 from saidcodec.residual import band
@@ -47,17 +47,17 @@ def encode(
 ) -> bytes:
     """The bytes of a .said file that decodes to exactly ``image``, or to within ``max_error`` of it.
 
-    ``image``: a Pillow image or a uint8 array H×W (grey), H×W×2 (grey and alpha), ×3 (RGB) or ×4 (RGBA).
+    ``image``: a uint8 array H×W (grey), H×W×2 (grey and alpha), ×3 (RGB) or ×4 (RGBA), a Pillow image, or
+    the path or open binary file of an image.
     ``model``: a name, a path or a Model; "auto" keeps the smallest file of the shipped models that apply.
     ``residual``: "context" (the residual network), "gaussian" (the paper's) or "none" (x̂(T) alone: lossy).
     ``glimpses``: force their number per tile instead of choosing it by bits.
     ``progress`` is told the share that is done after every band of tiles, about a megapixel each.
-    Raises ImageError, LimitError or ModelError.
+    Raises ImageError, LimitError, FileError or ModelError; TypeError or ValueError for arguments of another
+    kind.  Metadata that cannot be kept is named by a SaidWarning.
     """
-    if residual not in CODERS:
-        raise ValueError(f"residual must be one of {', '.join(CODERS)}")
-    if not 0 <= max_error <= 255:
-        raise ValueError("max_error must lie between 0 and 255")
+    max_error, glimpses, threads = arguments.check_encoding(residual, max_error, glimpses, metadata, threads)
+    arguments.check_model(model)
     pixels, mode, found = images.from_any(image)
     height, width = pixels.shape[:2]
     if max(width, height) > container.MOST_SIDE or width * height > container.MOST_PIXELS:
@@ -89,23 +89,29 @@ def encode(
     return min(files, key=len)
 
 
-def decode(data: bytes, *, model: AnyModel | None = None, threads: int | None = None) -> np.ndarray:
+def decode(
+    data: arguments.Source, *, model: AnyModel | None = None, threads: int | None = None
+) -> np.ndarray:
     """The image of a .said file, uint8 H×W or H×W×C.
 
-    ``model`` names the model where it is not installed.  Raises a kind of SaidError on any damage.
+    ``data``: a bytes-like object, a path or an open binary file.
+    ``model`` names the model where it is not installed.  Raises a kind of SaidError on any damage,
+    TypeError or ValueError for arguments of another kind.
     """
-    return decode_image(data, model=model, threads=threads)[0]
+    with about(arguments.name_of(data)):
+        return decode_image(data, model=model, threads=threads)[0]
 
 
 def decode_image(
-    data: bytes,
+    data: arguments.Source,
     *,
     model: AnyModel | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[np.ndarray, str, Metadata]:
     """The image of a .said file, its mode (Pillow's name) and its metadata; ``progress`` as in ``encode``."""
-    file = container.unpack(data)
+    threads = arguments.checked_threads(threads)
+    file = container.unpack(arguments.bytes_of(data))
     fast = file.header.width * file.header.height >= FAST_PIXELS
     layout = Layout(file.header, model_of(file.header, model), (threads or cores()) if fast else None)
     try:
@@ -286,6 +292,7 @@ def model_of(header: Header, named: AnyModel | None) -> Model:
     """The model that a file was written with.  Raises ModelError where it is not at hand."""
     if named is None:
         return models.find_id(header.model)
+    arguments.check_model(named)
     found = resolve(named)
     if found.id != header.model:
         raise ModelError(f"The file needs the model {header.model}, but {found.name} is {found.id}.")
