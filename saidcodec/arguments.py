@@ -97,7 +97,9 @@ def check_model(model: object) -> None:
 
 def whole(name: str, value: object, least: int, most: int | None = None) -> int:
     """``value`` as a plain integer between the limits.  Raises TypeError, ValueError."""
-    wanted = f"a whole number from {least} to {most}" if most is not None else f"a whole number from {least} on"
+    wanted = (
+        f"a whole number from {least} to {most}" if most is not None else f"a whole number from {least} on"
+    )
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{name} must be {wanted}, not {kind_of(value)}.")
     found = operator.index(value)

@@ -39,9 +39,14 @@ def read_path(path: str | os.PathLike[str]) -> bytes:
 
 def check_apart(source: str, target: str) -> None:
     """Refuse an output that would replace its own input.  Raises FileError."""
-    if STANDARD not in (source, target) and os.path.realpath(source) == os.path.realpath(target):
-        if not is_device(target):
-            raise FileError(f"{target} is the input itself; give the output another name.")
+    if STANDARD in (source, target) or is_device(target):
+        return
+    try:
+        same = os.path.realpath(source) == os.path.realpath(target) or os.path.samefile(source, target)
+    except (OSError, ValueError):  # one of them is not there
+        return
+    if same:
+        raise FileError(f"{target} is the input itself; give the output another name.")
 
 
 def check_suffix(target: str, suffix: str) -> None:
@@ -91,8 +96,7 @@ def write(target: str, force: bool, save: Callable[[BinaryIO], Any]) -> None:
 def write_device(target: str, data: bytes) -> None:
     """Write to standard output or to a device.  Raises FileError."""
     if target == STANDARD:
-        if sys.stdout is None:
-            raise FileError("Standard output cannot be written: it is closed.")
+        check_output()
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
@@ -101,6 +105,12 @@ def write_device(target: str, data: bytes) -> None:
             file.write(data)
     except OSError as error:
         raise FileError(f"{target} cannot be written: {reason(error)}.") from None
+
+
+def check_output() -> None:
+    """Refuse to write to standard output that was closed before the program began.  Raises FileError."""
+    if sys.stdout is None:
+        raise FileError("Standard output cannot be written: it is closed.")
 
 
 def put(part: str, target: str, force: bool) -> None:

@@ -58,7 +58,7 @@ def from_any(image: Any) -> tuple[np.ndarray, str, Metadata]:
     """Whatever ``encode`` takes → (uint8 pixels H×W or H×W×C, mode, metadata).
 
     ``image``: an array, a Pillow image, or the path or open binary file of one.  Of a Pillow image that
-    has several frames the current one is taken, as in Pillow's own ``save``; the first one with a SaidWarning.
+    has several frames the current one is taken, as in Pillow's own ``save``; the first with a SaidWarning.
     Raises TypeError, ImageError, LimitError, FileError.
     """
     if isinstance(image, np.ndarray):
@@ -197,7 +197,7 @@ def file_behind(image: Image) -> Iterator[IO[bytes] | None]:
     contents = getattr(image, "fc", None)  # where the JPEG XL plugin keeps the whole file
     if isinstance(contents, bytes):
         yield io.BytesIO(contents)
-    elif file is not None and not file.closed and file.seekable():
+    elif file is not None and not getattr(file, "closed", False):
         place = file.tell()
         try:
             yield file
@@ -353,11 +353,11 @@ def opened_from(file: IO[bytes], path: str | None = None) -> Image | None:
         for name in [name for name in Image.ID if name not in tried]:
             tried.add(name)
             factory, accept = Image.OPEN[name]
-            accepted = accept(prefix) if accept else True
-            if not accepted or isinstance(accepted, str):  # a string says which library is missing
-                continue
-            file.seek(0)
             with suppress(SyntaxError, IndexError, TypeError, struct.error):
+                accepted = accept(prefix) if accept else True
+                if not accepted or isinstance(accepted, str):  # a string says which library is missing
+                    continue
+                file.seek(0)
                 return factory(file, "") if path is None else factory(path, path)  # type: ignore[arg-type]
     return None
 
@@ -404,7 +404,7 @@ def save_exactly(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: s
     Raises ImageError where the format does not give the same pixels back.  What it does not keep of the
     metadata is named by a SaidWarning.
     """
-    save(pixels, metadata, file, name)
+    metadata = save(pixels, metadata, file, name)
     wanted = to_pillow(pixels, metadata)
     try:
         back = open_image(file, name)
@@ -413,10 +413,9 @@ def save_exactly(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: s
     except (ImageError, OSError, ValueError):
         same = False
     if not same:
-        raise ImageError(
-            f"{name} cannot hold this {wanted.width}×{wanted.height} {wanted.mode} image exactly; {WAYS_AROUND}."
-        )
-    kept = {**info_of(metadata), **back.info} if name == "TIFF" else back.info
+        kind = f"{wanted.width}×{wanted.height} {wanted.mode} image"
+        raise ImageError(f"{name} cannot hold this {kind} exactly; {WAYS_AROUND}.")
+    kept = {*back.info, *(wanted.info if name == "TIFF" else ())}  # TIFF has tags for all of them
     lost = [METADATA_NAMES[part] for part, key in INFO_KEYS.items() if key in wanted.info and key not in kept]
     if lost:
         warn_of_loss(f"{name} does not keep the image's {' and '.join(lost)}.")
@@ -442,8 +441,15 @@ def turned_as(back: Image, image: Image) -> Image:
     return ImageOps.exif_transpose(image)
 
 
-def save(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: str) -> None:
-    """Write an image in Pillow's format ``name``, losslessly where it can.  Raises ImageError."""
+def save(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: str) -> Metadata:
+    """Write an image in Pillow's format ``name``, losslessly where it can; returns the metadata written.
+
+    Metadata that is no valid EXIF is left out with a SaidWarning where the format needs it to be valid.
+    Raises ImageError.
+    """
+    if metadata.exif and name in FORMATS_THAT_READ_EXIF and parsed_exif(metadata.exif) is None:
+        warn_of_loss(f"{name} cannot hold the image's EXIF: it is not valid.")
+        metadata = replace(metadata, exif=b"")
     image = to_pillow(pixels, metadata)
     try:
         image.save(file, name, **saving_options(metadata, name, image.size))
@@ -453,13 +459,11 @@ def save(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: str) -> N
         if isinstance(error, OSError) and error.errno is not None:  # the disk's fault, not the format's
             raise
         raise ImageError(f"A {image.mode} image cannot be written as {name}: {reason(error)}.") from None
+    return metadata
 
 
 def saving_options(metadata: Metadata, name: str, size: tuple[int, int]) -> dict[str, Any]:
     """Arguments of Pillow's ``save`` that keep the metadata, and the pixels as far as the format can."""
-    if metadata.exif and name in FORMATS_THAT_READ_EXIF and parsed_exif(metadata.exif) is None:
-        warn_of_loss(f"{name} cannot hold the image's EXIF: it is not valid.")
-        metadata = replace(metadata, exif=b"")
     options: dict[str, Any] = dict(info_of(metadata))
     if metadata.xmp and name == "PNG":
         from PIL.PngImagePlugin import PngInfo

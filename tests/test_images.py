@@ -208,7 +208,7 @@ def test_what_is_no_image() -> None:
 
 def test_too_many_pixels_are_refused_before_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     header = b"P5 16385 16384 255\n"
-    with pytest.raises(LimitError, match="it has more pixels.*16385×16384"):
+    with pytest.raises(LimitError, match=r"it has more pixels.*16385×16384"):
         images.open_image(io.BytesIO(header), "it")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
     image = Image.open(io.BytesIO(header))

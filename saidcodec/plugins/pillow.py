@@ -49,7 +49,7 @@ class Decoder(ImageFile.PyDecoder):
 
     _pulls_fd = True
 
-    def decode(self, buffer: bytes | Image.SupportsArrayInterface) -> tuple[int, int]:
+    def decode(self, buffer: object) -> tuple[int, int]:
         assert self.fd is not None
         self.set_as_raw(decoded(self.fd))
         return -1, 0
