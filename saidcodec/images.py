@@ -51,7 +51,7 @@ BC6H = 6  # DirectDraw's compression of samples of 16 bits
 ROOM_FOR_LENGTHS = 64  # bytes that the lengths of metadata take in a file
 METADATA_NAMES = {"icc": "ICC profile", "exif": "EXIF", "xmp": "XMP"}
 INFO_KEYS = {"icc": "icc_profile", "exif": "exif", "xmp": "xmp"}  # Pillow's names
-WAYS_AROUND = "write .png, .webp or .tif instead, or allow the loss with --lossy"
+LOSSLESS_FORMATS = ".png, .webp and .tif"
 
 
 def from_any(image: Any) -> tuple[np.ndarray, str, Metadata]:
@@ -414,7 +414,9 @@ def save_exactly(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: s
         same = False
     if not same:
         kind = f"{wanted.width}×{wanted.height} {wanted.mode} image"
-        raise ImageError(f"{name} cannot hold this {kind} exactly; {WAYS_AROUND}.")
+        raise ImageError(
+            f"{name} cannot hold this {kind} exactly; {LOSSLESS_FORMATS} can, and --lossy allows the loss."
+        )
     kept = {*back.info, *(wanted.info if name == "TIFF" else ())}  # TIFF has tags for all of them
     lost = [METADATA_NAMES[part] for part, key in INFO_KEYS.items() if key in wanted.info and key not in kept]
     if lost:
@@ -458,7 +460,8 @@ def save(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: str) -> M
     except Exception as error:  # Pillow's writers raise nearly everything on what they do not know
         if isinstance(error, OSError) and error.errno is not None:  # the disk's fault, not the format's
             raise
-        raise ImageError(f"A {image.mode} image cannot be written as {name}: {reason(error)}.") from None
+        sentence = f"A {image.mode} image cannot be written as {name}: {reason(error)}"
+        raise ImageError(f"{sentence}; {LOSSLESS_FORMATS} can hold it.") from None
     return metadata
 
 
