@@ -44,9 +44,12 @@ class Commands(click.Group):
         except MemoryError:
             fail("There is not enough memory for this image.")
         except OSError as error:
-            if error.filename is None:  # of standard output
+            name = error.filename
+            if name is None and error.errno is not None:  # files are named
+                name = "Standard output"
                 drop_output()
-            fail(f"{error.filename or 'Standard output'}: {error.strerror or error}.")
+            sentence = (error.strerror or str(error)).rstrip(".")
+            fail(f"{name}: {sentence}." if name else f"{sentence}.")
 
 
 def drop_output() -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from saidcodec import files
 from saidcodec.errors import ModelError
 
 
@@ -20,7 +20,11 @@ def read(path: Path, *needed: str) -> dict[str, Any]:
     """
     try:
         state = torch.load(path, weights_only=True, map_location=torch.get_default_device())
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError):
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {files.reason(error)}.") from None
+    except MemoryError:
+        raise
+    except Exception:  # torch's reader raises nearly everything on what is no checkpoint
         raise ModelError(f"{path} is not a checkpoint of this program.") from None
     if not isinstance(state, dict) or not {*needed} <= {*state}:
         raise ModelError(f"{path} is not a checkpoint of this kind of network.")
