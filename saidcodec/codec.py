@@ -28,6 +28,7 @@ FAST_PIXELS = 1 << 14  # from here on ONNX Runtime earns its start-up in decodin
 AUTO_PIXELS = 1 << 14  # up to here every shipped model is tried
 WITHIN_REACH = 1.25  # of the shortest file without glimpses: what a model may take to be tried with them
 DEFAULT_MODEL = "photo"
+DAMAGED = "The file is damaged or truncated, or has bytes too many at its end"
 STREAM_SLACK = 64  # bits that the coder's state may hide
 
 AnyModel = Model | str | Path
@@ -118,9 +119,9 @@ def decode_image(
         with threadpool_limits(1):
             pixels = read(layout, file, progress or ignore)
     except CorruptError as error:  # a single band's length is not written, so that a cut shows only here
-        raise CorruptError(f"The file is damaged or truncated. {error}") from None
+        raise CorruptError(f"{DAMAGED}. {error}") from None
     if zlib.crc32(pixels.tobytes()) != file.checksum:
-        raise CorruptError("The file is damaged or truncated: the checksum of its pixels does not match.")
+        raise CorruptError(f"{DAMAGED}: the checksum of its pixels does not match.")
     return pixels, file.header.mode, file.metadata
 
 

@@ -48,11 +48,11 @@ class SaidWarning(UserWarning):
 def about(name: str | None) -> Iterator[None]:
     """Let the sentence of every error raised inside begin with the name of the file that it is about.
 
-    A sentence that has the name already stays as it is, and so does every sentence where ``name`` is None.
+    A sentence that begins so already stays as it is, and so does every sentence where ``name`` is None.
     """
     try:
         yield
     except SaidError as error:
-        if name is None or name in str(error):
+        if name is None or str(error).startswith((f"{name} ", f"{name}: ")):
             raise
         raise type(error)(f"{name}: {error}") from None

@@ -75,22 +75,22 @@ def from_any(image: Any) -> tuple[np.ndarray, str, Metadata]:
         return (*from_array(image), Metadata())
     name = arguments.name_of(image)
     if isinstance(image, (str, os.PathLike)):
-        return from_file(files.read_path(image), name or "The image")
+        return from_file(files.read_path(image), name)
     if hasattr(image, "read"):
-        return from_file(arguments.read_open(image), name or "The image")
+        return from_file(arguments.read_open(image), name)
     raise TypeError(
         "An image must be given as a uint8 array, a Pillow image, a path or an open binary file, "
         f"not as {arguments.kind_of(image)}."
     )
 
 
-def from_file(data: bytes, name: str) -> tuple[np.ndarray, str, Metadata]:
-    """The contents of an image file, called ``name`` in messages → (pixels, mode, metadata).
+def from_file(data: bytes, name: str | None) -> tuple[np.ndarray, str, Metadata]:
+    """The contents of an image file, called ``name`` in messages if it has one → (pixels, mode, metadata).
 
     Raises ImageError, LimitError.
     """
     with about(name):
-        return from_pillow(open_image(io.BytesIO(data), name))
+        return from_pillow(open_image(io.BytesIO(data), name or "The file"))
 
 
 def from_array(image: Any) -> tuple[np.ndarray, str]:

@@ -192,7 +192,9 @@ def test_a_file_with_more_at_its_end_or_less_is_refused() -> None:
     good = Path("it.said").read_bytes()
     for data in (good + b"\0", good + good, good[:-1]):
         Path("bad.said").write_bytes(data)
-        assert "damaged or truncated" in refused("decode", "bad.said", "o.png")
+        sentence = refused("decode", "bad.said", "o.png")
+        assert "damaged or truncated" in sentence
+        assert "bytes too many at its end" in sentence
 
 
 def test_a_truncated_file_still_shows_its_glimpses() -> None:

@@ -593,3 +593,13 @@ def test_pillow_s_limit_is_left_alone() -> None:
     before = Image.MAX_IMAGE_PIXELS
     images.open_image(io.BytesIO(b"P5 16384 16384 255\n"), "it")
     assert before == Image.MAX_IMAGE_PIXELS
+
+
+def test_files_without_a_name() -> None:
+    with pytest.raises(ImageError, match=r"^The file is not an image that Pillow can open\.$"):
+        images.from_any(io.BytesIO(b"noise"))
+    file = io.BytesIO()
+    animation().save(file, "GIF", save_all=True)
+    file.seek(0)
+    with pytest.raises(ImageError, match="^Animations"):
+        images.from_any(file)
