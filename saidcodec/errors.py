@@ -53,6 +53,6 @@ def about(name: str | None) -> Iterator[None]:
     try:
         yield
     except SaidError as error:
-        if name is None or str(error).startswith((f"{name} ", f"{name}: ")):
+        if name is None or str(error).startswith((f"{name} ", f"{name}: ", f"{name}/")):
             raise
         raise type(error)(f"{name}: {error}") from None

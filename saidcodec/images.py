@@ -143,8 +143,11 @@ def from_pillow(image: Image, *, whole: bool = True) -> tuple[np.ndarray, str, M
 
 
 def frames_of(image: Image) -> int:
-    """How many pictures an image holds that differ from each other."""
-    return 1 if image.format in FIRST_FRAME_IS_ALL else getattr(image, "n_frames", 1)
+    """How many pictures an image holds that differ from each other.  Raises ImageError on damage."""
+    try:
+        return 1 if image.format in FIRST_FRAME_IS_ALL else getattr(image, "n_frames", 1)
+    except Exception as error:  # some readers look at the whole file only now
+        raise ImageError(f"The image cannot be read: {reason(error)}.") from None
 
 
 def check_depth(image: Image) -> None:

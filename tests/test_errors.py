@@ -12,6 +12,7 @@ from saidcodec.errors import CorruptError, about
         ("e", "The file is empty.", "e: The file is empty."),
         ("a.said", "a.said cannot be read.", "a.said cannot be read."),
         ("a.said", "a.said: The file is empty.", "a.said: The file is empty."),
+        ("folder", "folder/a.png cannot be read.", "folder/a.png cannot be read."),
         (None, "The file is empty.", "The file is empty."),
     ],
 )
@@ -22,5 +23,5 @@ def test_a_name_is_added_once(name: str | None, sentence: str, said: str) -> Non
 
 
 def test_other_errors_stay_as_they_are() -> None:
-    with pytest.raises(TypeError, match="^no$"), about("a.said"):
+    with pytest.raises(TypeError, match=r"^no$"), about("a.said"):
         raise TypeError("no")

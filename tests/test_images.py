@@ -3,6 +3,7 @@
 import io
 import struct
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -601,5 +602,18 @@ def test_files_without_a_name() -> None:
     file = io.BytesIO()
     animation().save(file, "GIF", save_all=True)
     file.seek(0)
-    with pytest.raises(ImageError, match="^Animations"):
+    with pytest.raises(ImageError, match=r"^Animations"):
         images.from_any(file)
+
+
+def test_animations_that_are_cut_off() -> None:
+    frames = [Image.fromarray(RNG.integers(0, 256, (30, 30, 3)).astype(np.uint8)) for _ in range(3)]
+    for name in ("GIF", "PNG", "WEBP", "TIFF"):
+        file = io.BytesIO()
+        frames[0].save(file, name, save_all=True, append_images=frames[1:])
+        for length in range(20, len(file.getvalue()), len(file.getvalue()) // 9):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                with suppress(ImageError):  # unless the first frame is whole
+                    image = images.open_image(io.BytesIO(file.getvalue()[:length]), "it")
+                    assert images.from_any(image)[1] in SHAPES

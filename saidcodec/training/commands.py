@@ -12,7 +12,7 @@ from zipfile import BadZipFile
 import click
 
 from saidcodec import files
-from saidcodec.errors import FileError, SaidError
+from saidcodec.errors import FileError, SaidError, about
 
 if TYPE_CHECKING:
     from saidcodec.training.networks import Said
@@ -52,15 +52,26 @@ def train() -> None:
     """Train models on your own images (needs the "train" extra)."""
 
 
-def read_data(reader: Callable[[], Loaded]) -> Loaded:
-    """What ``reader`` makes of the images of --data.  Raises FileError where there are none of that kind."""
+def read_data(data: Path, reader: Callable[[], Loaded]) -> Loaded:
+    """What ``reader`` makes of the files of --data.  Raises FileError where they are of another kind."""
     from PIL import UnidentifiedImageError
 
     try:
         return reader()
     except (ValueError, KeyError, EOFError, BadZipFile, UnidentifiedImageError) as error:
         sentence = str(error.args[0] if isinstance(error, KeyError) else error)
-        raise FileError(sentence.rstrip(".") + ".") from None
+        with about(str(data)):
+            raise FileError(sentence.rstrip(".") + ".") from None
+
+
+def check_device(device: str) -> None:
+    """Raises UsageError unless torch can compute there."""
+    import torch
+
+    try:
+        torch.zeros(1, device=device)
+    except Exception:  # each kind of device has errors of its own
+        raise click.UsageError(f"torch has no device {device} here.") from None
 
 
 def check_data(dataset: str, data: Path | None) -> Path:
@@ -135,6 +146,7 @@ def train_said(
     folder = check_data(dataset, data)
     if only_glimpses and begin is None:
         raise click.UsageError("--only-glimpses needs --begin.")
+    check_device(device)
     files.check_free(str(out), force)
     settings = said.Settings(
         steps=steps or BOUND,
@@ -153,7 +165,7 @@ def train_said(
         seed=seed,
         device=device,
     )
-    learning, held_out = read_data(lambda: sources.SOURCES[dataset](folder, images, seed))
+    learning, held_out = read_data(folder, lambda: sources.SOURCES[dataset](folder, images, seed))
     path = checkpoint or out.with_suffix(".pt")
 
     def measure(model: Said, step: int | None) -> None:
@@ -242,12 +254,12 @@ def train_residual(
     widths = tuple(int(width) for width in hidden.split(","))
     shape = Shape(hidden=widths, head=head, styles=styles, around=())
     if dataset == "photographs":
-        pool, development = read_data(lambda: sources.photograph_tiles(folder))
+        pool, development = read_data(folder, lambda: sources.photograph_tiles(folder))
     elif seen is None:
         raise click.UsageError(f"The dataset {dataset} needs --said-checkpoint.")
     else:
         shape = Shape(hidden=widths, head=head, styles=styles, around=AROUND, copies=dataset in FLAT_COLOURS)
-        parts = read_data(lambda: sources.SOURCES[dataset](folder, images, seed))
+        parts = read_data(folder, lambda: sources.SOURCES[dataset](folder, images, seed))
         pool, development = sources.scene_tiles(parts, seen, glimpses)
     settings = residual.Settings(
         steps=steps or BOUND,
@@ -309,7 +321,7 @@ def train_tables(
         raise click.UsageError(
             f"{whole} sees no reconstruction, so that its files hold no glimpses to learn from."
         )
-    learning, _ = read_data(lambda: sources.SOURCES[dataset](folder, images, seed))
+    learning, _ = read_data(folder, lambda: sources.SOURCES[dataset](folder, images, seed))
     tensors = joint.settle(model.tensors, learning.images[:images], grey, box_worth)
     metadata = {**model.metadata, "name": out.stem}
     click.echo(f"{out}: model {models.save(out, tensors, metadata, force)}")
@@ -393,7 +405,7 @@ def train_joint(
         seed=seed,
         shape=Shape(styles=1, around=WIDE, copies=dataset in FLAT_COLOURS),
     )
-    parts = read_data(lambda: sources.SOURCES[dataset](folder, images, seed))
+    parts = read_data(folder, lambda: sources.SOURCES[dataset](folder, images, seed))
     learning, held_out = (part.images[:images] for part in parts)
     model, network = models.load(whole), joint.widened(begin, settings.shape)
     click.echo(f"looking at {len(learning)} images")

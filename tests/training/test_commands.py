@@ -45,7 +45,8 @@ def test_data_of_another_kind(tmp_path, out):
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
     (tmp_path / "noise.npz").write_bytes(b"noise")
     for name in ("other", "noise"):
-        refused("said", "--dataset", "multimnist", "--data", tmp_path / f"{name}.npz", *out)
+        sentence = refused("said", "--dataset", "multimnist", "--data", tmp_path / f"{name}.npz", *out)
+        assert sentence.count(f"{name}.npz: ") == 1
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "bad.png").write_bytes(b"noise")
@@ -97,3 +98,10 @@ def test_help_needs_no_torch(words):
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "Usage:" in result.stdout + result.stderr
     assert "Error" not in result.stderr
+
+
+@pytest.mark.parametrize("device", ["nowhere", "cuda:77"])
+def test_devices_that_are_not_there(device, out):
+    result = run("said", "--dataset", "multidsprites", "--device", device, *out)
+    assert result.exit_code == 2
+    assert f"no device {device} here" in result.stderr
