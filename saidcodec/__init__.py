@@ -10,17 +10,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from saidcodec.codec import decode, encode
-    from saidcodec.errors import SaidError
+    from saidcodec.errors import SaidError, SaidWarning
     from saidcodec.inspection import Features, features, inspect, preview
     from saidcodec.models import Model
 
 __version__ = "0.5.0"
-__all__ = ["Features", "Model", "SaidError", "decode", "encode", "features", "inspect", "preview"]
+__all__ = [
+    "Features",
+    "Model",
+    "SaidError",
+    "SaidWarning",
+    "decode",
+    "encode",
+    "features",
+    "inspect",
+    "preview",
+]
 
 _HOMES = {
     "Features": "saidcodec.inspection",
     "Model": "saidcodec.models",
     "SaidError": "saidcodec.errors",
+    "SaidWarning": "saidcodec.errors",
     "decode": "saidcodec.codec",
     "encode": "saidcodec.codec",
     "features": "saidcodec.inspection",
@@ -36,3 +47,8 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public names, also those that are not imported yet."""
+    return sorted({*globals(), *__all__})

@@ -2,60 +2,112 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Callable
-from typing import Any, NoReturn
+from contextlib import suppress
+from typing import Any, NoReturn, TextIO
 
 import click
 
-from saidcodec import __version__
-from saidcodec.errors import SaidError
+from saidcodec import __version__, files
+from saidcodec.errors import SaidError, SaidWarning, about
+from saidcodec.training.commands import train
 
 MODEL_HELP = "Name or path of a model."
+LOSSY_HELP = "Allow a format that changes pixels, such as JPEG."
 
 
 class Commands(click.Group):
     """A group whose errors are one line on standard error and exit status 1."""
 
     def invoke(self, context: click.Context) -> Any:
-        if not sys.warnoptions:
-            warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata are no errors
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that no temporary file stays
         try:
-            return super().invoke(context)
+            with warnings.catch_warnings():
+                if not sys.warnoptions:
+                    warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata are no errors
+                    warnings.simplefilter("always", SaidWarning)
+                    warnings.showwarning = show_note
+                return super().invoke(context)
         except SaidError as error:
             fail(str(error))
         except KeyboardInterrupt:
             fail("Interrupted.")
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            drop_output()
             sys.exit(1)
         except MemoryError:
             fail("There is not enough memory for this image.")
         except OSError as error:
-            fail(f"{error.filename or 'A file'}: {error.strerror or error}.")
+            name = error.filename
+            if name is None and error.errno is not None:  # files are named
+                name = "Standard output"
+                drop_output()
+            sentence = (error.strerror or str(error)).rstrip(".")
+            fail(f"{name}: {sentence}." if name else f"{sentence}.")
+
+
+def drop_output() -> None:
+    """Send what standard output still holds nowhere, so that Python does not try to write it at its end."""
+    with suppress(OSError, ValueError, AttributeError):  # closed, or no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def show_note(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Takes the place of ``warnings.showwarning``."""
+    note(str(message))
+
+
+def note(sentence: str) -> None:
+    clear_progress()
+    tell(f"Note: {' '.join(sentence.split())}\n")
+
+
+def say(text: str) -> None:
+    """Print a line of the result.  Raises FileError where standard output is closed."""
+    files.check_output()
+    click.echo(text)
+
+
+def tell(text: str) -> None:
+    """Write to standard error; what nobody can receive is no reason to fail."""
+    with suppress(OSError, ValueError):
+        click.echo(text, nl=False, err=True)
+
+
+def watched() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+def clear_progress() -> None:
+    """Wipe out what ``progress`` may have left on the line."""
+    if watched():
+        tell("\r\x1b[K")
 
 
 def progress(label: str) -> Callable[[float], None] | None:
     """Tells somebody who watches how far it is; None where nobody does."""
-    if not sys.stderr.isatty():
+    if not watched():
         return None
 
-    def tell(share: float) -> None:
-        click.echo(f"\r{label} {share:4.0%}" if share < 1 else "\r\x1b[K", nl=False, err=True)
-
-    return tell
+    return lambda share: tell(f"\r{label} {share:4.0%}" if share < 1 else "\r\x1b[K")
 
 
 def fail(sentence: str) -> NoReturn:
-    if sys.stderr.isatty():
-        click.echo("\r\x1b[K", nl=False, err=True)  # what ``progress`` may have left
-    click.echo("Error: " + " ".join(sentence.split()), err=True)
+    clear_progress()
+    tell(f"Error: {' '.join(sentence.split())}\n")
     sys.exit(1)
 
 
@@ -67,7 +119,7 @@ def main() -> None:
 
 @main.command()
 @click.argument("source", metavar="IN")
-@click.argument("target", metavar="OUT.said")
+@click.argument("target", metavar="[OUT.said]", required=False)
 @click.option(
     "--model", default="auto", show_default=True, help=MODEL_HELP + " auto: the smallest file wins."
 )
@@ -78,25 +130,69 @@ def main() -> None:
     "--max-error", type=click.IntRange(0, 255), default=0, help="Near-lossless: largest error of a sample."
 )
 @click.option("--glimpses", default="auto", show_default=True, help="auto, or a number per tile.")
+@click.option("--no-verify", is_flag=True, help="Do not decode the result and compare it with IN.")
+@click.option("--quiet", is_flag=True, help="Do not print the result's size and time.")
 @click.option("--force", is_flag=True, help="Overwrite OUT.")
 def encode(
-    source: str, target: str, model: str, residual: str, max_error: int, glimpses: str, force: bool
+    source: str,
+    target: str | None,
+    model: str,
+    residual: str,
+    max_error: int,
+    glimpses: str,
+    no_verify: bool,
+    quiet: bool,
+    force: bool,
 ) -> None:
-    """Encode any image that Pillow opens; - is standard input or output."""
-    from saidcodec import codec, files, images
+    """Encode any image that Pillow opens; - is standard input or output; without OUT, to IN with .said."""
+    from saidcodec import codec, images, verification
 
+    started = time.monotonic()
     count = number_of(glimpses)
+    target = output_for(source, ".said") if target is None else target
+    files.check_suffix(target, ".said")
+    files.check_apart(source, target)
     files.check_free(target, force)
-    image = images.open_image(io.BytesIO(files.read_bytes(source)), source)
+    original = files.read_bytes(source)
+    pixels, _, metadata = images.from_file(original, name_of(source))
     data = codec.encode(
-        image,
+        pixels,
         model=model,
         residual=residual,
         max_error=max_error,
         glimpses=count,
+        metadata=metadata,
         progress=progress("encoding"),
     )
+    if not no_verify:
+        verification.verify(
+            data,
+            pixels,
+            metadata,
+            model=None if model == "auto" else model,
+            largest_error=None if residual == "none" else max_error,
+            progress=progress("verifying"),
+        )
     files.write(target, force, lambda file: file.write(data))
+    if not quiet:
+        name = "standard output" if target == files.STANDARD else target
+        share = len(data) / len(original)
+        tell(
+            f"{name}: {len(data):,} bytes, {share:.1%} of the input's {len(original):,}, "
+            f"{time.monotonic() - started:.2f} s\n"
+        )
+        if share > 1:
+            note(f"{name} is larger than the input file, as an exact copy of a lossy file often is.")
+
+
+def output_for(source: str, suffix: str) -> str:
+    """The output's name where none is given."""
+    return files.STANDARD if source == files.STANDARD else os.path.splitext(source)[0] + suffix
+
+
+def name_of(source: str) -> str:
+    """An input's name in messages."""
+    return "standard input" if source == files.STANDARD else source
 
 
 def number_of(glimpses: str) -> int | None:
@@ -111,18 +207,22 @@ def number_of(glimpses: str) -> int | None:
 @click.argument("source", metavar="IN.said")
 @click.argument("target", metavar="[OUT]", required=False)
 @click.option("--model", help=MODEL_HELP)
+@click.option("--lossy", is_flag=True, help=LOSSY_HELP)
 @click.option("--force", is_flag=True, help="Overwrite OUT.")
-def decode(source: str, target: str | None, model: str | None, force: bool) -> None:
+def decode(source: str, target: str | None, model: str | None, lossy: bool, force: bool) -> None:
     """Decode to the format of OUT's suffix; without OUT, to IN with .png."""
-    from saidcodec import codec, files, images
+    from saidcodec import codec, images
 
-    if target is None:
-        target = files.STANDARD if source == files.STANDARD else os.path.splitext(source)[0] + ".png"
+    target = output_for(source, ".png") if target is None else target
     name = images.format_of(target)
+    files.check_apart(source, target)
     files.check_free(target, force)
     data = files.read_bytes(source)
-    pixels, _, metadata = codec.decode_image(data, model=model, progress=progress("decoding"))
-    files.write(target, force, lambda file: images.save(pixels, metadata, file, name))
+    with about(name_of(source)):
+        pixels, _, metadata = codec.decode_image(data, model=model, progress=progress("decoding"))
+    save = images.save if lossy else images.save_exactly
+    with about(target):
+        files.write(target, force, lambda file: save(pixels, metadata, file, name))
 
 
 @main.command()
@@ -133,15 +233,18 @@ def decode(source: str, target: str | None, model: str | None, force: bool) -> N
 @click.option("--force", is_flag=True, help="Overwrite OUT.")
 def preview(source: str, target: str, glimpses: int | None, model: str | None, force: bool) -> None:
     """Write what the SAID layer alone says of the image."""
-    from saidcodec import files, images, inspection
+    from saidcodec import images, inspection
     from saidcodec.format import container
 
     name = images.format_of(target)
+    files.check_apart(source, target)
     files.check_free(target, force)
     data = files.read_bytes(source)
-    pixels = inspection.preview(data, glimpses, model=model)
-    metadata = container.unpack(data, residual=False).metadata
-    files.write(target, force, lambda file: images.save(pixels, metadata, file, name))
+    with about(name_of(source)):
+        pixels = inspection.preview(data, glimpses, model=model)
+        metadata = container.unpack(data, residual=False).metadata
+    with about(target):
+        files.write(target, force, lambda file: images.save(pixels, metadata, file, name))
 
 
 @main.command()
@@ -152,12 +255,14 @@ def preview(source: str, target: str, glimpses: int | None, model: str | None, f
 @click.option("--force", is_flag=True, help="Overwrite the picture.")
 def inspect(source: str, as_json: bool, picture: str | None, model: str | None, force: bool) -> None:
     """Say where a file's bits went, and where its objects are."""
-    from saidcodec import files, inspection
+    from saidcodec import inspection
 
     if picture is not None:
+        files.check_apart(source, picture)
         files.check_free(picture, force)
     data = files.read_bytes(source)
-    account = inspection.inspect(data, model=model)
+    with about(name_of(source)):
+        account = inspection.inspect(data, model=model)
     if picture is not None:
         from saidcodec import images
         from saidcodec.inspection import draw_boxes
@@ -165,7 +270,7 @@ def inspect(source: str, as_json: bool, picture: str | None, model: str | None, 
         drawn = draw_boxes(inspection.preview(data, model=model), account["glimpses"])
         name = images.format_of(picture)
         files.write(picture, force, lambda file: drawn.save(file, name))
-    click.echo(json.dumps(account) if as_json else readable(account))
+    say(json.dumps(account) if as_json else readable(account))
 
 
 def readable(account: dict[str, Any]) -> str:
@@ -203,37 +308,10 @@ def models() -> None:
             about = library.read_metadata(path)
         except SaidError as error:
             about = {"description": str(error)}
-        click.echo(f"{path.stem:<16}{about.get('id', '-'):<10}{about.get('description', '')}")
+        say(f"{path.stem:<16}{about.get('id', '-'):<10}{about.get('description', '')}")
 
 
-class Lazy(click.Group):
-    """A group whose commands live in a module that only some installations can import."""
-
-    def __init__(self, module: str, extra: str, **settings: Any):
-        super().__init__(**settings)
-        self.module, self.extra = module, extra
-
-    def load(self) -> click.Group:
-        from importlib import import_module
-
-        try:
-            group: click.Group = getattr(import_module(self.module), str(self.name))
-        except ModuleNotFoundError as error:
-            raise SaidError(
-                f"This needs {error.name}, which is not installed: pip install 'saidcodec[{self.extra}]'."
-            ) from None
-        return group
-
-    def list_commands(self, context: click.Context) -> list[str]:
-        return self.load().list_commands(context)
-
-    def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        return self.load().get_command(context, name)
-
-
-main.add_command(
-    Lazy("saidcodec.training.commands", "train", name="train", help="Train models on your own images.")
-)
+main.add_command(train)
 
 
 @main.command()
@@ -244,7 +322,7 @@ def bench(paths: tuple[str, ...], model: str) -> None:
     from saidcodec.evaluation import rate
 
     for line in rate.table(rate.gather(paths), model):
-        click.echo(line)
+        say(line)
 
 
 if __name__ == "__main__":

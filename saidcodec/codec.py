@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from saidcodec import images, models
+from saidcodec import arguments, images, models
 from saidcodec.entropy.bank import bank
-from saidcodec.errors import CorruptError, LimitError, ModelError
+from saidcodec.errors import CorruptError, ModelError, about
 from saidcodec.format import container, planes
 from saidcodec.format.container import Container
-from saidcodec.format.header import MOST_PIXELS, MOST_SIDE, Header, Metadata, Mode, ResidualCoder, TileKind
+from saidcodec.format.header import Header, Metadata, Mode, ResidualCoder, TileKind
 from saidcodec.format.tiling import Band, Tiling, choose_tiling
 from saidcodec.models import Model
 from saidcodec.residual import band as residual
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from saidcodec.encoder.plan import Plan
 
 CODERS = {coder.name.lower(): coder for coder in ResidualCoder}
+DAMAGED = "The file is damaged or truncated, or has bytes too many at its end"
 STREAM_SLACK = 64  # bits that the coder's state may hide
 
 AnyModel = Model | str | Path
@@ -52,23 +53,21 @@ def encode(
 ) -> bytes:
     """The bytes of a .said file that decodes to exactly ``image``, or to within ``max_error`` of it.
 
-    ``image``: a Pillow image or a uint8 array H×W (grey), H×W×2 (grey and alpha), ×3 (RGB) or ×4 (RGBA).
+    ``image``: a uint8 array H×W (grey), H×W×2 (grey and alpha), ×3 (RGB) or ×4 (RGBA), a Pillow image, or
+    the path or open binary file of an image.
     ``model``: a name, a path or a Model; "auto" keeps the smallest file of the shipped models that apply.
     ``residual``: "context" (the residual network), "gaussian" (the paper's) or "none" (x̂(T) alone: lossy).
     ``glimpses``: force their number per tile instead of choosing it by bits.
     ``progress`` is told the share that is done after every band of tiles.
-    Raises ImageError, LimitError or ModelError.
+    Raises ImageError, LimitError, FileError or ModelError; TypeError or ValueError for arguments of another
+    kind.  Metadata that cannot be kept is named by a SaidWarning.
     """
     from saidcodec.encoder import auto  # decoding imports nothing of the encoder
 
-    if residual not in CODERS:
-        raise ValueError(f"residual must be one of {', '.join(CODERS)}")
-    if not 0 <= max_error <= 255:
-        raise ValueError("max_error must lie between 0 and 255")
+    max_error, glimpses, threads = arguments.check_encoding(residual, max_error, glimpses, metadata, threads)
+    arguments.check_model(model)
     pixels, mode, found = images.from_any(image)
     height, width = pixels.shape[:2]
-    if max(width, height) > MOST_SIDE or width * height > MOST_PIXELS:
-        raise LimitError(f"The image has {width}×{height} pixels, more than the limit of {MOST_PIXELS}.")
     replicated = mode in ("RGB", "RGBA") and bool(
         (pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 1] == pixels[..., 2]).all()
     )
@@ -85,30 +84,36 @@ def encode(
     return auto.shortest(tried, file_with, glimpses, progress or no_progress)
 
 
-def decode(data: bytes, *, model: AnyModel | None = None, threads: int | None = None) -> np.ndarray:
+def decode(
+    data: arguments.Source, *, model: AnyModel | None = None, threads: int | None = None
+) -> np.ndarray:
     """The image of a .said file, uint8 H×W or H×W×C.
 
-    ``model`` names the model where it is not installed.  Raises a kind of SaidError on any damage.
+    ``data``: a bytes-like object, a path or an open binary file.
+    ``model`` names the model where it is not installed.  Raises a kind of SaidError on any damage,
+    TypeError or ValueError for arguments of another kind.
     """
-    return decode_image(data, model=model, threads=threads)[0]
+    with about(arguments.name_of(data)):
+        return decode_image(data, model=model, threads=threads)[0]
 
 
 def decode_image(
-    data: bytes,
+    data: arguments.Source,
     *,
     model: AnyModel | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[np.ndarray, str, Metadata]:
     """The image of a .said file, its mode (Pillow's name) and its metadata; ``progress`` as in ``encode``."""
-    file = container.unpack(data)
+    threads = arguments.checked_threads(threads)
+    file = container.unpack(arguments.bytes_of(data))
     found = model_of(file.header, model)
     try:
         pixels = read(file, found, threads or cores(), progress or no_progress)
     except CorruptError as error:  # a single band's length is not written, so that a cut shows only here
-        raise CorruptError(f"The file is damaged or truncated. {error}") from None
+        raise CorruptError(f"{DAMAGED}. {error}") from None
     if zlib.crc32(pixels.tobytes()) != file.checksum:
-        raise CorruptError("The file is damaged or truncated: the checksum of its pixels does not match.")
+        raise CorruptError(f"{DAMAGED}: the checksum of its pixels does not match.")
     return pixels, file.header.mode, file.metadata
 
 
@@ -243,6 +248,7 @@ def model_of(header: Header, named: AnyModel | None) -> Model:
     """The model that a file was written with.  Raises ModelError where it is not at hand."""
     if named is None:
         return models.find_id(header.model)
+    arguments.check_model(named)
     found = named if isinstance(named, Model) else models.find(named)
     if found.id != header.model:
         raise ModelError(f"The file needs the model {header.model}, but {found.name} is {found.id}.")

@@ -1,5 +1,8 @@
 """Every error that the codec raises on purpose; each carries one clear sentence for the user."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class SaidError(Exception):
     """Base of all of saidcodec's errors."""
@@ -35,3 +38,21 @@ class ImageError(SaidError):
 
 class FileError(SaidError):
     """A file cannot be read or written."""
+
+
+class SaidWarning(UserWarning):
+    """The pixels are kept, but something beside them is not."""
+
+
+@contextmanager
+def about(name: str | None) -> Iterator[None]:
+    """Let the sentence of every error raised inside begin with the name of the file that it is about.
+
+    A sentence that begins so already stays as it is, and so does every sentence where ``name`` is None.
+    """
+    try:
+        yield
+    except SaidError as error:
+        if name is None or str(error).startswith((f"{name} ", f"{name}: ", f"{name}/")):
+            raise
+        raise type(error)(f"{name}: {error}") from None

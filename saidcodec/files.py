@@ -19,10 +19,40 @@ STANDARD = "-"
 
 def read_bytes(source: str) -> bytes:
     """All of a file, or of standard input for "-".  Raises FileError."""
+    if source != STANDARD:
+        return read_path(source)
+    if sys.stdin is None:
+        raise FileError("Standard input cannot be read: it is closed.")
     try:
-        return sys.stdin.buffer.read() if source == STANDARD else Path(source).read_bytes()
+        return sys.stdin.buffer.read()
     except (OSError, ValueError) as error:
-        raise FileError(f"{source} cannot be read: {reason(error)}.") from None
+        raise FileError(f"Standard input cannot be read: {reason(error)}.") from None
+
+
+def read_path(path: str | os.PathLike[str]) -> bytes:
+    """All of a file.  Raises FileError."""
+    try:
+        return Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        raise FileError(f"{os.fspath(path)} cannot be read: {reason(error)}.") from None
+
+
+def check_apart(source: str, target: str) -> None:
+    """Refuse an output that would replace its own input.  Raises FileError."""
+    if STANDARD in (source, target) or is_device(target):
+        return
+    try:
+        same = os.path.realpath(source) == os.path.realpath(target) or os.path.samefile(source, target)
+    except (OSError, ValueError):  # one of them is not there
+        return
+    if same:
+        raise FileError(f"{target} is the input itself; give the output another name.")
+
+
+def check_suffix(target: str, suffix: str) -> None:
+    """Refuse an output whose name has another suffix; devices and pipes may have any.  Raises FileError."""
+    if target != STANDARD and not target.lower().endswith(suffix) and not is_device(target):
+        raise FileError(f"{target} cannot be written: the name of a .said file must end in {suffix}.")
 
 
 def check_free(target: str, force: bool) -> None:
@@ -66,6 +96,7 @@ def write(target: str, force: bool, save: Callable[[BinaryIO], Any]) -> None:
 def write_device(target: str, data: bytes) -> None:
     """Write to standard output or to a device.  Raises FileError."""
     if target == STANDARD:
+        check_output()
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
@@ -74,6 +105,12 @@ def write_device(target: str, data: bytes) -> None:
             file.write(data)
     except OSError as error:
         raise FileError(f"{target} cannot be written: {reason(error)}.") from None
+
+
+def check_output() -> None:
+    """Refuse to write to standard output that was closed before the program began.  Raises FileError."""
+    if sys.stdout is None:
+        raise FileError("Standard output cannot be written: it is closed.")
 
 
 def put(part: str, target: str, force: bool) -> None:

@@ -1,15 +1,24 @@
-"""Pillow images ⇄ arrays: which images can be encoded, and how they come back."""
+"""Images of every kind ⇄ arrays: which images can be encoded, and how they come back."""
 
 from __future__ import annotations
 
+import io
+import os
 import re
+import struct
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from saidcodec.errors import FileError, ImageError, LimitError
-from saidcodec.format.header import MODES, MOST_PIXELS, Metadata
+from saidcodec import arguments, depth, files
+from saidcodec.errors import FileError, ImageError, LimitError, SaidWarning, about
+from saidcodec.format.container import MOST_METADATA
+from saidcodec.format.header import MODES, MOST_PIXELS, MOST_SIDE, Metadata
 
 if TYPE_CHECKING:
     from PIL.Image import Exif, Image
@@ -36,58 +45,173 @@ JPEG_TAGS = (*range(512, 522), *range(529, 533))
 ICC_TAG, XMP_TAG = 34675, 700
 STORAGE_TAGS = frozenset((*PIXEL_TAGS, *JPEG_TAGS, ICC_TAG, XMP_TAG))
 EXIF_PREFIX = b"Exif\0\0"
+EXIF_IFD, GPS_IFD, INTEROP_IFD = 34665, 34853, 40965
+BITS_PER_SAMPLE = 258
+FORMATS_THAT_READ_EXIF = ("TIFF", "AVIF")  # others write its bytes whatever they are
+BC6H = 6  # DirectDraw's compression of samples of 16 bits
+ROOM_FOR_LENGTHS = 64  # bytes that the lengths of metadata take in a file
+METADATA_NAMES = {"icc": "ICC profile", "exif": "EXIF", "xmp": "XMP"}
+INFO_KEYS = {"icc": "icc_profile", "exif": "exif", "xmp": "xmp"}  # Pillow's names
+LOSSLESS_FORMATS = ".png, .webp and .tif"
 
 
 def from_any(image: Any) -> tuple[np.ndarray, str, Metadata]:
-    """A Pillow image or an array → (uint8 pixels H×W or H×W×C, mode, metadata).  Raises ImageError."""
+    """Whatever ``encode`` takes → (uint8 pixels H×W or H×W×C, mode, metadata).
+
+    ``image``: an array, a Pillow image, or the path or open binary file of one.  Of a Pillow image that
+    has several frames the current one is taken, as in Pillow's own ``save``; the first with a SaidWarning.
+    Raises TypeError, ImageError, LimitError, FileError.
+    """
     if isinstance(image, np.ndarray):
         return (*from_array(image), Metadata())
-    return from_pillow(image)
+    from PIL import Image
+
+    if isinstance(image, Image.Image):
+        frames = frames_of(image)
+        if frames > 1 and image.tell() == 0:  # nobody has chosen a frame
+            sentence = f"Only the first of the image's {frames} frames is encoded."
+            warnings.warn(sentence, SaidWarning, stacklevel=3)
+        return from_pillow(image, whole=False)
+    if hasattr(image, "__array_interface__") or hasattr(image, "__array__"):
+        return (*from_array(image), Metadata())
+    name = arguments.name_of(image)
+    if isinstance(image, (str, os.PathLike)):
+        return from_file(files.read_path(image), name)
+    if hasattr(image, "read"):
+        return from_file(arguments.read_open(image), name)
+    raise TypeError(
+        "An image must be given as a uint8 array, a Pillow image, a path or an open binary file, "
+        f"not as {arguments.kind_of(image)}."
+    )
 
 
-def from_array(pixels: np.ndarray) -> tuple[np.ndarray, str]:
-    """Check a uint8 array H×W, H×W×1, ×2, ×3 or ×4.  Raises ImageError."""
+def from_file(data: bytes, name: str | None) -> tuple[np.ndarray, str, Metadata]:
+    """The contents of an image file, called ``name`` in messages if it has one → (pixels, mode, metadata).
+
+    Raises ImageError, LimitError.
+    """
+    with about(name):
+        return from_pillow(open_image(io.BytesIO(data), name or "The file"))
+
+
+def from_array(image: Any) -> tuple[np.ndarray, str]:
+    """A uint8 array H×W, H×W×1, ×2, ×3 or ×4 of any memory order and class → (plain C-ordered array, mode).
+
+    Raises ImageError, LimitError.
+    """
+    if isinstance(image, np.ma.MaskedArray) and np.ma.is_masked(image):
+        raise ImageError("An array with masked pixels cannot be encoded; give them values with filled().")
+    try:
+        pixels = np.asarray(image)
+    except Exception as error:  # an array interface may run any code
+        raise ImageError(f"The array cannot be read: {reason(error)}.") from None
     if pixels.dtype != np.uint8:
         raise ImageError(f"Only 8-bit images can be encoded, not arrays of {pixels.dtype}.")
-    if pixels.ndim == 2:
-        pixels = pixels[..., None]
-    if pixels.ndim != 3 or pixels.shape[2] > len(MODES) or not pixels.size:
+    if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] > len(MODES)) or not pixels.size:
         raise ImageError(f"An array of shape {pixels.shape} is no image.")
-    channels = pixels.shape[2]
-    return pixels[..., 0] if channels == 1 else pixels, MODES[channels - 1]
+    height, width, channels = (*pixels.shape, 1)[:3]
+    check_size(width, height)
+    shape = (height, width) if channels == 1 else (height, width, channels)
+    # Through one dimension, so that axes of length 1 have ordinary strides, too.
+    return np.ascontiguousarray(pixels).reshape(-1).reshape(shape), MODES[channels - 1]
 
 
-def from_pillow(image: Image) -> tuple[np.ndarray, str, Metadata]:
-    """An image of Pillow's → (pixels, mode, metadata).  Raises ImageError, LimitError."""
-    if image.width * image.height > MOST_PIXELS:
-        raise LimitError(f"The image has {image.width}×{image.height} pixels; the limit is {MOST_PIXELS}.")
+def check_size(width: int, height: int, name: str = "The image") -> None:
+    """Refuse an image that is larger than the format allows.  Raises LimitError."""
+    if max(width, height) > MOST_SIDE or width * height > MOST_PIXELS:
+        raise LimitError(f"{name} has more pixels than the limit of {MOST_PIXELS}: {width}×{height}.")
+
+
+def from_pillow(image: Image, *, whole: bool = True) -> tuple[np.ndarray, str, Metadata]:
+    """An image of Pillow's → (pixels, mode, metadata).  Raises ImageError, LimitError.
+
+    ``whole`` refuses an image that has more frames than the current one.
+    """
+    check_size(image.width, image.height)
     try:
+        if whole and frames_of(image) > 1:
+            raise ImageError("Animations and images of several pages cannot be encoded yet.")
         check_depth(image)
         image.load()  # first of all, because some formats keep their metadata behind the pixels
         metadata = metadata_of(image)
         image = in_mode(image)
-        pixels = np.asarray(image)
-    except (ImageError, MemoryError):
+        pixels, mode = from_array(np.asarray(image))
+    except (ImageError, MemoryError, SaidWarning):
         raise
     except Exception as error:  # Pillow's readers raise nearly everything on damaged files
         raise ImageError(f"The image cannot be read: {reason(error)}.") from None
-    if not pixels.size:
-        raise ImageError("The image has no pixels.")
-    return pixels, image.mode, metadata
+    return pixels, mode, metadata
+
+
+def frames_of(image: Image) -> int:
+    """How many pictures an image holds that differ from each other.  Raises ImageError on damage."""
+    try:
+        return 1 if image.format in FIRST_FRAME_IS_ALL else getattr(image, "n_frames", 1)
+    except Exception as error:  # some readers look at the whole file only now
+        raise ImageError(f"The image cannot be read: {reason(error)}.") from None
 
 
 def check_depth(image: Image) -> None:
-    """Refuse several frames, and more than eight bits a sample where Pillow would drop bits silently."""
-    if image.format not in FIRST_FRAME_IS_ALL and getattr(image, "n_frames", 1) > 1:
-        raise ImageError("Animations and images of several pages cannot be encoded yet.")
+    """Refuse more than eight bits a sample where Pillow drops bits silently.  Raises ImageError.
+
+    An image that Pillow has read from a stream without a name has forgotten the stream, and sometimes how
+    deep its samples were.  It is taken as what it holds now.
+    """
+    if tiles_are_deep(image) or tags_are_deep(image) or file_is_deep(image):
+        raise ImageError("Images of more than 8 bits a sample cannot be encoded yet.")
+
+
+def tiles_are_deep(image: Image) -> bool:
+    """Whether the parts of a file that are still to be read hold more than eight bits a sample."""
     for tile in getattr(image, "tile", ()):
         codec, args = tile[0], tile[3] if isinstance(tile[3], tuple) else (tile[3],)
         deep_ppm = codec.startswith("ppm") and len(args) > 1 and args[1] > 255
+        deep_dds = codec == "bcn" and args[0] == BC6H
         deep = codec.lower() == "sgi16" or any(
             isinstance(a, str) and re.search(r";16[BLN]$", a) for a in args
         )
-        if deep or deep_ppm:
-            raise ImageError("Images of more than 8 bits a sample cannot be encoded yet.")
+        if deep or deep_ppm or deep_dds:
+            return True
+    return False
+
+
+def tags_are_deep(image: Image) -> bool:
+    """Whether a TIFF file's own tags say so."""
+    bits = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE, 8)
+    return max(bits if isinstance(bits, tuple) else (bits,)) > 8
+
+
+def file_is_deep(image: Image) -> bool:
+    """Whether the file behind an image says so, as far as it is at hand."""
+    with suppress(OSError, ValueError), file_behind(image) as file:
+        if file is None:
+            return False
+        if depth.bits_in(file) > 8:
+            return True
+        if not getattr(image, "tile", ()):  # read already
+            opened = opened_from(file)
+            return opened is not None and tiles_are_deep(opened)
+    return False
+
+
+@contextmanager
+def file_behind(image: Image) -> Iterator[IO[bytes] | None]:
+    """The file that a Pillow image was opened from, where it is still at hand."""
+    file, path = getattr(image, "fp", None), getattr(image, "filename", "")
+    contents = getattr(image, "fc", None)  # where the JPEG XL plugin keeps the whole file
+    if isinstance(contents, bytes):
+        yield io.BytesIO(contents)
+    elif file is not None and not getattr(file, "closed", False):
+        place = file.tell()
+        try:
+            yield file
+        finally:
+            file.seek(place)
+    elif path and os.path.isfile(path):
+        with open(path, "rb") as opened:
+            yield opened
+    else:
+        yield None
 
 
 def in_mode(image: Image) -> Image:
@@ -104,46 +228,142 @@ def in_mode(image: Image) -> Image:
 
 
 def metadata_of(image: Image) -> Metadata:
-    """ICC profile, EXIF (from its TIFF header on) and XMP of a loaded image, as bytes."""
+    """ICC profile, EXIF (from its TIFF header on) and XMP of a loaded image, as bytes.
+
+    What cannot be kept is left out with a SaidWarning.
+    """
+
+    def read(name: str, reader: Callable[[], bytes]) -> bytes:
+        try:
+            return reader()
+        except Exception as error:  # metadata is as various as the programs that wrote it
+            warn_of_loss(f"The image's {name} cannot be kept: {reason(error)}.")
+            return b""
+
     info = image.info
-    exif = info.get("exif") or b""
-    if not exif and (image.format == "TIFF" or "Raw profile type exif" in info):
-        tags = descriptive_tags(image.getexif().tobytes())
-        exif = tags.tobytes() if len(tags) else b""
-    xmp = info.get("xmp") or b""
-    return Metadata(
-        info.get("icc_profile") or b"",
-        exif.removeprefix(EXIF_PREFIX),
-        xmp.encode() if isinstance(xmp, str) else xmp,
+
+    def exif() -> bytes:
+        found = info.get("exif") or b""
+        if not found and (image.format == "TIFF" or "Raw profile type exif" in info):
+            tags = descriptive_tags(image.getexif())
+            found = tags.tobytes() if len(tags) else b""
+        return bytes(found).removeprefix(EXIF_PREFIX)
+
+    def xmp() -> bytes:
+        found = info.get("xmp") or b""
+        return found.encode() if isinstance(found, str) else bytes(found)
+
+    metadata = Metadata(
+        read(METADATA_NAMES["icc"], lambda: bytes(info.get("icc_profile") or b"")),
+        read(METADATA_NAMES["exif"], exif),
+        read(METADATA_NAMES["xmp"], xmp),
     )
+    sizes = {name: len(value) for name, value in vars(metadata).items()}
+    for name in sorted(sizes, key=lambda name: -sizes[name]):
+        if sum(sizes.values()) + ROOM_FOR_LENGTHS > MOST_METADATA:
+            warn_of_loss(f"The image's {METADATA_NAMES[name]} cannot be kept: it has {sizes[name]} bytes.")
+            metadata = replace(metadata, **{name: b""})
+            sizes[name] = 0
+    return metadata
 
 
-def descriptive_tags(exif: bytes) -> Exif:
-    """EXIF without the tags that say how a TIFF file stores its pixels."""
+def warn_of_loss(sentence: str) -> None:
+    warnings.warn(sentence, SaidWarning, stacklevel=2)
+
+
+def descriptive_tags(source: Exif) -> Exif:
+    """A copy of EXIF without the tags that say how a TIFF file stores its pixels.
+
+    Tags that EXIF has no room for, such as numbers of 64 bits, are left out with a SaidWarning.
+    """
     from PIL import Image
 
     tags = Image.Exif()
-    tags.load(exif)
-    for tag in STORAGE_TAGS.intersection(tags):
-        del tags[tag]
+    tags.endian = source.endian
+    lost = []
+    for tag in sorted({*source, EXIF_IFD, GPS_IFD} - STORAGE_TAGS):
+        value = source.get_ifd(tag) if tag in (EXIF_IFD, GPS_IFD) else source[tag]
+        if tag in (EXIF_IFD, GPS_IFD) and not value:
+            continue
+        if tag == EXIF_IFD and INTEROP_IFD in value:
+            value = {**value, INTEROP_IFD: source.get_ifd(INTEROP_IFD)}
+        if can_be_written(tag, value):
+            tags[tag] = value
+        else:
+            lost.append(str(tag))
+    if lost:
+        warn_of_loss(f"Of the image's tags these cannot be kept: {', '.join(lost)}.")
+    copied = Image.Exif()  # through bytes, because Pillow reads nested tags from those alone
+    copied.load(tags.tobytes())
+    return copied
+
+
+def can_be_written(tag: int, value: Any) -> bool:
+    """Whether EXIF can hold a tag's value."""
+    from PIL import Image
+
+    alone = Image.Exif()
+    alone[tag] = value
+    try:
+        alone.tobytes()
+    except Exception:  # Pillow's writers of tags raise whatever their types do
+        return False
+    return True
+
+
+def parsed_exif(exif: bytes) -> Exif | None:
+    """EXIF as tags; None where the bytes are no EXIF."""
+    from PIL import Image
+
+    tags = Image.Exif()
+    try:
+        tags.load(EXIF_PREFIX + exif)
+    except Exception:  # as above
+        return None
     return tags
 
 
 def open_image(source: Path | BinaryIO, name: str) -> Image:
     """Open a file, called ``name`` in messages; its pixels are read later.  Raises ImageError, LimitError."""
-    from PIL import Image, UnidentifiedImageError
-
-    Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # the limit of the format takes the place of Pillow's warning
     try:
-        return Image.open(source)
-    except UnidentifiedImageError:
-        raise ImageError(f"{name} is not an image that Pillow can open.") from None
-    except Image.DecompressionBombError:
-        raise LimitError(f"{name} has more pixels than the limit of {MOST_PIXELS}.") from None
+        if isinstance(source, Path):
+            with open(source, "rb") as file:
+                opened = opened_from(file, str(source))
+        else:
+            opened = opened_from(source)
     except MemoryError:
         raise
     except Exception as error:  # as above
         raise ImageError(f"{name} cannot be read as an image: {reason(error)}.") from None
+    if opened is None:
+        raise ImageError(f"{name} is not an image that Pillow can open.")
+    check_size(opened.width, opened.height, name)
+    return opened
+
+
+def opened_from(file: IO[bytes], path: str | None = None) -> Image | None:
+    """What ``Image.open`` does, without its limit on pixels, which is a setting of the whole process.
+
+    ``path`` lets the image open its file anew and close it when its pixels are read.  None where no reader
+    of Pillow's knows the format.
+    """
+    from PIL import Image
+
+    file.seek(0)
+    prefix = file.read(16)
+    tried: set[str] = set()
+    for learn_formats in (Image.preinit, Image.init):  # the common formats, then all
+        learn_formats()
+        for name in [name for name in Image.ID if name not in tried]:
+            tried.add(name)
+            factory, accept = Image.OPEN[name]
+            with suppress(SyntaxError, IndexError, TypeError, struct.error):
+                accepted = accept(prefix) if accept else True
+                if not accepted or isinstance(accepted, str):  # a string says which library is missing
+                    continue
+                file.seek(0)
+                return factory(file, "") if path is None else factory(path, path)  # type: ignore[arg-type]
+    return None
 
 
 def reason(error: Exception) -> str:
@@ -162,8 +382,8 @@ def to_pillow(pixels: np.ndarray, metadata: Metadata) -> Image:
 def info_of(metadata: Metadata) -> dict[str, bytes]:
     """Metadata under Pillow's names."""
     exif = metadata.exif and EXIF_PREFIX + metadata.exif
-    named = {"icc_profile": metadata.icc, "exif": exif, "xmp": metadata.xmp}
-    return {name: value for name, value in named.items() if value}
+    values = {"icc": metadata.icc, "exif": exif, "xmp": metadata.xmp}
+    return {INFO_KEYS[part]: value for part, value in values.items() if value}
 
 
 def format_of(target: str) -> str:
@@ -182,18 +402,74 @@ def format_of(target: str) -> str:
     return name
 
 
-def save(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: str) -> None:
-    """Write an image in Pillow's format ``name``, losslessly where it can.  Raises ImageError."""
+def save_exactly(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: str) -> None:
+    """``save``, then read back and compare.
+
+    Raises ImageError where the format does not give the same pixels back.  What it does not keep of the
+    metadata is named by a SaidWarning.
+    """
+    metadata = save(pixels, metadata, file, name)
+    wanted = to_pillow(pixels, metadata)
+    try:
+        back = open_image(file, name)
+        back.load()
+        same = same_pixels(back, turned_as(back, wanted))
+    except (ImageError, OSError, ValueError):
+        same = False
+    if not same:
+        kind = f"{wanted.width}×{wanted.height} {wanted.mode} image"
+        raise ImageError(
+            f"{name} cannot hold this {kind} exactly; {LOSSLESS_FORMATS} can, and --lossy allows the loss."
+        )
+    kept = {*back.info, *(wanted.info if name == "TIFF" else ())}  # TIFF has tags for all of them
+    lost = [METADATA_NAMES[part] for part, key in INFO_KEYS.items() if key in wanted.info and key not in kept]
+    if lost:
+        warn_of_loss(f"{name} does not keep the image's {' and '.join(lost)}.")
+
+
+def same_pixels(image: Image, wanted: Image) -> bool:
+    """Whether every visible and hidden sample is the same; an opaque alpha may come and go."""
+    if image.size != wanted.size:
+        return False
+    image = in_mode(image)
+    if image.mode != wanted.mode:
+        image, wanted = image.convert("RGBA"), wanted.convert("RGBA")
+    return bool(np.array_equal(np.asarray(image), np.asarray(wanted)))
+
+
+def turned_as(back: Image, image: Image) -> Image:
+    """``image`` as Pillow shows it when it reads ``back``: of TIFF files it turns the pixels itself."""
+    from PIL import ImageOps
+
+    exif = image.info.get("exif", b"")
+    if back.format != "TIFF" or parsed_exif(exif.removeprefix(EXIF_PREFIX)) is None:
+        return image
+    return ImageOps.exif_transpose(image)
+
+
+def save(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: str) -> Metadata:
+    """Write an image in Pillow's format ``name``, losslessly where it can; returns the metadata written.
+
+    Metadata that is no valid EXIF is left out with a SaidWarning where the format needs it to be valid.
+    Raises ImageError.
+    """
+    if metadata.exif and name in FORMATS_THAT_READ_EXIF and parsed_exif(metadata.exif) is None:
+        warn_of_loss(f"{name} cannot hold the image's EXIF: it is not valid.")
+        metadata = replace(metadata, exif=b"")
     image = to_pillow(pixels, metadata)
     try:
-        image.save(file, name, **saving_options(metadata, name))
-    except (OSError, ValueError, KeyError, OverflowError) as error:
+        image.save(file, name, **saving_options(metadata, name, image.size))
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's writers raise nearly everything on what they do not know
         if isinstance(error, OSError) and error.errno is not None:  # the disk's fault, not the format's
             raise
-        raise ImageError(f"A {image.mode} image cannot be written as {name}: {reason(error)}.") from None
+        sentence = f"A {image.mode} image cannot be written as {name}: {reason(error)}"
+        raise ImageError(f"{sentence}; {LOSSLESS_FORMATS} can hold it.") from None
+    return metadata
 
 
-def saving_options(metadata: Metadata, name: str) -> dict[str, Any]:
+def saving_options(metadata: Metadata, name: str, size: tuple[int, int]) -> dict[str, Any]:
     """Arguments of Pillow's ``save`` that keep the metadata, and the pixels as far as the format can."""
     options: dict[str, Any] = dict(info_of(metadata))
     if metadata.xmp and name == "PNG":
@@ -206,8 +482,12 @@ def saving_options(metadata: Metadata, name: str) -> dict[str, Any]:
         options.update(tiff_options(metadata))
     if name == "WEBP":
         options.update(lossless=True, exact=True)
-    if name == "JPEG":
+    if name in ("JPEG", "MPO"):
         options.update(quality=95)
+    if name == "AVIF":  # exact for most grey images
+        options.update(quality=100, subsampling="4:4:4")
+    if name == "ICO":
+        options.update(sizes=[size])
     return options
 
 
@@ -215,7 +495,8 @@ def tiff_options(metadata: Metadata) -> dict[str, Any]:
     """TIFF keeps EXIF and XMP among its own tags."""
     from PIL import Image
 
-    tags = descriptive_tags(EXIF_PREFIX + metadata.exif) if metadata.exif else Image.Exif()
+    parsed = parsed_exif(metadata.exif) if metadata.exif else None
+    tags = descriptive_tags(parsed) if parsed else Image.Exif()
     if metadata.xmp:
         tags[XMP_TAG] = metadata.xmp
     return {"exif": tags} if len(tags) else {}

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saidcodec import codec
+from saidcodec import arguments, codec
+from saidcodec.arguments import Source
 from saidcodec.codec import AnyModel
+from saidcodec.errors import about
 from saidcodec.format import container, planes
+from saidcodec.format.container import Container
 from saidcodec.format.header import VERSION, Header, TileKind
 from saidcodec.format.tiling import Tiling
 from saidcodec.models import Model
@@ -27,14 +30,22 @@ HUES = 7  # of the boxes
 EXPLAINED = 25.0  # variance, in squared sample values, that is taken as left to the residual
 
 
-def inspect(data: bytes, *, model: AnyModel | None = None) -> dict[str, Any]:
+def unpacked(data: Source) -> tuple[Container, int]:
+    """What a file holds, as far as it goes on, and its size in bytes."""
+    whole = arguments.bytes_of(data)
+    with about(arguments.name_of(data)):
+        return container.unpack(whole, residual=False), len(whole)
+
+
+def inspect(data: Source, *, model: AnyModel | None = None) -> dict[str, Any]:
     """The account of a file (design: README, "inspect"), without decoding its residual.
 
     ``bits`` adds up to 8 × the file's size.  A glimpse's ``bits`` are those of its box and latent;
     ``saved_bits`` estimates from the file alone what it spared the residual (see ``saving``).
-    Raises a kind of SaidError.
+    ``data``: a bytes-like object, a path or an open binary file.
+    Raises a kind of SaidError, or TypeError for other objects.
     """
-    file = container.unpack(data, residual=False)
+    file, size = unpacked(data)
     header = file.header
     found = codec.model_of(header, model)
     _, descriptions = read_section(file.said, Tiling.of(header).count(), header.grey, found)
@@ -51,7 +62,7 @@ def inspect(data: bytes, *, model: AnyModel | None = None) -> dict[str, Any]:
     bits = {"base": grain(base), "boxes": grain(boxes), "latents": grain(latents)}
     bits["residual"] = 8.0 * file.sizes["residual"]
     bits["metadata"] = 8.0 * file.sizes["metadata"]
-    total = 8.0 * len(data)
+    total = 8.0 * size
     bits = {"header": total - sum(bits.values()), **bits, "total": total}
     return {
         "width": header.width,
@@ -76,12 +87,12 @@ class Features:
     latents: np.ndarray
 
 
-def features(data: bytes, *, model: AnyModel | None = None) -> Features:
+def features(data: Source, *, model: AnyModel | None = None) -> Features:
     """The glimpses of a file as arrays, without decoding a pixel (spec sections 9.4, 9.5).
 
-    Raises a kind of SaidError.
+    ``data`` as for ``inspect``.  Raises a kind of SaidError, TypeError.
     """
-    file = container.unpack(data, residual=False)
+    file, _ = unpacked(data)
     found = codec.model_of(file.header, model)
     header = file.header
     _, descriptions = read_section(file.said, Tiling.of(header).count(), header.grey, found)
@@ -130,13 +141,16 @@ def saving(before: np.ndarray, after: np.ndarray, components: int) -> float:
     return 0.5 * samples * float(np.log2(1.0 + change / EXPLAINED))
 
 
-def preview(data: bytes, glimpses: int | None = None, *, model: AnyModel | None = None) -> np.ndarray:
+def preview(data: Source, glimpses: int | None = None, *, model: AnyModel | None = None) -> np.ndarray:
     """The image as its SAID layer alone describes it, uint8 H×W or H×W×C, alpha opaque.
 
     ``glimpses`` keeps only the first so many of each tile.  Tiles that have no SAID layer are decoded in
-    full where the file goes on that far, and are grey where it is cut off.  Raises a kind of SaidError.
+    full where the file goes on that far, and are grey where it is cut off.  ``data`` as for ``inspect``.
+    Raises a kind of SaidError; TypeError or ValueError for arguments of another kind.
     """
-    file = container.unpack(data, residual=False)
+    if glimpses is not None:
+        glimpses = arguments.whole("glimpses", glimpses, 0)
+    file, _ = unpacked(data)
     header, found = file.header, codec.model_of(file.header, model)
     tiling = Tiling.of(header)
     kinds, descriptions = read_section(file.said, tiling.count(), header.grey, found)

@@ -19,6 +19,7 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError
 
+from saidcodec import files
 from saidcodec.errors import ModelError
 
 ID_BYTES = 4
@@ -54,11 +55,17 @@ def identify(tensors: Mapping[str, np.ndarray]) -> str:
     return digest.hexdigest()[: 2 * ID_BYTES]
 
 
-def save(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> str:
-    """Write a model file; returns its id.  ``metadata`` must hold "name"."""
+def save(
+    path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str], force: bool = True
+) -> str:
+    """Write a model file; returns its id.  ``metadata`` must hold "name".
+
+    Raises FileError where it cannot be written, or exists and ``force`` is False.
+    """
     ordered = {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}
     identity = identify(ordered)
-    safetensors.numpy.save_file(ordered, path, {**metadata, "id": identity})
+    data = safetensors.numpy.save(ordered, {**metadata, "id": identity})
+    files.write(str(path), force, lambda file: file.write(data))
     return identity
 
 

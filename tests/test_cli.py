@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from click.testing import CliRunner, Result
 from factory import flat_colour_tensors, random_tensors
 from PIL import Image
 
-from saidcodec import models
+from saidcodec import codec, models
 from saidcodec.cli import main
 from saidcodec.errors import LimitError
 from saidcodec.format import container
@@ -44,7 +45,9 @@ def run(*arguments: str | Path, data: bytes = b"") -> Result:
 
 
 def done(*arguments: str | Path, data: bytes = b"") -> Result:
-    result = run(*arguments, data=data)
+    """A command that succeeds and says nothing on standard error."""
+    quiet = ("--quiet",) if arguments[0] == "encode" else ()
+    result = run(*arguments, *quiet, data=data)
     assert (result.exit_code, result.stderr) == (0, ""), result.stderr
     return result
 
@@ -191,7 +194,9 @@ def test_a_file_with_more_at_its_end_or_less_is_refused() -> None:
     good = Path("it.said").read_bytes()
     for data in (good + b"\0", good + good, good[:-1]):
         Path("bad.said").write_bytes(data)
-        assert "damaged or truncated" in refused("decode", "bad.said", "o.png")
+        sentence = refused("decode", "bad.said", "o.png")
+        assert "damaged or truncated" in sentence
+        assert "bytes too many at its end" in sentence
 
 
 def test_a_truncated_file_still_shows_its_glimpses() -> None:
@@ -237,7 +242,6 @@ def test_models_that_are_unfit() -> None:
     [
         (),
         ("encode",),
-        ("encode", "in.png"),
         ("encode", "in.png", "o.said", "--residual", "magic"),
         ("encode", "in.png", "o.said", "--max-error", "256"),
         ("encode", "in.png", "o.said", "--max-error", "-1"),
@@ -393,3 +397,154 @@ def test_a_reader_that_goes_away() -> None:
     os.close(write)
     assert result.stderr == b""
     assert result.returncode == 1
+
+
+def test_the_result_is_told() -> None:
+    Image.new("RGB", (300, 200), (1, 2, 3)).save("flat.bmp")
+    result = run("encode", "flat.bmp", "--model", "flat")
+    assert (result.exit_code, result.stdout) == (0, "")
+    size, before = (Path(name).stat().st_size for name in ("flat.said", "flat.bmp"))
+    told = re.escape(f"flat.said: {size:,} bytes, {size / before:.1%} of the input's {before:,}, ")
+    assert re.fullmatch(told + r"\d+\.\d\d s\n", result.stderr)
+    result = run("encode", "-", "--model", "flat", data=Path("flat.bmp").read_bytes())
+    assert result.stdout_bytes == Path("flat.said").read_bytes()
+    assert result.stderr.startswith("standard output: ")
+
+
+def test_a_file_that_grows_is_told() -> None:
+    Image.fromarray(RNG.integers(0, 256, (99, 99, 3)).astype(np.uint8)).save("in.jpg", quality=5)
+    lines = run("encode", "in.jpg", "--model", "flat").stderr.splitlines()
+    assert len(lines) == 2
+    assert lines[1].startswith("Note: in.said is larger than the input file")
+    done("encode", "in.jpg", "--model", "flat", "--force")
+
+
+def test_the_output_lies_beside_the_input() -> None:
+    pixels = picture("a.b.png")
+    done("encode", "a.b.png", "--model", "flat")
+    os.remove("a.b.png")
+    done("decode", "a.b.said")
+    np.testing.assert_array_equal(np.asarray(Image.open("a.b.png")), pixels)
+
+
+def test_outputs_that_are_the_input_are_refused() -> None:
+    encoded()
+    os.rename("it.said", "it.png")
+    os.symlink("it.png", "link.png")
+    os.link("it.png", "same.png")
+    os.symlink("in.png", "in.said")
+    for arguments in (
+        ("decode", "it.png"),
+        ("decode", "it.png", "./it.png"),
+        ("decode", "it.png", "link.png"),
+        ("decode", "it.png", "same.png"),
+        ("preview", "it.png", "it.png"),
+        ("inspect", "it.png", "--picture", "it.png"),
+        ("encode", "in.png", "in.said"),
+    ):
+        assert "is the input itself" in refused(*arguments, "--force")
+
+
+def test_the_suffix_of_encoded_files() -> None:
+    picture()
+    assert "must end in .said" in refused("encode", "in.png", "in.png", "--force")
+    assert "must end in .said" in refused("encode", "in.png", "out")
+    done("encode", "in.png", "OUT.SAID", "--model", "flat")
+    done("encode", "in.png", os.devnull, "--model", "flat")
+
+
+def test_what_was_encoded_is_decoded_and_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture()
+    flat = models.find("flat")
+    wrong = codec.encode(np.zeros((6, 9, 3), np.uint8), model=flat)
+    monkeypatch.setattr("saidcodec.codec.encode", lambda *_, **__: wrong)
+    assert "does not decode to the image" in refused("encode", "in.png", "it.said", "--model", "flat")
+    done("encode", "in.png", "it.said", "--model", "flat", "--no-verify")
+    assert Path("it.said").read_bytes() == wrong
+
+
+@pytest.mark.parametrize(
+    "options", [("--residual", "none"), ("--max-error", "7"), ("--residual", "gaussian")]
+)
+def test_lossy_files_are_compared_as_far_as_they_promise(options: tuple[str, ...]) -> None:
+    encoded(*options)
+
+
+def test_formats_that_lose_pixels_are_refused() -> None:
+    picture(mode="RGBA")
+    done("encode", "in.png", "it.said", "--model", "flat")
+    for name in ("a.gif", "a.ppm", "a.bmp", "a.avif"):
+        sentence = refused("decode", "it.said", name)
+        assert name in sentence
+        assert ".png" in sentence
+        assert "--lossy" in sentence
+        done("decode", "it.said", name, "--lossy")
+    assert "cannot be written as JPEG" in refused("decode", "it.said", "a.jpg", "--lossy")
+    done("decode", "it.said", "a.ico")
+    assert Image.open("a.ico").size == (9, 6)
+
+
+def test_jpeg_files_need_consent() -> None:
+    encoded()
+    assert "JPEG cannot hold this 9×6 RGB image exactly" in refused("decode", "it.said", "a.jpg")
+    done("decode", "it.said", "a.jpg", "--lossy")
+
+
+def test_lost_metadata_is_noted() -> None:
+    Image.new("RGB", (8, 8)).save("in.webp", lossless=True, exif=b"Exif\0\0garbage bytes", xmp=b"<x/>")
+    done("encode", "in.webp", "it.said", "--model", "flat")
+    done("decode", "it.said", "out.png")
+    for name, sentence in (
+        ("a.tif", "Note: TIFF cannot hold the image's EXIF: it is not valid."),
+        ("a.avif", "Note: AVIF cannot hold the image's EXIF: it is not valid."),
+        ("a.ppm", "Note: PPM does not keep the image's EXIF and XMP."),
+    ):
+        result = run("decode", "it.said", name)
+        assert (result.exit_code, result.stderr) == (0, sentence + "\n")
+
+
+@pytest.mark.parametrize("name", ["10.avif", "12.jp2"])
+def test_deep_images(name: str) -> None:
+    deep = Path(__file__).with_name("deep") / name
+    assert f"{name}: Images of more than 8 bits" in refused("encode", deep, "it.said")
+    sentence = refused("encode", "-", "it.said", data=deep.read_bytes())
+    assert "standard input: Images of more than 8 bits" in sentence
+
+
+def test_refusals_name_their_file() -> None:
+    encoded()
+    frames = [Image.new("L", (4, 4), i) for i in range(2)]
+    frames[0].save("moves.gif", save_all=True, append_images=frames[1:])
+    assert "moves.gif: Animations" in refused("encode", "moves.gif", "new.said")
+    Path("bad.said").write_bytes(Path("it.said").read_bytes()[:-1])
+    for arguments in (("decode", "bad.said"), ("bench", "moves.gif")):
+        assert f"{arguments[1]}: " in refused(*arguments)
+    Path("bad.said").write_bytes(b"")
+    for command in ("preview", "inspect"):
+        assert "bad.said: The file is empty" in refused(
+            command, "bad.said", *["a.png"][: command == "preview"]
+        )
+    assert "standard input: The file is empty" in refused("inspect", "-")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes streams the way shells do")
+@pytest.mark.parametrize(
+    ("arguments", "closing", "said"),
+    [
+        ("encode - x.said", "<&-", "Error: Standard input cannot be read: it is closed.\n"),
+        ("decode -", "<&-", "Error: Standard input cannot be read: it is closed.\n"),
+        ("encode in.png - --model flat", ">&-", "Error: Standard output cannot be written: it is closed.\n"),
+        ("inspect it.said", ">&-", "Error: Standard output cannot be written: it is closed.\n"),
+        ("models", ">&-", "Error: Standard output cannot be written: it is closed.\n"),
+        ("decode it.said -", ">/dev/full", "Error: Standard output: No space left on device.\n"),
+        ("models", ">/dev/full", "Error: Standard output: No space left on device.\n"),
+        ("decode gone.said", "2>&-", ""),
+    ],
+)
+def test_streams_that_are_closed_or_full(arguments: str, closing: str, said: str) -> None:
+    encoded()
+    code = "from saidcodec.cli import main; main()"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = f"exec {sys.executable} -c '{code}' {arguments} {closing}"
+    result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=environment)
+    assert (result.returncode, result.stderr) == (1, said)

@@ -119,3 +119,27 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
     ):
         with pytest.raises(FileError, match=f"cannot be read: .*{reason}"):
             files.read_bytes(str(source))
+
+
+def test_inputs_and_outputs_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    (tmp_path / "link").symlink_to("a")
+    os.link(tmp_path / "a", tmp_path / "twin")
+    for name in ("a", "link", "twin", "../" + tmp_path.name + "/a"):
+        with pytest.raises(FileError, match="the input itself"):
+            files.check_apart(str(tmp_path / "a"), str(tmp_path / name))
+    for source, target in (
+        (tmp_path / "a", tmp_path / "b"),
+        ("-", "-"),
+        (os.devnull, os.devnull),
+        ("x\0y", "b"),
+    ):
+        files.check_apart(str(source), str(target))
+
+
+def test_suffixes(tmp_path: Path) -> None:
+    for target in ("a.said", "b.SAID", files.STANDARD, os.devnull):
+        files.check_suffix(target, ".said")
+    for target in ("a.png", "said", "a.said.png"):
+        with pytest.raises(FileError, match=r"must end in \.said"):
+            files.check_suffix(target, ".said")

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import stat
 import struct
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import safetensors.numpy
 from factory import random_tensors
 
 from saidcodec import models
-from saidcodec.errors import ModelError
+from saidcodec.errors import FileError, ModelError
 
 TENSORS = {
     "b": np.array([[1, -2], [3, 4]], np.int8),
@@ -183,3 +185,17 @@ def test_shipped_models_are_whole_and_have_cards() -> None:
 def test_every_shipped_model_has_a_card_with_its_id(path: Path) -> None:
     card = Path(__file__).parents[1] / "models" / f"{path.stem}.md"
     assert f"| id | {models.load(path).id} |" in card.read_text()
+
+
+def test_model_files_are_as_readable_as_others_and_whole(tmp_path: Path) -> None:
+    path = tmp_path / "little.safetensors"
+    before = os.umask(0o022)
+    try:
+        models.save(path, TENSORS, {"name": "little"})
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    with pytest.raises(FileError, match="exists already"):
+        models.save(path, {}, {"name": "little"}, force=False)
+    assert set(models.load(path).tensors) == set(TENSORS)
+    assert os.listdir(tmp_path) == ["little.safetensors"]

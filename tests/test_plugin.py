@@ -1,7 +1,11 @@
 """Pillow opens and saves .said files."""
 
+import copy
 import io
+import pickle
+import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,3 +95,67 @@ def test_other_files_are_left_to_others() -> None:
     file = io.BytesIO()
     noise().save(file, "PNG")
     assert Image.open(io.BytesIO(file.getvalue())).format == "PNG"
+
+
+@pytest.mark.parametrize(
+    "copied", [lambda image: pickle.loads(pickle.dumps(image)), copy.deepcopy, copy.copy]
+)
+@pytest.mark.parametrize("loaded", [False, True])
+def test_copies_keep_their_pixels(copied: Any, loaded: bool, tmp_path: Path) -> None:
+    image = noise("RGBA")
+    image.save(tmp_path / "it.said", model="random", xmp=b"<x/>")
+    opened = Image.open(tmp_path / "it.said")
+    if loaded:
+        opened.load()
+    other = copied(opened)
+    assert other.info["xmp"] == b"<x/>"
+    np.testing.assert_array_equal(np.asarray(other), np.asarray(image))
+    np.testing.assert_array_equal(np.asarray(opened), np.asarray(image))
+
+
+def test_verify_notices_damage(tmp_path: Path) -> None:
+    data = saved(noise())
+    Image.open(io.BytesIO(data)).verify()
+    (tmp_path / "bad.said").write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    for source in (tmp_path / "bad.said", io.BytesIO(data[:-3]), io.BytesIO(data + b"-")):
+        with pytest.raises(OSError, match="damaged"):
+            Image.open(source).verify()
+
+
+def test_a_list_of_one_frame_can_be_saved() -> None:
+    image = noise()
+    for options in ({"append_images": []}, {}):
+        assert saved(image, save_all=True, **options) == saved(image)
+
+
+def test_several_frames_cannot_be_saved(tmp_path: Path) -> None:
+    image = noise()
+    for options in ({"save_all": True, "append_images": [image]}, {"append_images": [image]}):
+        with pytest.raises(OSError, match=r"A \.said file holds one frame, not 2"):
+            image.save(tmp_path / "it.said", model="random", **options)
+    with pytest.raises(OSError, match="one frame, not 3"):
+        saved(animation(), save_all=True)
+    assert not list(tmp_path.glob("*.said"))
+
+
+def animation(name: str = "GIF") -> Image.Image:
+    frames = [Image.new("RGB", (8, 8), (80 * i, 0, 0)) for i in range(3)]
+    file = io.BytesIO()
+    frames[0].save(file, name, save_all=True, append_images=frames[1:])
+    return Image.open(file)
+
+
+@pytest.mark.parametrize("name", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_the_current_frame_is_saved(name: str) -> None:
+    image = animation(name)
+    for frame in (0, 1, 2):
+        image.seek(frame)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            data = saved(image, lossless=True)
+        np.testing.assert_array_equal(saidcodec.decode(data), np.asarray(image.convert("RGB")))
+
+
+def test_metadata_of_another_type() -> None:
+    with pytest.raises(TypeError, match=r"metadata\.xmp must be bytes"):
+        saved(noise(), xmp="<x/>")

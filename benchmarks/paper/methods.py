@@ -19,7 +19,7 @@ from attend import Baseline
 
 from saidcodec.errors import ModelError
 from saidcodec.evaluation import detection
-from saidcodec.training import networks, said, sources, watch
+from saidcodec.training import checkpoints, networks, said, sources, watch
 from saidcodec.training.datasets import Dataset, mnist_digits, multi_dsprites, multi_mnist, sheets
 
 SAID = {  # settings that differ from those of the first
@@ -105,7 +105,7 @@ def trained(
 
     images = images_of(dataset, data, "train", TRAIN_IMAGES).images
     if method in SAID:
-        if checkpoint.exists() and said.read_checkpoint(checkpoint)["settings"]["steps"] != steps:
+        if checkpoint.exists() and checkpoints.read(checkpoint, "settings")["settings"]["steps"] != steps:
             raise ModelError(f"{checkpoint} was trained for another number of steps.")
         settings = settings_of(method, dataset, seed, steps)
         return said.train(settings, batches(images, SAID_BATCH), checkpoint, log), settings

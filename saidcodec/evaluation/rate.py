@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from saidcodec import codec, images
-from saidcodec.errors import ImageError
+from saidcodec.errors import ImageError, about
 
 Encode = Callable[[np.ndarray], bytes | bytearray]
 Decode = Callable[[bytes], np.ndarray]
@@ -117,7 +117,8 @@ def gather(paths: Iterable[str]) -> list[np.ndarray]:
     for path in map(Path, paths):
         for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
             try:
-                found.append(images.from_pillow(images.open_image(file, str(file)))[0])
+                with about(str(file)):
+                    found.append(images.from_pillow(images.open_image(file, str(file)))[0])
             except ImageError:
                 if not path.is_dir():
                     raise

@@ -2,49 +2,97 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+from zipfile import BadZipFile
 
 import click
-import numpy as np
 
-from saidcodec import models
-from saidcodec.training import (
-    export,
-    joint,
-    networks,
-    residual,
-    said,
-    shrink,
-    sources,
-    watch,
-)
-from saidcodec.training.residual_network import ResidualNetwork
-from saidcodec.training.sources import SOURCES
-from saidcodec.training.windows import Shape, Tiles, WindowSampler
+from saidcodec import files
+from saidcodec.errors import FileError, SaidError, about
+
+if TYPE_CHECKING:
+    from saidcodec.training.networks import Said
+    from saidcodec.training.residual_network import ResidualNetwork
+    from saidcodec.training.windows import Shape, Tiles
 
 PICTURED = 10
 STATISTICS = 250  # images whose glimpses shape the coding tables
 AROUND = tuple((dx, dy) for dy in (-1, 0, 1) for dx in (-1, 0, 1))  # where x̂ is seen, for scenes
 WIDE = tuple((dx, dy) for dy in range(-2, 3) for dx in range(-2, 3) if abs(dx) + abs(dy) < 4)
+DATASETS = ("multimnist", "multidsprites", "sheets", "scenes", "photographs")
+DRAWN = ("multidsprites",)  # datasets that need no files
 FLAT_COLOURS = ("multidsprites",)  # datasets whose pixels mostly repeat a neighbour exactly
 BOUND = 10**9  # steps, where only time ends a training
 
 
-@click.group()
+Loaded = TypeVar("Loaded")
+
+
+class Command(click.Command):
+    """A command that needs torch, but not for its help."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        if not {*context.help_option_names} & {*args} and find_spec("torch") is None:
+            raise SaidError(
+                "This needs torch, which is not installed: install the package as saidcodec[train]."
+            )
+        return super().parse_args(context, args)
+
+
+class Commands(click.Group):
+    command_class = Command
+
+
+@click.group(cls=Commands)
 def train() -> None:
-    """Train a model's networks (needs the "train" extra)."""
+    """Train models on your own images (needs the "train" extra)."""
+
+
+def read_data(data: Path, reader: Callable[[], Loaded]) -> Loaded:
+    """What ``reader`` makes of the files of --data.  Raises FileError where they are of another kind."""
+    from PIL import UnidentifiedImageError
+
+    try:
+        return reader()
+    except (ValueError, KeyError, EOFError, BadZipFile, UnidentifiedImageError) as error:
+        sentence = str(error.args[0] if isinstance(error, KeyError) else error)
+        with about(str(data)):
+            raise FileError(sentence.rstrip(".") + ".") from None
+
+
+def check_device(device: str) -> None:
+    """Raises UsageError unless torch can compute there."""
+    import torch
+
+    try:
+        torch.zeros(1, device=device)
+    except Exception:  # each kind of device has errors of its own
+        raise click.UsageError(f"torch has no device {device} here.") from None
+
+
+def check_data(dataset: str, data: Path | None) -> Path:
+    """The path of --data.  Raises UsageError where it is needed and missing."""
+    if data is None and dataset not in DRAWN:
+        raise click.UsageError(f"The dataset {dataset} needs --data.")
+    return data or Path()
 
 
 @train.command("said")
-@click.option("--dataset", type=click.Choice(list(SOURCES)), required=True)
+@click.option("--dataset", type=click.Choice(DATASETS), required=True)
 @click.option("--data", type=click.Path(exists=True, path_type=Path), help="MNIST files, or a folder.")
-@click.option("--images", default=20000, show_default=True, help="Images to generate or crop.")
+@click.option(
+    "--images", type=click.IntRange(1), default=20000, show_default=True, help="Images to generate or crop."
+)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The model file to write.")
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Default: OUT with .pt.")
 @click.option("--begin", type=click.Path(exists=True, path_type=Path), help="A checkpoint to start from.")
 @click.option("--steps", type=click.IntRange(1), help="Batches; one of --steps and --seconds is needed.")
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Stop the schedule after this time.")
-@click.option("--batch", default=48, show_default=True)
+@click.option("--batch", type=click.IntRange(1), default=48, show_default=True)
 @click.option("--glimpses", "iterations", default=5, show_default=True, help="Glimpses of an image, K.")
 @click.option("--rate", default=1e-3, show_default=True, help="Learning rate.")
 @click.option("--seed", default=0, show_default=True)
@@ -59,6 +107,7 @@ def train() -> None:
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--licence", default="", help="Of the weights, for the model's metadata.")
 @click.option("--description", default="", help="Likewise.")
+@click.option("--force", is_flag=True, help="Overwrite OUT.")
 def train_said(
     dataset: str,
     data: Path | None,
@@ -83,17 +132,22 @@ def train_said(
     device: str,
     licence: str,
     description: str,
+    force: bool,
 ) -> None:
     """Train glimpse network and VAE; write a model file of the SAID layer.
 
     A picture of boxes and reconstructions is kept beside the checkpoint.
     """
+    from saidcodec import models
+    from saidcodec.training import export, said, sources, watch
+
     if steps is None and seconds is None:
         raise click.UsageError("One of --steps and --seconds is needed.")
-    if data is None and dataset != "multidsprites":
-        raise click.UsageError(f"The dataset {dataset} needs --data.")
+    folder = check_data(dataset, data)
     if only_glimpses and begin is None:
         raise click.UsageError("--only-glimpses needs --begin.")
+    check_device(device)
+    files.check_free(str(out), force)
     settings = said.Settings(
         steps=steps or BOUND,
         seconds=seconds or float("inf"),
@@ -111,12 +165,13 @@ def train_said(
         seed=seed,
         device=device,
     )
-    learning, held_out = SOURCES[dataset](data or Path(), images, seed)
+    learning, held_out = read_data(folder, lambda: sources.SOURCES[dataset](folder, images, seed))
     path = checkpoint or out.with_suffix(".pt")
 
-    def measure(model: networks.Said, step: int) -> None:
+    def measure(model: Said, step: int | None) -> None:
         figures = watch.metrics(model, held_out, iterations, settings)
-        click.echo(f"step {step} held out: " + " ".join(f"{k} {v:.3f}" for k, v in figures.items()))
+        when = "finished" if step is None else f"step {step}"
+        click.echo(f"{when} held out: " + " ".join(f"{k} {v:.3f}" for k, v in figures.items()))
         watch.picture(model, held_out.images[:PICTURED], iterations, settings, path.with_suffix(".png"))
 
     mirror = dataset in sources.MIRRORED
@@ -130,16 +185,18 @@ def train_said(
             begin=begin,
             progress=lambda share: bar.update(int(1000 * share) - bar.pos),
         )
-    measure(model, -1)
+    measure(model, None)
     tensors = export.with_statistics(export.said_tensors(model.cpu()), learning.images[:STATISTICS], grey)
     metadata = {"name": out.stem, "licence": licence, "description": description, "dataset": dataset}
-    click.echo(f"{out}: model {models.save(out, tensors, metadata)}")
+    click.echo(f"{out}: model {models.save(out, tensors, metadata, force)}")
 
 
 @train.command("residual")
-@click.option("--dataset", type=click.Choice(list(SOURCES)), required=True)
+@click.option("--dataset", type=click.Choice(DATASETS), required=True)
 @click.option("--data", type=click.Path(exists=True, path_type=Path), help="MNIST files, or a folder.")
-@click.option("--images", default=10000, show_default=True, help="Images to generate.")
+@click.option(
+    "--images", type=click.IntRange(1), default=10000, show_default=True, help="Images to generate."
+)
 @click.option("--said", "layer", type=click.Path(exists=True, path_type=Path), required=True,
               help="Model file of the SAID layer, completed by this training.")  # fmt: skip
 @click.option("--said-checkpoint", "seen", type=click.Path(exists=True, path_type=Path),
@@ -158,6 +215,7 @@ def train_said(
 @click.option("--seed", default=0, show_default=True)
 @click.option("--licence", default="", help="Of the weights, for the model's metadata.")
 @click.option("--description", default="", help="Likewise.")
+@click.option("--force", is_flag=True, help="Overwrite OUT.")
 def train_residual(
     dataset: str,
     data: Path | None,
@@ -177,26 +235,32 @@ def train_residual(
     seed: int,
     licence: str,
     description: str,
+    force: bool,
 ) -> None:
     """Train the residual network and add it to a SAID layer's model file.
 
     Photographs are varied crops without a reconstruction; everything else needs --said-checkpoint.
     """
+    from saidcodec import models
+    from saidcodec.training import export, residual, sources
+    from saidcodec.training.windows import Shape
+
     if steps is None and seconds is None:
         raise click.UsageError("One of --steps and --seconds is needed.")
-    if data is None and dataset != "multidsprites":
-        raise click.UsageError(f"The dataset {dataset} needs --data.")
+    folder = check_data(dataset, data)
+    if not re.fullmatch(r"[1-9]\d*(,[1-9]\d*)*", hidden):
+        raise click.UsageError("--hidden must be whole numbers with commas between them.")
+    files.check_free(str(out), force)
     widths = tuple(int(width) for width in hidden.split(","))
     shape = Shape(hidden=widths, head=head, styles=styles, around=())
     if dataset == "photographs":
-        pool, development = sources.photograph_tiles(data or Path())
+        pool, development = read_data(folder, lambda: sources.photograph_tiles(folder))
     elif seen is None:
         raise click.UsageError(f"The dataset {dataset} needs --said-checkpoint.")
     else:
         shape = Shape(hidden=widths, head=head, styles=styles, around=AROUND, copies=dataset in FLAT_COLOURS)
-        pool, development = sources.scene_tiles(
-            SOURCES[dataset](data or Path(), images, seed), seen, glimpses
-        )
+        parts = read_data(folder, lambda: sources.SOURCES[dataset](folder, images, seed))
+        pool, development = sources.scene_tiles(parts, seen, glimpses)
     settings = residual.Settings(
         steps=steps or BOUND,
         seconds=seconds or float("inf"),
@@ -213,13 +277,19 @@ def train_residual(
     tensors, metadata = export.merge(
         export.without_residual(models.load(layer).tensors), {**residual.export(network), **style}, metadata
     )
-    click.echo(f"{out}: model {models.save(out, tensors, metadata)}")
+    click.echo(f"{out}: model {models.save(out, tensors, metadata, force)}")
 
 
 @train.command("tables")
-@click.option("--dataset", type=click.Choice(list(SOURCES)), required=True)
+@click.option("--dataset", type=click.Choice(DATASETS), required=True)
 @click.option("--data", type=click.Path(exists=True, path_type=Path), help="MNIST files, or a folder.")
-@click.option("--images", default=STATISTICS, show_default=True, help="Images whose glimpses count.")
+@click.option(
+    "--images",
+    type=click.IntRange(1),
+    default=STATISTICS,
+    show_default=True,
+    help="Images whose glimpses count.",
+)
 @click.option("--model", "whole", type=click.Path(exists=True, path_type=Path), required=True,
               help="A model file of both layers.")  # fmt: skip
 @click.option(
@@ -228,6 +298,7 @@ def train_residual(
 @click.option("--grey", is_flag=True, help="The images' channels are equal; count one.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The model file to write.")
+@click.option("--force", is_flag=True, help="Overwrite OUT.")
 def train_tables(
     dataset: str,
     data: Path | None,
@@ -237,23 +308,31 @@ def train_tables(
     grey: bool,
     seed: int,
     out: Path,
+    force: bool,
 ) -> None:
     """Learn a model's coding tables anew from what the encoder makes of images; the networks stay."""
-    if data is None and dataset != "multidsprites":
-        raise click.UsageError(f"The dataset {dataset} needs --data.")
+    from saidcodec import models
+    from saidcodec.training import joint, sources
+
+    folder = check_data(dataset, data)
+    files.check_free(str(out), force)
     model = models.load(whole)
     if not model.sees_reconstruction:
         raise click.UsageError(
             f"{whole} sees no reconstruction, so that its files hold no glimpses to learn from."
         )
-    learning, _ = SOURCES[dataset](data or Path(), images, seed)
+    learning, _ = read_data(folder, lambda: sources.SOURCES[dataset](folder, images, seed))
     tensors = joint.settle(model.tensors, learning.images[:images], grey, box_worth)
     metadata = {**model.metadata, "name": out.stem}
-    click.echo(f"{out}: model {models.save(out, tensors, metadata)}")
+    click.echo(f"{out}: model {models.save(out, tensors, metadata, force)}")
 
 
 def first_weights(begin: Path, shape: Shape, tiles: Tiles) -> ResidualNetwork:
     """The network of a checkpoint or, cut to ``shape``, that of a model file."""
+    from saidcodec import models
+    from saidcodec.training import residual, shrink
+    from saidcodec.training.windows import WindowSampler
+
     if begin.suffix != ".safetensors":
         network = shrink.recounted(residual.load_checkpoint(begin))
         if network.shape != shape:
@@ -267,10 +346,12 @@ def first_weights(begin: Path, shape: Shape, tiles: Tiles) -> ResidualNetwork:
 
 @train.command("joint")
 @click.option(
-    "--dataset", type=click.Choice([name for name in SOURCES if name != "photographs"]), required=True
+    "--dataset", type=click.Choice([name for name in DATASETS if name != "photographs"]), required=True
 )
 @click.option("--data", type=click.Path(exists=True, path_type=Path), help="MNIST files, or a folder.")
-@click.option("--images", default=7000, show_default=True, help="Images to generate, at most.")
+@click.option(
+    "--images", type=click.IntRange(1), default=7000, show_default=True, help="Images to generate, at most."
+)
 @click.option("--model", "whole", type=click.Path(exists=True, path_type=Path), required=True,
               help="A model file of both layers; its search finds the boxes.")  # fmt: skip
 @click.option("--said-checkpoint", "seen", type=click.Path(exists=True, path_type=Path), required=True)
@@ -286,6 +367,7 @@ def first_weights(begin: Path, shape: Shape, tiles: Tiles) -> ResidualNetwork:
 @click.option("--seed", default=0, show_default=True)
 @click.option("--licence", default="", help="Of the weights, for the model's metadata.")
 @click.option("--description", default="", help="Likewise.")
+@click.option("--force", is_flag=True, help="Overwrite OUT.")
 def train_joint(
     dataset: str,
     data: Path | None,
@@ -303,10 +385,17 @@ def train_joint(
     seed: int,
     licence: str,
     description: str,
+    force: bool,
 ) -> None:
     """Train both layers of a model together, so that glimpses pay beside the residual network."""
-    if data is None and dataset != "multidsprites":
-        raise click.UsageError(f"The dataset {dataset} needs --data.")
+    import numpy as np
+
+    from saidcodec import models
+    from saidcodec.training import export, joint, residual, sources
+    from saidcodec.training.windows import Shape
+
+    folder = check_data(dataset, data)
+    files.check_free(str(out), force)
     settings = joint.Settings(
         steps=BOUND,
         seconds=seconds,
@@ -316,7 +405,8 @@ def train_joint(
         seed=seed,
         shape=Shape(styles=1, around=WIDE, copies=dataset in FLAT_COLOURS),
     )
-    learning, held_out = (part.images[:images] for part in SOURCES[dataset](data or Path(), images, seed))
+    parts = read_data(folder, lambda: sources.SOURCES[dataset](folder, images, seed))
+    learning, held_out = (part.images[:images] for part in parts)
     model, network = models.load(whole), joint.widened(begin, settings.shape)
     click.echo(f"looking at {len(learning)} images")
     looks, development = (joint.look(part, model, glimpses, settings) for part in (learning, held_out))
@@ -330,4 +420,4 @@ def train_joint(
     }
     settled = joint.settle(tensors, learning[:STATISTICS], grey, box_worth)
     metadata = {"name": out.stem, "licence": licence, "description": description, "dataset": dataset}
-    click.echo(f"{out}: model {models.save(out, settled, metadata)}")
+    click.echo(f"{out}: model {models.save(out, settled, metadata, force)}")

@@ -192,12 +192,18 @@ def sheets(folder: Path, split: str) -> Dataset:
 
 
 def open_folder(folder: Path) -> list[Image.Image]:
-    """Every image that Pillow knows directly in ``folder``, as RGB, in the order of their names."""
+    """Every image that Pillow knows directly in ``folder``, as RGB, in the order of their names.
+
+    Raises ValueError where there is none, or one is damaged.
+    """
     images = []
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() in Image.registered_extensions():
-            with Image.open(path) as image:
-                images.append(image.convert("RGB"))
+            try:
+                with Image.open(path) as image:
+                    images.append(image.convert("RGB"))
+            except Exception as error:  # Pillow's readers raise nearly everything on damaged files
+                raise ValueError(f"{path} cannot be read as an image: {error}") from None
     if not images:
         raise ValueError(f"{folder} holds no images.")
     return images

@@ -12,14 +12,16 @@ import torch
 from saidcodec.encoder.search import describe
 from saidcodec.entropy.bank import SCALES
 from saidcodec.entropy.rans import TOTAL
+from saidcodec.errors import ModelError
 from saidcodec.models import Model
 from saidcodec.said import base, section
 from saidcodec.said.description import CANVAS, MOST_GLIMPSES, Description
 from saidcodec.said.latent import LATENT_REACH
+from saidcodec.training import checkpoints
 from saidcodec.training.networks import LATENT_UNIT, Said
 from saidcodec.training.quantise import HIDDEN_UNIT, WEIGHT_MAX, IntegerConv, exponents, set_quantised
 from saidcodec.training.residual_network import ResidualNetwork, best_style
-from saidcodec.training.said import Settings, read_checkpoint
+from saidcodec.training.said import Settings
 from saidcodec.training.windows import Tiles, WindowSampler
 
 POSTERIOR_UNITS = 1024
@@ -136,12 +138,12 @@ def said_tensors(model: Said) -> dict[str, np.ndarray]:
 
 
 def load_said(path: Path) -> tuple[Said, Settings]:
-    """The model of a checkpoint, quantised, and the settings it was trained with."""
-    state = read_checkpoint(path)
+    """The model of a checkpoint, quantised, and the settings it was trained with.  Raises ModelError."""
+    state = checkpoints.read(path, "model", "settings")
     model = Said()
     model.load_state_dict(state["model"])
     if not model.multiplier.any():
-        raise ValueError(f"{path} was saved before the quantisation-aware phase began.")
+        raise ModelError(f"{path} was saved before the quantisation-aware phase began.")
     set_quantised(model, True)
     return model, Settings(**state["settings"])
 

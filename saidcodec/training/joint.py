@@ -29,7 +29,7 @@ from saidcodec.residual.context import WINDOW
 from saidcodec.residual.context import around as around_of
 from saidcodec.said import base, read_section
 from saidcodec.said.description import Description
-from saidcodec.training import export, networks, painting, residual, said, shrink
+from saidcodec.training import checkpoints, export, networks, painting, residual, said, shrink
 from saidcodec.training.quantise import rounded, set_quantised
 from saidcodec.training.residual_network import ResidualNetwork, with_style
 from saidcodec.training.windows import COMPONENTS, INPUT_UNIT, Batch, Shape, Tiles, WindowSampler
@@ -187,7 +187,7 @@ def train(
     """Continue the checkpoint ``seen`` of a SAID layer and a residual network of ``settings.shape`` together;
     writes checkpoints of both layers, ``out``."""
     torch.manual_seed(settings.seed)
-    state = said.read_checkpoint(seen)
+    state = checkpoints.read(seen, "model", "settings")
     model = networks.Said()
     model.load_state_dict(state["model"])
     model.multiplier.zero_()
@@ -351,6 +351,4 @@ def save(
         (out[0], {"model": model.state_dict(), "settings": paper}),
         (out[1], {"network": network.state_dict(), "settings": asdict(settings)}),
     ):
-        part = path.with_suffix(".part")
-        torch.save(content, part)
-        part.replace(path)
+        checkpoints.write(path, content)

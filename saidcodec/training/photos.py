@@ -125,13 +125,15 @@ def pools(
 
 
 def whole_tiles(images: Sequence[Image.Image], side: int) -> Tiles:
-    """Every full tile of the images, unvaried, for development."""
+    """Every full tile of the images, unvaried, for development.  Raises ValueError where there is none."""
     planes = []
     for image in images:
         pixels = forward(np.asarray(image))
         for y in range(0, image.height - side + 1, side):
             for x in range(0, image.width - side + 1, side):
                 planes.append(pixels[y : y + side, x : x + side])
+    if not planes:
+        raise ValueError(f"No image that is held out has {side}×{side} pixels.")
     stack = np.stack(planes)
     n = len(stack)
     return Tiles(stack, np.zeros_like(stack), np.zeros(n, np.uint8), np.zeros(n, np.uint8))

@@ -16,6 +16,7 @@ from torch import nn
 from saidcodec.errors import ModelError
 from saidcodec.residual.context import COPIES, GREAT_MARKS, ORIGINS, WINDOW
 from saidcodec.residual.copies import CLUES, LOGITS, ODDS_PER_BIT
+from saidcodec.training import checkpoints
 from saidcodec.training.quantise import (
     HIDDEN_UNIT,
     WEIGHT_MAX,
@@ -65,7 +66,7 @@ def train(
     )
     step, spent = 0, 0.0
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=False)
+        state = checkpoints.read(checkpoint, "network", "optimiser", "step", "seconds", "settings")
         if shape_of(state) != settings.shape:
             raise ModelError(f"{checkpoint} is of another shape: {shape_of(state)}.")
         network.load_state_dict(state["network"])
@@ -145,9 +146,7 @@ def save(
         "seconds": seconds,
         "settings": asdict(settings),
     }
-    part = path.with_suffix(".part")
-    torch.save(state, part)
-    part.replace(path)
+    checkpoints.write(path, state)
 
 
 def evaluate(network: ResidualNetwork, sampler: WindowSampler, per_tile: int = 512) -> float:
@@ -231,7 +230,7 @@ def shape_of(state: Mapping[str, Any]) -> Shape:
 
 def load_checkpoint(path: Path) -> ResidualNetwork:
     """The network of a checkpoint that ``train`` wrote, ready to export."""
-    state = torch.load(path, weights_only=False)
+    state = checkpoints.read(path, "network", "settings")
     network = ResidualNetwork(shape_of(state))
     network.load_state_dict(state["network"])
     network.quantise(True)

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from saidcodec.errors import ModelError
+from saidcodec.training import checkpoints
 from saidcodec.training.networks import Said
 from saidcodec.training.painting import (
     CANVAS,
@@ -188,12 +189,6 @@ def rehearse(model: Said, images: Tensor, settings: Settings) -> Losses:
     return Losses((fit + bits).mean(), 0.0, float(bits.detach().mean()), 0.0)
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """What ``train`` wrote, on the current device."""
-    state: dict[str, Any] = torch.load(path, weights_only=False, map_location=torch.get_default_device())
-    return state
-
-
 def differing(settings: Settings, before: Mapping[str, Any]) -> list[str]:
     """Settings in which a training differs from that of a checkpoint; how long and where it runs is free."""
     ours = asdict(settings)
@@ -239,7 +234,7 @@ def train_there(
     torch.manual_seed(settings.seed)
     model = Said()
     if begin:
-        model.load_state_dict(read_checkpoint(begin)["model"])
+        model.load_state_dict(checkpoints.read(begin, "model")["model"])
     if settings.frozen:
         model.encoder.requires_grad_(False)
         model.decoder.requires_grad_(False)
@@ -250,7 +245,7 @@ def train_there(
     optimiser = torch.optim.Adam(itertools.chain(*learning), lr=settings.rate, betas=(0.5, 0.999))
     step, spent = 0, 0.0
     if checkpoint.exists():
-        state = read_checkpoint(checkpoint)
+        state = checkpoints.read(checkpoint, "model", "optimiser", "step", "seconds", "settings")
         if other := differing(settings, state["settings"]):
             raise ModelError(f"{checkpoint} was trained with another {' and '.join(other)}.")
         model.load_state_dict(state["model"])
@@ -269,9 +264,7 @@ def train_there(
             "seconds": time.monotonic() - started,
             "settings": asdict(settings),
         }
-        part = checkpoint.with_suffix(".part")
-        torch.save(state, part)
-        part.replace(checkpoint)
+        checkpoints.write(checkpoint, state)
 
     while True:
         share = max(step / settings.steps, (time.monotonic() - started) / settings.seconds)

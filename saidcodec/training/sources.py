@@ -45,10 +45,10 @@ def photographs(path: Path, n: int, seed: int) -> tuple[Dataset, Dataset]:
 
 
 def split(images: np.ndarray, seed: int) -> tuple[Dataset, Dataset]:
-    """A tenth of the images, at most 200, held out."""
+    """A tenth of the images, at most 200, held out; a single image serves both ends."""
     order = np.random.default_rng(seed).permutation(len(images))
     last = min(HELD_OUT, max(1, len(images) // 10))
-    return Dataset(images[order[:-last]]), Dataset(images[order[-last:]])
+    return Dataset(images[order[: len(images) - last or None]]), Dataset(images[order[-last:]])
 
 
 SOURCES = {

@@ -8,7 +8,7 @@ import torch
 
 from saidcodec import codec, models
 from saidcodec.errors import ModelError
-from saidcodec.training import commands, datasets, export, joint, residual, said, sources
+from saidcodec.training import checkpoints, commands, datasets, export, joint, residual, said, sources
 from saidcodec.training.windows import Shape
 
 torch.set_num_threads(1)
@@ -43,7 +43,7 @@ def test_layers_learn_together_and_their_export_decodes(tmp_path: Path) -> None:
     assert max(before) < 15_000  # of networks that know nothing: more than 30,000
     assert after[0] < 0.9 * before[0]
     assert after[1] < 0.9 * before[1]
-    vae = [said.read_checkpoint(path)["model"]["encoder.conv0.weight"] for path in (seen, out[0])]
+    vae = [checkpoints.read(path)["model"]["encoder.conv0.weight"] for path in (seen, out[0])]
     assert not torch.equal(*vae)
 
     trained, _ = export.load_said(out[0])

@@ -233,7 +233,7 @@ def test_commands(tmp_path):
     assert result.exit_code == 0, result.output
     assert "encoder.box.worth" not in models.load(again).tensors
     assert models.load(again).metadata["name"] == "again"
-    result = run("residual", *data, *words, "--out", again, "--steps", 1, "--hidden", "8")
+    result = run("residual", *data, *words, "--out", again, "--steps", 1, "--hidden", "8", "--force")
     assert result.exit_code == 2
     assert "hidden layers" in result.output
 

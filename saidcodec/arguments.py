@@ -1,0 +1,113 @@
+"""What callers may hand to the public functions, and the one sentence for what they may not."""
+
+from __future__ import annotations
+
+import operator
+import os
+from pathlib import Path
+from typing import IO, Any
+
+from saidcodec import files
+from saidcodec.errors import FileError
+from saidcodec.format.header import Metadata
+from saidcodec.models import Model
+
+Source = bytes | bytearray | memoryview | str | os.PathLike[str] | IO[bytes]
+
+RESIDUALS = ("context", "gaussian", "none")
+
+
+def name_of(source: object) -> str | None:
+    """The name of the file that a path or an open file stands for, if it has one."""
+    if isinstance(source, (str, os.PathLike)):
+        return os.fsdecode(source)
+    name = getattr(source, "name", None)
+    return name if isinstance(name, str) else None
+
+
+def bytes_of(source: Source) -> bytes:
+    """The bytes of a .said file that is given as a bytes-like object, a path or an open binary file.
+
+    Raises TypeError for everything else, FileError where the file cannot be read.
+    """
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return bytes(source)
+    if isinstance(source, (str, os.PathLike)):
+        return files.read_path(source)
+    if hasattr(source, "read"):
+        return read_open(source)
+    raise TypeError(
+        f"A .said file must be given as bytes, a path or an open binary file, not as {kind_of(source)}."
+    )
+
+
+def read_open(file: IO[bytes]) -> bytes:
+    """What is left to read of an open file.  Raises TypeError in text mode, FileError."""
+    try:
+        data: object = file.read()
+    except (OSError, ValueError) as error:
+        raise FileError(f"{name_of(file) or 'The file'} cannot be read: {files.reason(error)}.") from None
+    if not isinstance(data, (bytes, bytearray)):
+        raise TypeError(f'A file must be open in binary mode ("rb"): reading it gave {kind_of(data)}.')
+    return bytes(data)
+
+
+def check_encoding(
+    residual: str,
+    max_error: int,
+    glimpses: int | None,
+    metadata: Metadata | None,
+    threads: int | None,
+) -> tuple[int, int | None, int | None]:
+    """Check the options of ``encode``; returns max_error, glimpses and threads as plain integers.
+
+    Raises TypeError for a wrong type, ValueError for a wrong value.
+    """
+    if residual not in RESIDUALS:
+        raise ValueError(f"residual must be one of {', '.join(RESIDUALS)}, not {residual!r}.")
+    check_metadata(metadata)
+    return (
+        whole("max_error", max_error, 0, 255),
+        None if glimpses is None else whole("glimpses", glimpses, 0),
+        checked_threads(threads),
+    )
+
+
+def check_metadata(metadata: Metadata | None) -> None:
+    """Raises TypeError unless ``metadata`` is None or a Metadata of bytes."""
+    if metadata is None:
+        return
+    if not isinstance(metadata, Metadata):
+        raise TypeError(f"metadata must be a saidcodec.format.header.Metadata or None, not {kind_of(metadata)}.")
+    for name, value in vars(metadata).items():
+        if not isinstance(value, bytes):
+            raise TypeError(f"metadata.{name} must be bytes, not {kind_of(value)}.")
+
+
+def checked_threads(threads: int | None) -> int | None:
+    """``threads`` as a plain integer.  Raises TypeError, ValueError."""
+    return None if threads is None else whole("threads", threads, 1)
+
+
+def check_model(model: object) -> None:
+    """Raises TypeError unless ``model`` is a Model, a name or a path."""
+    if not isinstance(model, (Model, str, Path)):
+        raise TypeError(f"model must be a Model, a name or a path, not {kind_of(model)}.")
+
+
+def whole(name: str, value: object, least: int, most: int | None = None) -> int:
+    """``value`` as a plain integer between the limits.  Raises TypeError, ValueError."""
+    wanted = (
+        f"a whole number from {least} to {most}" if most is not None else f"a whole number from {least} on"
+    )
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be {wanted}, not {kind_of(value)}.")
+    found = operator.index(value)
+    if found < least or (most is not None and found > most):
+        raise ValueError(f"{name} must be {wanted}, not {found}.")
+    return found
+
+
+def kind_of(value: Any) -> str:
+    """A value's type as a sentence names it."""
+    return "None" if value is None else f"an object of type {type(value).__name__}"
