@@ -40,7 +40,7 @@ class RawPlane(Structure):
     _fields_ = [
         ("width", c_int32), ("height", c_int32), ("components", c_int32),
         ("samples", c_void_p), ("coded", c_void_p), ("styles", c_void_p), ("reconstruction", c_void_p),
-        ("errors", c_int32 * 3),
+        ("errors", c_int32 * 3), ("adaptive", c_int32),
     ]  # fmt: skip
 
 
@@ -217,7 +217,7 @@ def raw_plane(plane: Plane) -> Any:
     errors = (c_int32 * 3)(*plane.errors)
     seen = None if plane.reconstruction is None else address(plane.reconstruction)
     arrays = address(plane.samples), address(plane.coded), address(plane.styles), seen
-    return ctypes.byref(RawPlane(width, height, components, *arrays, errors))
+    return ctypes.byref(RawPlane(width, height, components, *arrays, errors, plane.adaptive))
 
 
 def contiguous(array: np.ndarray, dtype: Any) -> np.ndarray:
