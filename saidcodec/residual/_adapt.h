@@ -17,40 +17,45 @@ static inline i32 FOR_ISA(in_widths)(i32 v, i32 factor) { /* in 32nds of the cor
 /* Read what is around each active sample of places `first` to `last`. */
 static void FOR_ISA(look_around)(Walk *w, int first, int last) {
     const Plane *p = w->plane;
+    size_t stride = (size_t)w->most + BATCH;
     int n = 0;
     for (int i = first; i < last; i++) {
         if (!w->active[i]) continue;
         const Place *at = &w->places[i];
         w->learner[n] = i;
-        const Errors *own = w->errors + (size_t)(at->y + REACH_Y) * w->row_cells + (size_t)(at->x + REACH_X);
+        const Errors *own = w->errors + at->cell + (size_t)REACH_Y * w->row_cells;
+        int edge = at->x < 2 || at->x >= p->width - 1 || at->y < 2;
+        const Cell *cell = w->cells + at->cell;
         i32 energy[3] = {0, 0, 0};
         for (int j = 0; j < CLOSE; j++) {
             const Errors *e = own + w->close_at[j];
-            i32 x = at->x + CLOSE_X[j], y = at->y + CLOSE_Y[j];
-            const Cell *cell = x < 0 || x >= p->width || y < 0 ? NULL : cell_of(w, x, y);
             for (int d = 0; d < 3; d++) {
                 FOR_ISA(row)(w, w->shared, 3 * j + d)[n] = e->network[d];
                 energy[d] += ENERGY_WEIGHT[j] * abs(e->corrected[d]);
-                if (d < p->components) FOR_ISA(row)(w, w->beside[d], j)[n] = cell ? cell->at[d] : OUTSIDE;
             }
         }
-        for (int j = 0; j < FAR; j++)
-            for (int d = 0; d < p->components; d++)
-                FOR_ISA(row)(w, w->feature[d], 3 * CLOSE + j)[n] = (own + w->far_at[j])->network[d];
-        for (int d = 0; d < p->components; d++) w->energy[d][n] = energy[d];
+        for (int d = 0; d < p->components; d++) {
+            i16 *beside = FOR_ISA(row)(w, w->beside[d], 0) + n, *far = FOR_ISA(row)(w, w->feature[d], 3 * CLOSE) + n;
+            for (int j = 0; j < CLOSE; j++, beside += stride) {
+                i32 x = at->x + CLOSE_X[j], y = at->y + CLOSE_Y[j];
+                *beside = edge && (x < 0 || x >= p->width || y < 0) ? OUTSIDE : cell[w->close_at[j]].at[d];
+            }
+            for (int j = 0; j < FAR; j++, far += stride) *far = (own + w->far_at[j])->network[d];
+            w->energy[d][n] = energy[d];
+        }
         n++;
     }
     w->learners = n;
 }
 
 /* sum[i] = the products of the weights and features of every sample; they fit 32 bits. */
-static inline void FOR_ISA(predict)(const Walk *w, i16 *rows, const i32 *weight, i32 *sum, int n) {
+static inline void FOR_ISA(predict)(i16 *const *rows, const i32 *weight, i32 *sum, int n) {
 #if WIDE_VECTORS
     for (int i = 0; i < n; i += 16) {
         __m256i low = _mm256_setzero_si256(), high = low;
         for (int k = 0; k < FEATURES; k += 2) {
-            __m256i a = _mm256_loadu_si256((const __m256i *)(FOR_ISA(row)(w, rows, k) + i));
-            __m256i b = _mm256_loadu_si256((const __m256i *)(FOR_ISA(row)(w, rows, k + 1) + i));
+            __m256i a = _mm256_loadu_si256((const __m256i *)(rows[k] + i));
+            __m256i b = _mm256_loadu_si256((const __m256i *)(rows[k + 1] + i));
             __m256i pair = _mm256_set1_epi32((i32)((u32)weight[k + 1] << 16 | (u16)weight[k]));
             low = _mm256_add_epi32(low, _mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), pair));
             high = _mm256_add_epi32(high, _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), pair));
@@ -60,10 +65,8 @@ static inline void FOR_ISA(predict)(const Walk *w, i16 *rows, const i32 *weight,
     }
 #else
     for (int i = 0; i < n; i++) sum[i] = 0;
-    for (int k = 0; k < FEATURES; k++) {
-        const i16 *f = FOR_ISA(row)(w, rows, k);
-        for (int i = 0; i < n; i++) sum[i] += weight[k] * f[i];
-    }
+    for (int k = 0; k < FEATURES; k++)
+        for (int i = 0; i < n; i++) sum[i] += weight[k] * rows[k][i];
 #endif
 }
 
@@ -82,47 +85,74 @@ static inline void FOR_ISA(normalise)(const i16 *from, const i16 *factor, i16 *t
 #endif
 }
 
+/* to[i] = sixteen times a value less the mean, within MOST_ERROR; 0 for what lies outside. */
+static inline void FOR_ISA(relative)(const i16 *value, const i16 *mean, i16 *to, int n) {
+#if WIDE_VECTORS
+    const __m256i most = _mm256_set1_epi16(MOST_ERROR), least = _mm256_set1_epi16(-MOST_ERROR);
+    for (int i = 0; i < n; i += 16) {
+        __m256i v = _mm256_loadu_si256((const __m256i *)(value + i));
+        __m256i outside = _mm256_cmpeq_epi16(v, _mm256_set1_epi16(OUTSIDE));
+        v = _mm256_sub_epi16(_mm256_slli_epi16(v, 4), _mm256_loadu_si256((const __m256i *)(mean + i)));
+        v = _mm256_max_epi16(_mm256_min_epi16(v, most), least);
+        _mm256_storeu_si256((__m256i *)(to + i), _mm256_andnot_si256(outside, v));
+    }
+#else
+    for (int i = 0; i < n; i++)
+        to[i] = (i16)(value[i] == OUTSIDE ? 0 : clamp(16 * value[i] - mean[i], -MOST_ERROR, MOST_ERROR));
+#endif
+}
+
 /* The means and shapes that component c of the step's samples is coded with. */
 static void FOR_ISA(adapt)(Walk *w, int c) {
     Adaptive *state = w->adaptive;
     int n = w->learners;
-    i16 *rows = w->feature[c];
-    for (int k = 0; k < 3 * CLOSE; k++)
-        memcpy(FOR_ISA(row)(w, rows, k), FOR_ISA(row)(w, w->shared, k), (size_t)n * sizeof(i16));
+    i16 *rows[FEATURES], *mean = w->learner_mean[c], *factor = w->factor[c];
+    u8 *scale = w->learner_scale[c], *level = w->level[c];
+    i32 *sum = w->sum, *energy = w->energy[c];
+    for (int k = 0; k < FEATURES; k++) rows[k] = k < 3 * CLOSE ? FOR_ISA(row)(w, w->shared, k) : FOR_ISA(row)(w, w->feature[c], k);
     for (int l = 0; l < n; l++) {
         int i = w->learner[l];
-        i32 mean = w->mean[c][i];
-        w->factor[c][l] = (i16)FEATURE_FACTOR[w->choice[c][i] / (FRACTIONS * TAILS)];
-        for (int j = 0; j < CLOSE; j++) {
-            i32 value = FOR_ISA(row)(w, w->beside[c], j)[l];
-            FOR_ISA(row)(w, rows, 3 * CLOSE + FAR + j)[l] =
-                (i16)(value == OUTSIDE ? 0 : clamp(16 * value - mean, -MOST_ERROR, MOST_ERROR));
-        }
-        for (int d = 0; d < 2; d++)
-            FOR_ISA(row)(w, rows, 4 * CLOSE + FAR + d)[l] =
-                (i16)(d < c ? clamp(16 * w->value[d][i] - w->mean[d][i], -MOST_ERROR, MOST_ERROR) : 0);
-        FOR_ISA(row)(w, rows, FEATURES - 1)[l] = 16;
+        mean[l] = (i16)w->mean[c][i];
+        scale[l] = (u8)(w->choice[c][i] / (FRACTIONS * TAILS));
+        factor[l] = (i16)FEATURE_FACTOR[scale[l]];
+        rows[FEATURES - 1][l] = 16;
     }
-    FOR_ISA(predict)(w, rows, state->weight[c], w->sum, n);
+    for (int j = 0; j < CLOSE; j++)
+        FOR_ISA(relative)(FOR_ISA(row)(w, w->beside[c], j), mean, rows[3 * CLOSE + FAR + j], n);
+    for (int d = 0; d < 2; d++) {
+        i16 *told = rows[4 * CLOSE + FAR + d];
+        if (d < c) FOR_ISA(relative)(w->learner_value[d], w->learner_mean[d], told, n);
+        else memset(told, 0, (size_t)n * sizeof(i16));
+    }
+    FOR_ISA(predict)(rows, state->weight[c], sum, n);
+    i32 least = 16 * (c ? -255 : 0);
+    if (c) {
+        const i16 *value = w->learner_value[c - 1], *coded = w->learner_coded[c - 1];
+        for (int l = 0; l < n; l++)
+            energy[l] = (5 * energy[l] >> 3) + 3 * abs(clamp(16 * value[l] - coded[l], -MOST_ERROR, MOST_ERROR));
+    }
+    for (int l = 0; l < n; l++) {
+        i32 correction = clamp((sum[l] + (1 << 13)) >> 14, -1024, 1024);
+        w->learner_coded[c][l] = (i16)clamp(mean[l] + correction, least, 16 * 255);
+    }
+    for (int l = 0; l < n; l++) {
+        i32 number = 0, relative = energy[l] * factor[l] >> 15;
+        for (int edge = 0; edge < LEVELS - 1; edge++) number += relative >= LEVEL_EDGE[edge];
+        level[l] = (u8)number;
+    }
     for (int l = 0; l < n; l++) {
         int i = w->learner[l];
-        i32 scale = (i32)(w->choice[c][i] / (FRACTIONS * TAILS)), tail = (i32)(w->choice[c][i] / FRACTIONS % TAILS);
-        i32 correction = clamp((w->sum[l] + (1 << 13)) >> 14, -1024, 1024), energy = w->energy[c][l];
-        i32 mean = clamp(w->mean[c][i] + correction, 16 * (c ? -255 : 0), 16 * 255);
-        if (c) {
-            i32 earlier = clamp(16 * w->value[c - 1][i] - w->coded_mean[c - 1][i], -MOST_ERROR, MOST_ERROR);
-            energy = (5 * energy >> 3) + 3 * abs(earlier);
-        }
-        i32 level = 0, relative = energy * w->factor[c][l] >> 15;
-        for (int edge = 0; edge < LEVELS - 1; edge++) level += relative >= LEVEL_EDGE[edge];
-        const Shift *shift = &state->shift[c][scale][level];
-        scale = clamp(scale + ((shift->scale + (1 << 15)) >> 16), 0, SCALES - 1);
-        w->coded_mean[c][i] = mean;
-        w->coded_choice[c][i] = (u32)((mean & 15) + FRACTIONS * (tail + TAILS * scale));
-        w->level[c][l] = (u8)level;
+        i32 coded = w->learner_coded[c][l], shift = state->shift[c][scale[l]][level[l]].scale;
+        i32 shifted = clamp(scale[l] + ((shift + (1 << 15)) >> 16), 0, SCALES - 1);
+        w->coded_mean[c][i] = coded;
+        w->coded_choice[c][i] = (u32)((coded & 15) + FRACTIONS * ((i32)(w->choice[c][i] / FRACTIONS % TAILS) + TAILS * shifted));
     }
-    for (int k = 0; k < FEATURES; k++)
-        FOR_ISA(normalise)(FOR_ISA(row)(w, rows, k), w->factor[c], FOR_ISA(row)(w, rows, k), n);
+    for (int k = 0; k < FEATURES; k++) FOR_ISA(normalise)(rows[k], factor, FOR_ISA(row)(w, w->feature[c], k), n);
+}
+
+/* What component c of the step's samples turned out to be. */
+static void FOR_ISA(note)(Walk *w, int c) {
+    for (int l = 0; l < w->learners; l++) w->learner_value[c][l] = (i16)w->value[c][w->learner[l]];
 }
 
 /* Bits of a sample under another scale. */
@@ -135,10 +165,9 @@ static inline i32 FOR_ISA(length)(const Walk *w, i32 mean, i32 scale, i32 tail, 
 
 /* Move the shift of one sample's context towards what would have coded it better. */
 static inline void FOR_ISA(learn_shift)(Walk *w, int c, int l, int i) {
-    i32 own = (i32)(w->choice[c][i] / (FRACTIONS * TAILS)), mean = w->coded_mean[c][i], value = w->value[c][i],
-        error = w->plane->errors[c];
-    i32 scale = (i32)(w->coded_choice[c][i] / (FRACTIONS * TAILS)), tail = (i32)(w->coded_choice[c][i] / FRACTIONS % TAILS);
-    Shift *shift = &w->adaptive->shift[c][own][w->level[c][l]];
+    i32 mean = w->learner_coded[c][l], value = w->learner_value[c][l], error = w->plane->errors[c];
+    i32 shape = (i32)(w->coded_choice[c][i] / FRACTIONS), scale = shape / TAILS, tail = shape % TAILS;
+    Shift *shift = &w->adaptive->shift[c][w->learner_scale[c][l]][w->level[c][l]];
     i32 wider = scale < SCALES - 1 ? scale + 1 : scale, narrower = scale ? scale - 1 : scale;
     i32 slope = FOR_ISA(length)(w, mean, wider, tail, value, error) - FOR_ISA(length)(w, mean, narrower, tail, value, error);
     int rate = shift->seen < 8 ? 2 : shift->seen < 256 ? 3 : 4;
@@ -210,17 +239,17 @@ static void FOR_ISA(learn)(Walk *w) {
     int n = w->learners;
     for (int c = 0; c < p->components; c++) {
         i16 *goal = FOR_ISA(row)(w, w->feature[c], FEATURES);
+        const i16 *value = w->learner_value[c], *mean = w->learner_mean[c], *coded = w->learner_coded[c], *factor = w->factor[c];
+        for (int l = 0; l < n; l++) {
+            i32 left = clamp(FOR_ISA(in_widths)(16 * value[l] - coded[l], factor[l]), -96, 96);
+            goal[l] = (i16)clamp(FOR_ISA(in_widths)(coded[l] - mean[l], factor[l]) + left, -1023, 1023);
+        }
         for (int l = 0; l < n; l++) {
             int i = w->learner[l];
-            const Place *at = &w->places[i];
-            Errors *e = w->errors + (size_t)(at->y + REACH_Y) * w->row_cells + (size_t)(at->x + REACH_X);
-            i32 value = 16 * w->value[c][i], factor = w->factor[c][l], left = value - w->coded_mean[c][i];
-            e->network[c] = (i16)clamp(value - w->mean[c][i], -MOST_ERROR, MOST_ERROR);
-            e->corrected[c] = (i16)clamp(left, -MOST_ERROR, MOST_ERROR);
+            Errors *e = w->errors + w->places[i].cell + (size_t)REACH_Y * w->row_cells;
+            e->network[c] = (i16)clamp(16 * value[l] - mean[l], -MOST_ERROR, MOST_ERROR);
+            e->corrected[c] = (i16)clamp(16 * value[l] - coded[l], -MOST_ERROR, MOST_ERROR);
             FOR_ISA(learn_shift)(w, c, l, i);
-            i32 target = FOR_ISA(in_widths)(w->coded_mean[c][i] - w->mean[c][i], factor) +
-                         clamp(FOR_ISA(in_widths)(left, factor), -96, 96);
-            goal[l] = (i16)clamp(target, -1023, 1023);
         }
         for (int k = 0; k <= FEATURES; k++) memset(FOR_ISA(row)(w, w->feature[c], k) + n, 0, 16 * sizeof(i16));
         for (int at = 0; at < n; at += 512)

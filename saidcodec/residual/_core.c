@@ -480,9 +480,11 @@ typedef struct {
     i32 *learner;            /* [most + BATCH]: which places they are */
     i16 *shared, *beside[3]; /* [3 * CLOSE] and [CLOSE][most + BATCH]: errors and values around */
     i16 *feature[3];         /* [FEATURES + 2][most + BATCH]: then the goal and a spare row */
-    i16 *factor[3];          /* [most + BATCH] */
-    i32 *energy[3], *sum;    /* [most + BATCH] */
-    u8 *level[3];            /* [most + BATCH] */
+    /* [most + BATCH] of every component: the network's mean, what is coded with, the sample, the network's scale, the
+       feature factor, the energy and the level of the errors around. */
+    i16 *learner_mean[3], *learner_coded[3], *learner_value[3], *factor[3];
+    u8 *learner_scale[3], *level[3];
+    i32 *energy[3], *sum;
     u8 *active;              /* whether the components are coded */
     u8 *logit;               /* [MOST_COPIES][most + BATCH] */
     u32 *symbol;             /* [FIELDS][most + BATCH], NOT_CODED where a field is not coded */
@@ -614,6 +616,10 @@ static void walk_parts(Walk *w, Arena *a) {
             w->coded_choice[c] = part(a, most, sizeof(u32));
             w->beside[c] = part(a, CLOSE * most, sizeof(i16));
             w->feature[c] = part(a, (FEATURES + 2) * most, sizeof(i16));
+            w->learner_mean[c] = part(a, most, sizeof(i16));
+            w->learner_coded[c] = part(a, most, sizeof(i16));
+            w->learner_value[c] = part(a, most, sizeof(i16));
+            w->learner_scale[c] = part(a, most, 1);
             w->factor[c] = part(a, most, sizeof(i16));
             w->energy[c] = part(a, most, sizeof(i32));
             w->level[c] = part(a, most, 1);

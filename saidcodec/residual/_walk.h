@@ -489,6 +489,7 @@ static int FOR_ISA(code_component)(Walk *w, int c, int first, int last) {
         value[i] = inside;
     }
     w->decoder = d;
+    if (w->adaptive) FOR_ISA(note)(w, c);
     return impossible ? IMPOSSIBLE_SAMPLE : DONE;
 }
 
