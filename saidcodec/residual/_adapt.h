@@ -124,6 +124,11 @@ static void FOR_ISA(adapt)(Walk *w, int c) {
         if (d < c) FOR_ISA(relative)(w->learner_value[d], w->learner_mean[d], told, n);
         else memset(told, 0, (size_t)n * sizeof(i16));
     }
+    for (int k = 0; k < FEATURES; k++) {
+        i16 *own = FOR_ISA(row)(w, w->feature[c], k);
+        FOR_ISA(normalise)(rows[k], factor, own, n);
+        rows[k] = own;
+    }
     FOR_ISA(predict)(rows, state->weight[c], sum, n);
     i32 least = 16 * (c ? -255 : 0);
     if (c) {
@@ -132,7 +137,9 @@ static void FOR_ISA(adapt)(Walk *w, int c) {
             energy[l] = (5 * energy[l] >> 3) + 3 * abs(clamp(16 * value[l] - coded[l], -MOST_ERROR, MOST_ERROR));
     }
     for (int l = 0; l < n; l++) {
-        i32 correction = clamp((sum[l] + (1 << 13)) >> 14, -1024, 1024);
+        i32 width = scale[l] < 6 ? 6 : scale[l], bits = 17 - (width >> 2);
+        i32 correction = clamp((sum[l] + (1 << 8)) >> 9, INT16_MIN, INT16_MAX) * WIDTH[width & 3];
+        correction = clamp((correction + (1 << (bits - 1))) >> bits, -1024, 1024);
         w->learner_coded[c][l] = (i16)clamp(mean[l] + correction, least, 16 * 255);
     }
     for (int l = 0; l < n; l++) {
@@ -147,7 +154,6 @@ static void FOR_ISA(adapt)(Walk *w, int c) {
         w->coded_mean[c][i] = coded;
         w->coded_choice[c][i] = (u32)((coded & 15) + FRACTIONS * ((i32)(w->choice[c][i] / FRACTIONS % TAILS) + TAILS * shifted));
     }
-    for (int k = 0; k < FEATURES; k++) FOR_ISA(normalise)(rows[k], factor, FOR_ISA(row)(w, w->feature[c], k), n);
 }
 
 /* What component c of the step's samples turned out to be. */

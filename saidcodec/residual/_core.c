@@ -105,6 +105,9 @@ static const u16 FEATURE_FACTOR[SCALES] = {
     362, 304, 256, 215, 181, 152, 128, 108, 91, 76, 64, 54,
 };
 
+/* 2^17 times the way back, from 32nds of the core's width in 2^-5 to sixteenths, for the scales 0 to 3. */
+static const i16 WIDTH[4] = {181, 215, 256, 304};
+
 /* Errors of a sample in sixteenths: the network's, and what is left after its correction. */
 typedef struct {
     i16 network[4], corrected[4];

@@ -41,10 +41,21 @@ FEATURE_FACTORS = np.array(
     np.int32,
 )  # fmt: skip
 
+NARROWEST = 6  # scale index below which widths are taken as equal
+WIDTHS = np.array([181, 215, 256, 304], np.int64)  # 2^17 times the way back, of the scales 0 to 3
+
 
 def in_widths(values: np.ndarray, factor: np.ndarray) -> np.ndarray:
     """Sixteenths of a sample value → 32nds of the core's width."""
     return (np.clip(8 * values, -(1 << 15), (1 << 15) - 1) * factor + (1 << 14)) >> 15
+
+
+def in_sixteenths(predicted: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """A prediction in 32nds of the core's width, times 2^14 → sixteenths of a sample value."""
+    width = np.maximum(scale, NARROWEST)
+    bits = 17 - (width >> 2)
+    fine = np.clip((predicted + (1 << 8)) >> 9, -(1 << 15), (1 << 15) - 1)
+    return (fine * WIDTHS[width & 3] + (1 << bits - 1)) >> bits
 
 
 class Adaptation:
@@ -88,16 +99,16 @@ class Adaptation:
         constant = np.full((len(mean), 1), CONSTANT)
         parts = [self.close.reshape(len(mean), COMPONENTS * len(CLOSE)), self.far[..., c], own, earlier, constant]
         features = np.concatenate(parts, 1)
-        correction = (features @ self.weights[c] + (1 << WEIGHT_BITS - 1)) >> WEIGHT_BITS
+        factor, energy = FEATURE_FACTORS[scale], self.energy[:, c]
+        features = np.clip(in_widths(features, factor[:, None]), -MOST_FEATURE, MOST_FEATURE)
+        correction = in_sixteenths(features @ self.weights[c], scale)
         corrected = mean + np.clip(correction, -MOST_CORRECTION, MOST_CORRECTION)
         corrected = np.clip(corrected, MEAN_STEPS * LOW[c], MEAN_STEPS * HIGH)
-        factor, energy = FEATURE_FACTORS[scale], self.energy[:, c]
         if c:
             left = np.clip(MEAN_STEPS * values[:, c - 1] - self.known[c - 1][1], -MOST_ERROR, MOST_ERROR)
             energy = (5 * energy >> 3) + 3 * np.abs(left)
         level = np.searchsorted(LEVEL_EDGES, energy * factor >> 15, "right")
         shift = (self.shifts[c, scale, level] + (1 << SHIFT_BITS - 1)) >> SHIFT_BITS
-        features = np.clip(in_widths(features, factor[:, None]), -MOST_FEATURE, MOST_FEATURE)
         self.known.append((mean, corrected, scale, level, features))
         return corrected, np.clip(scale + shift, 0, SCALES - 1)
 
