@@ -169,10 +169,31 @@ static void fill_cumulative(u32 *row, const i32 *frequency, int n) {
     }
 }
 
-/* mixture i32 [ROWS][SYMBOLS], copy i32 [COPIES][2], lengths u32 [ROWS + COPIES][WIDE], row, sign and carry i32
-   [SCALES * TAILS * FRACTIONS]; NULL if there is no memory. */
-EXPORT Bank *said_bank_new(const i32 *mixture, const i32 *copy, const u32 *lengths, const i32 *row,
-                           const i32 *sign, const i32 *carry) {
+/* Bits of a symbol of this frequency in 2^-16 bit (section 7.2). */
+static u32 length_of(u32 frequency) {
+    int whole = 0;
+    while (frequency >> whole > 1) whole++;
+    u64 z = (u64)frequency << (31 - whole);
+    u32 fraction = 0;
+    for (int i = 0; i < 16; i++) {
+        z = z * z >> 31;
+        u32 bit = (u32)(z >> 32);
+        z >>= bit;
+        fraction = fraction << 1 | bit;
+    }
+    return ((u32)(PRECISION - whole) << 16) - fraction;
+}
+
+/* Fill in the code lengths, without which a plane can be coded, but neither measured nor coded with adaptation. */
+EXPORT void said_bank_measure(Bank *bank) {
+    for (int t = 0; t < ROWS + COPIES; t++)
+        for (int s = 0; s < (t < ROWS ? SYMBOLS : 2); s++)
+            bank->lengths[t][s] = length_of(bank->cumulative[t][s + 1] - bank->cumulative[t][s]);
+}
+
+/* mixture i32 [ROWS][SYMBOLS], copy i32 [COPIES][2], row, sign and carry i32 [SCALES * TAILS * FRACTIONS]; NULL if
+   there is no memory. */
+EXPORT Bank *said_bank_new(const i32 *mixture, const i32 *copy, const i32 *row, const i32 *sign, const i32 *carry) {
     Bank *bank = reserve(sizeof(Bank));
     if (!bank) return NULL;
     for (int t = 0; t < ROWS; t++) {
@@ -183,7 +204,6 @@ EXPORT Bank *said_bank_new(const i32 *mixture, const i32 *copy, const u32 *lengt
         }
     }
     for (int t = 0; t < COPIES; t++) fill_cumulative(bank->cumulative[ROWS + t], copy + 2 * t, 2);
-    memcpy(bank->lengths, lengths, sizeof bank->lengths);
     for (int i = 0; i < SCALES * TAILS * FRACTIONS; i++)
         bank->choice[i] = (Choice){(u16)row[i], (i8)sign[i], (i8)carry[i]};
     return bank;
