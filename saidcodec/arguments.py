@@ -78,7 +78,9 @@ def check_metadata(metadata: Metadata | None) -> None:
     if metadata is None:
         return
     if not isinstance(metadata, Metadata):
-        raise TypeError(f"metadata must be a saidcodec.format.header.Metadata or None, not {kind_of(metadata)}.")
+        raise TypeError(
+            f"metadata must be a saidcodec.format.header.Metadata or None, not {kind_of(metadata)}."
+        )
     for name, value in vars(metadata).items():
         if not isinstance(value, bytes):
             raise TypeError(f"metadata.{name} must be bytes, not {kind_of(value)}.")

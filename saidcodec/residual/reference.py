@@ -7,6 +7,8 @@ together (bitstream_spec.md, sections 6 and 7).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -16,6 +18,7 @@ from saidcodec.errors import CorruptError
 from saidcodec.format.colour import HIGH, LOW
 from saidcodec.format.planes import NO_RECONSTRUCTION
 from saidcodec.integer import Layer
+from saidcodec.residual.adaptation import Adaptation
 from saidcodec.residual.context import REFERENCE, SKEW, WINDOW, neighbour
 from saidcodec.residual.copies import chroma_start, logit_index, luma_inputs, questions
 from saidcodec.residual.engine import SYMBOL_BITS, Plane
@@ -37,20 +40,11 @@ class ReferenceEngine:
     name = "reference (NumPy)"
 
     def symbols(self, network: ResidualNetwork, plane: Plane) -> np.ndarray:
-        parts: list[np.ndarray] = []
-        keys: list[np.ndarray] = []
-        for x, y in batches(plane, 1 if any(plane.errors) else TOGETHER):
-            step = x + SKEW * y
-
-            def code(active: np.ndarray, field: int, table: np.ndarray, symbol: np.ndarray | None) -> np.ndarray:
-                assert symbol is not None
-                parts.append((table << SYMBOL_BITS | symbol).astype(np.uint32))
-                keys.append(step[active] * FIELDS + field)  # noqa: B023: called before the next batch
-                return symbol
-
-            walk(network, plane, x, y, True, code)
-        order = np.concatenate(keys).argsort(kind="stable") if keys else np.zeros(0, np.int64)
-        return np.concatenate([np.zeros(0, np.uint32), *parts])[order]
+        state, record = adaptation_of(plane), Record()
+        for x, y in batches(plane, 1 if state or any(plane.errors) else TOGETHER):
+            record.step = x + SKEW * y
+            walk(network, plane, x, y, True, record, state)
+        return record.in_order()
 
     def push(self, words: np.ndarray, symbols: np.ndarray) -> np.ndarray:
         coder = AnsCoder(words)
@@ -64,33 +58,62 @@ class ReferenceEngine:
         coder = AnsCoder(words)
         models = [table.model for table in (*bank().tables, *bank().copies)]
 
-        def code(active: np.ndarray, field: int, table: np.ndarray, symbol: np.ndarray | None) -> np.ndarray:
+        def take(active: np.ndarray, field: int, table: np.ndarray, symbol: np.ndarray | None) -> np.ndarray:
             found = [coder.decode(models[table[start]], stop - start) for start, stop in runs(table)]
             return np.concatenate([np.zeros(0, np.int32), *found])
 
+        state = adaptation_of(plane)
         for x, y in batches(plane, 1):
-            walk(network, plane, x, y, False, code)
+            walk(network, plane, x, y, False, take, state)
         return np.asarray(coder.get_compressed())
 
     def measure(self, network: ResidualNetwork, plane: Plane, places: np.ndarray | None = None) -> np.ndarray:
         height, width, components = plane.samples.shape
-        exact = Plane(plane.samples, plane.coded, plane.styles, plane.reconstruction, (0,) * components)
+        exact = replace(plane, errors=(0,) * components, adaptive=False)
         places = np.arange(height * width) if places is None else places
         total = np.zeros(len(places), np.uint32)
         for first in range(0, len(places), TOGETHER):
             part = places[first : first + TOGETHER]
-            bits = total[first : first + TOGETHER]
-
-            def code(active: np.ndarray, field: int, table: np.ndarray, symbol: np.ndarray | None) -> np.ndarray:
-                bits[active] += lengths()[table, symbol]  # noqa: B023: called before the next part
-                assert symbol is not None
-                return symbol
-
-            walk(network, exact, part % width, part // width, True, code)
+            tally = Tally(total[first : first + TOGETHER])
+            walk(network, exact, part % width, part // width, True, tally)
         return total
 
 
 FIELDS = 64  # more than a step's questions and components
+
+
+class Record:
+    """Notes symbols and where they belong in the stream; ``step`` int [n] is that of each sample of the batch."""
+
+    def __init__(self) -> None:
+        self.step = np.zeros(0, np.int64)
+        self.symbols, self.keys = [np.zeros(0, np.uint32)], [np.zeros(0, np.int64)]
+
+    def __call__(
+        self, active: np.ndarray, field: int, table: np.ndarray, symbol: np.ndarray | None
+    ) -> np.ndarray:
+        assert symbol is not None
+        self.symbols.append((table << SYMBOL_BITS | symbol).astype(np.uint32))
+        self.keys.append(self.step[active] * FIELDS + field)
+        return symbol
+
+    def in_order(self) -> np.ndarray:
+        """All symbols by step, then field, then as they came."""
+        return np.concatenate(self.symbols)[np.concatenate(self.keys).argsort(kind="stable")]
+
+
+class Tally:
+    """Adds code lengths to ``bits`` uint32 [n]."""
+
+    def __init__(self, bits: np.ndarray):
+        self.bits = bits
+
+    def __call__(
+        self, active: np.ndarray, field: int, table: np.ndarray, symbol: np.ndarray | None
+    ) -> np.ndarray:
+        assert symbol is not None
+        self.bits[active] += lengths()[table, symbol]
+        return symbol
 
 
 def batches(plane: Plane, most: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -110,11 +133,17 @@ def batches(plane: Plane, most: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 def runs(table: np.ndarray) -> Iterator[tuple[int, int]]:
     """(start, stop) of the runs of equal numbers in int [n]."""
     edges = [0, *(np.flatnonzero(np.diff(table)) + 1).tolist(), len(table)]
-    return zip(edges[:-1], edges[1:], strict=True) if len(table) else iter(())
+    return pairwise(edges) if len(table) else iter(())
 
 
 def walk(
-    network: ResidualNetwork, plane: Plane, x: np.ndarray, y: np.ndarray, known: bool, code: CodeOf
+    network: ResidualNetwork,
+    plane: Plane,
+    x: np.ndarray,
+    y: np.ndarray,
+    known: bool,
+    code: CodeOf,
+    state: Adaptation | None = None,
 ) -> None:
     """Code the samples at (x, y) int [n], all independent of each other or ``known``.
 
@@ -129,23 +158,31 @@ def walk(
     active = np.ones(len(x), bool)
     if network.head_copy is not None:
         values, active = ask(network, near, hidden, truth, plane.errors, code)
+    if state:
+        state.look(x[active], y[active])
+    coded: list[tuple[np.ndarray, np.ndarray]] = []
     first = len(network.copies)
     start, extras = near[:, 0].astype(np.int32), [hidden]
+    clues = np.zeros((len(x), COMPONENTS - 1, 0), np.uint8)  # those of a model with copies come with Y
     for c in range(components):
         if c:
-            clue = [] if network.head_copy is None else [clues[:, c - 1]]  # noqa: F821: set once Y is known
-            joined = np.concatenate([*extras, *clue], 1)
+            joined = np.concatenate([*extras, clues[:, c - 1]], 1)
             raw = network.head_chroma[c - 1].raw(run((network.hidden_chroma[c - 1],), joined))
         else:
             raw = network.head_y.raw(hidden)
-        mean, scale, table, centre, sign = choose(raw, start[:, c], c)
+        mean, scale, tail = choose(raw, start[:, c], c)
+        shape = mean[active], scale[active], tail[active]
+        if state:
+            shape = *state.adapt(c, *shape[:2], values[active]), tail[active]
+        coded.append(shape[1:])
+        table, centre, sign = look_up(*shape)
         step, low = 2 * plane.errors[c] + 1, LOW[c]
         symbol = None
         if truth is not None:
-            distance = (truth[:, c] - centre + plane.errors[c]) // step
-            symbol = (sign * distance + REACH)[active]
-        distance = sign[active] * (code(active, first + c, table[active], symbol) - REACH)
-        sample = centre[active] + step * distance
+            distance = (truth[active, c] - centre + plane.errors[c]) // step
+            symbol = sign * distance + REACH
+        distance = sign * (code(active, first + c, table, symbol) - REACH)
+        sample = centre + step * distance
         inside = np.clip(sample, low, HIGH)
         if step == 1 and (sample != inside).any():
             raise CorruptError("The residual section decodes to an impossible sample.")
@@ -153,9 +190,11 @@ def walk(
         told = surprise(values[:, c], mean, scale, near[:, 0, c].astype(np.int32))
         extras.append(told[:, : network.surprises])
         if network.head_copy is not None and not c and components > 1:
-            chroma, clues = chroma_start(near, values[:, 0])
-            start[:, 1:], clues = chroma, (clues + 128).astype(np.uint8)
+            start[:, 1:], told = chroma_start(near, values[:, 0])
+            clues = (told + 128).astype(np.uint8)
     plane.samples[y, x] = values
+    if state:
+        state.learn(values[active], coded)
 
 
 def ask(
@@ -192,7 +231,9 @@ def run(layers: tuple[Layer, ...], x: np.ndarray) -> np.ndarray:
     return x
 
 
-def contexts(network: ResidualNetwork, plane: Plane, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def contexts(
+    network: ResidualNetwork, plane: Plane, x: np.ndarray, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Inputs of the network uint8 [n, inputs] (spec 6.4), and the reference and the window's samples
     int16 [n, 1 + window, 3] (spec 6.2, 6.3)."""
     height, width, components = plane.samples.shape
@@ -223,17 +264,26 @@ def contexts(network: ResidualNetwork, plane: Plane, x: np.ndarray, y: np.ndarra
     return (np.concatenate(parts, 1).clip(-128, 127) + 128).astype(np.uint8), near
 
 
-def choose(
-    raw: np.ndarray, start: np.ndarray, component: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """A head's raw outputs [n, 3] → mean in sixteenths, scale index, table, centre and sign, int32 [n] each
-    (spec sections 6.6 and 7)."""
+def choose(raw: np.ndarray, start: np.ndarray, component: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A head's raw outputs [n, 3] → mean in sixteenths, scale index and tail index, int32 [n] (spec 6.6)."""
     whole = np.rint(raw).astype(np.int32)
     mean = np.clip(MEAN_STEPS * start + whole[:, 0], MEAN_STEPS * LOW[component], MEAN_STEPS * HIGH)
     scale, tail = whole[:, 1].clip(0, SCALES - 1), whole[:, 2].clip(0, TAILS - 1)
+    return mean, scale, tail
+
+
+def look_up(
+    mean: np.ndarray, scale: np.ndarray, tail: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Table, centre and sign, int32 [n] each (spec section 7)."""
     position = (mean & (MEAN_STEPS - 1)) + MEAN_STEPS * (tail + TAILS * scale)
-    look_up = bank()
-    return mean, scale, look_up.table[position], (mean >> 4) + look_up.carry[position], look_up.sign[position]
+    tables = bank()
+    return tables.table[position], (mean >> 4) + tables.carry[position], tables.sign[position]
+
+
+def adaptation_of(plane: Plane) -> Adaptation | None:
+    """What learns along, where the plane is coded with adaptation."""
+    return Adaptation(plane.samples, plane.errors) if plane.adaptive else None
 
 
 def surprise(sample: np.ndarray, mean: np.ndarray, scale: np.ndarray, reference: np.ndarray) -> np.ndarray:
