@@ -1,8 +1,8 @@
 """Adaptation in plain NumPy: what a plane's own errors teach (bitstream_spec.md, section 6.9).
 
-The network's mean is corrected by a linear prediction of its error, whose weights follow the plane by least squares;
-the scale index is shifted by what would have coded better so far.  Samples of one step see the same weights
-and shifts; what they teach comes after the step.  _adapt.h is the same in C.
+The network's mean is corrected by a linear prediction of its error, whose weights follow the plane by least
+squares; the scale index is shifted by what would have coded better so far.  Samples of one step see the
+same weights and shifts; what they teach comes after the step.  _adapt.h is the same in C.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ PAD_X, PAD_Y = 2, 2  # zeros around the errors
 FEATURE_FACTORS = np.array(
     [
         32767, 32767, 32767, 32767, 32767, 32767, 32767, 27554, 23170, 19484, 16384, 13777, 11585, 9742, 8192,
-        6889, 5793, 4871, 4096, 3444, 2896, 2435, 2048, 1722, 1448, 1218, 1024, 861, 724, 609, 512, 431, 362, 304,
-        256, 215, 181, 152, 128, 108, 91, 76, 64, 54,
+        6889, 5793, 4871, 4096, 3444, 2896, 2435, 2048, 1722, 1448, 1218, 1024, 861, 724, 609, 512, 431,
+        362, 304, 256, 215, 181, 152, 128, 108, 91, 76, 64, 54,
     ],
     np.int32,
 )  # fmt: skip
@@ -58,8 +58,8 @@ def in_sixteenths(predicted: np.ndarray, scale: np.ndarray) -> np.ndarray:
 
 
 class Adaptation:
-    """The state of one plane of ``components``; one step after another goes through ``look``, for each component
-    ``adapt``, and ``learn``."""
+    """The state of one plane of ``components``; one step after another goes through ``look``, for each
+    component ``adapt``, and ``learn``."""
 
     def __init__(self, samples: np.ndarray, errors: tuple[int, ...]):
         """``samples`` int16 [h, w, components]: those of the plane, which hold what has been decoded."""
@@ -89,8 +89,8 @@ class Adaptation:
     def adapt(
         self, c: int, mean: np.ndarray, scale: np.ndarray, values: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The mean in sixteenths and the scale index, int [n], that component c is coded with.  ``values`` int
-        [n, components]: the components before c."""
+        """The mean in sixteenths and the scale index, int [n], that component c is coded with.  ``values``
+        int [n, components]: the components before c."""
         own = np.clip(MEAN_STEPS * self.beside[..., c] - mean[:, None], -MOST_ERROR, MOST_ERROR) * self.inside
         earlier = np.zeros((len(mean), COMPONENTS - 1), np.int64)
         for d in range(c):
@@ -146,8 +146,8 @@ class Adaptation:
     def _slopes(
         self, c: int, mean: np.ndarray, scale: np.ndarray, tail: np.ndarray, value: np.ndarray
     ) -> np.ndarray:
-        """How many bits more a sample takes under the next wider scale than under the next narrower, in 2**-16
-        bit."""
+        """How many bits more a sample takes under the next wider scale than under the next narrower, in
+        2**-16 bit."""
         look, bound, bits = bank(), self.bounds[c], []
         for step in (1, -1):
             other = np.clip(scale + step, 0, SCALES - 1)

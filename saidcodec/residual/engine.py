@@ -26,11 +26,12 @@ LENGTH_BITS = 16  # lengths are measured in 2**-16 bit
 class Plane:
     """The colour or the alpha of one band: h rows over the full width w of the image.
 
-    ``samples`` int16 [h, w, components], components 3 (Y, Co, Cg) or 1: what is coded; decoding fills it in, and
-    with errors encoding leaves what the decoder will see.  ``coded`` uint8 [h, w] is 0 where samples are known
-    beforehand and not coded.  ``styles`` uint8 [h, w]: the style of each sample's tile.  ``reconstruction``
-    int16 [h, w, 3]: x̂(T) in Y, Co, Cg, all three NO_RECONSTRUCTION where there is none; or None.
-    ``errors``: the largest error of each component.  ``adaptive``: coded with adaptation (spec section 6.9).
+    ``samples`` int16 [h, w, components], components 3 (Y, Co, Cg) or 1: what is coded; decoding fills it
+    in, and with errors encoding leaves what the decoder will see.  ``coded`` uint8 [h, w] is 0 where
+    samples are known beforehand and not coded.  ``styles`` uint8 [h, w]: the style of each sample's tile.
+    ``reconstruction`` int16 [h, w, 3]: x̂(T) in Y, Co, Cg, all three NO_RECONSTRUCTION where there is none;
+    or None. ``errors``: the largest error of each component.  ``adaptive``: coded with adaptation (spec
+    section 6.9).
     """
 
     samples: np.ndarray
@@ -63,8 +64,8 @@ class Engine(Protocol):
         ...
 
     def symbols(self, network: ResidualNetwork, plane: Plane) -> np.ndarray:
-        """The plane's symbols in the order of decoding, uint32 [n]: table << 10 | symbol.  Tables are the rows
-        of the bank's mixtures, then its copy tables."""
+        """The plane's symbols in the order of decoding, uint32 [n]: table << 10 | symbol.  Tables are the
+        rows of the bank's mixtures, then its copy tables."""
         ...
 
     def push(self, words: np.ndarray, symbols: np.ndarray) -> np.ndarray:

@@ -27,10 +27,11 @@ Offsets = tuple[tuple[int, int], ...]
 class ResidualNetwork:
     """Weights of one model, as the spec orders them.
 
-    ``around``: offsets (dx, dy) in the reconstruction; ``origins`` int [window]: what each difference of the window
-    counts from, 0 the reference, i the window's offset i - 1; ``copies`` int [J]: what may be copied, numbered
-    alike.  ``surprises``: what a decoded component tells the heads after it.  ``positions`` is what x and y run to, ``mark`` what marks the style.  ``trunk`` are the layers
-    up to the hidden activations; ``hidden_chroma``, ``head_chroma`` those of Co and Cg.
+    ``around``: offsets (dx, dy) in the reconstruction; ``origins`` int [window]: what each difference of
+    the window counts from, 0 the reference, i the window's offset i - 1; ``copies`` int [J]: what may be
+    copied, numbered alike.  ``surprises``: what a decoded component tells the heads after it.
+    ``positions`` is what x and y run to, ``mark`` what marks the style.  ``trunk`` are the layers up to the
+    hidden activations; ``hidden_chroma``, ``head_chroma`` those of Co and Cg.
     """
 
     def __init__(self, tensors: Mapping[str, np.ndarray]):
@@ -115,7 +116,8 @@ class ResidualNetwork:
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
-        """Every layer: the trunk's, head_y, then hidden and head of Co and of Cg, then head_copy if there is one."""
+        """Every layer: the trunk's, head_y, then hidden and head of Co and of Cg, then head_copy if there
+        is one."""
         chroma = [layer for pair in zip(self.hidden_chroma, self.head_chroma, strict=True) for layer in pair]
         copy = [] if self.head_copy is None else [self.head_copy]
         return (*self.trunk, self.head_y, *chroma, *copy)

@@ -83,7 +83,8 @@ FIELDS = 64  # more than a step's questions and components
 
 
 class Record:
-    """Notes symbols and where they belong in the stream; ``step`` int [n] is that of each sample of the batch."""
+    """Notes symbols and where they belong in the stream; ``step`` int [n] is that of each sample of the
+    batch."""
 
     def __init__(self) -> None:
         self.step = np.zeros(0, np.int64)
@@ -147,8 +148,8 @@ def walk(
 ) -> None:
     """Code the samples at (x, y) int [n], all independent of each other or ``known``.
 
-    ``code(active, field, table, symbol)`` gets which of them a field is about, bool [n], and for those the table
-    and, where the samples are known, the symbol; it returns the symbol.
+    ``code(active, field, table, symbol)`` gets which of them a field is about, bool [n], and for those the
+    table and, where the samples are known, the symbol; it returns the symbol.
     """
     components = plane.samples.shape[2]
     inputs, near = contexts(network, plane, x, y)
@@ -205,8 +206,8 @@ def ask(
     errors: tuple[int, ...],
     code: CodeOf,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The questions of section 6.7: values int32 [n, components] as far as they are copies, and where they are none,
-    bool [n]."""
+    """The questions of section 6.7: values int32 [n, components] as far as they are copies, and where they
+    are none, bool [n]."""
     assert network.head_copy is not None
     offers = near[:, network.copies, : len(errors)].astype(np.int32)
     asked = questions(offers)
