@@ -82,6 +82,49 @@ static const i8 NEAR_Y[NEAR] = {0, 0, 0, -1, -1, -1, -1, -1, -2, -2, -2, -2, -2,
 /* 32 widths of a scale's core in sixteenths of a sample value, by the scale's part of an octave (section 6.5). */
 static const i8 WIDTH_FACTOR[4] = {23, 19, 16, 13};
 
+/* ---- adaptation (section 6.9) ---- */
+
+enum {
+    CLOSE = 6, /* neighbours whose errors of all components are features, and whose values are */
+    FAR = 5,   /* neighbours whose errors of the own component are */
+    FEATURES = 3 * CLOSE + FAR + CLOSE + 2 + 1,
+    LEVELS = 8, /* of the errors around */
+    PERIOD = 512, /* samples after which the weights are solved for */
+    RIDGE = 4096,
+    MOST_ERROR = 2047, /* sixteenths */
+    OUTSIDE = INT16_MIN
+};
+static const i8 CLOSE_X[CLOSE] = {-1, 0, -1, 1, -2, 0}, CLOSE_Y[CLOSE] = {0, -1, -1, -1, 0, -2};
+static const i8 FAR_X[FAR] = {-2, 1, -1, 2, -2}, FAR_Y[FAR] = {-1, -2, -2, -2, -2};
+static const i8 ENERGY_WEIGHT[CLOSE] = {2, 2, 1, 1, 1, 1};
+static const i8 LEVEL_EDGE[LEVELS - 1] = {6, 10, 16, 24, 34, 48, 72};
+/* 2^15 times a quarter of what turns sixteenths of a sample value into 32nds of a scale's core width. */
+static const u16 FEATURE_FACTOR[SCALES] = {
+    32767, 32767, 32767, 32767, 32767, 32767, 32767, 27554, 23170, 19484, 16384, 13777, 11585, 9742, 8192, 6889,
+    5793, 4871, 4096, 3444, 2896, 2435, 2048, 1722, 1448, 1218, 1024, 861, 724, 609, 512, 431,
+    362, 304, 256, 215, 181, 152, 128, 108, 91, 76, 64, 54,
+};
+
+/* 2^17 times the way back, from 32nds of the core's width in 2^-5 to sixteenths, for the scales 0 to 3. */
+static const i16 WIDTH[4] = {181, 215, 256, 304};
+
+/* Errors of a sample in sixteenths: the network's, and what is left after its correction. */
+typedef struct {
+    i16 network[4], corrected[4];
+} Errors;
+
+/* What is added to a scale index, in 2^-16, and how many samples it was learnt from, at most 256. */
+typedef struct {
+    i32 scale, seen;
+} Shift;
+
+typedef struct {
+    i32 weight[3][FEATURES];            /* 1 is 2^14 */
+    i64 products[3][FEATURES + 1][FEATURES]; /* of features k and j where j <= k; the goal's are the last row */
+    Shift shift[3][SCALES][LEVELS];
+    int count; /* samples since the weights were solved for */
+} Adaptive;
+
 /* ---- memory ---- */
 
 /* Zeroed memory at a multiple of ALIGNMENT, released with release(). */
@@ -126,10 +169,31 @@ static void fill_cumulative(u32 *row, const i32 *frequency, int n) {
     }
 }
 
-/* mixture i32 [ROWS][SYMBOLS], copy i32 [COPIES][2], lengths u32 [ROWS + COPIES][WIDE], row, sign and carry i32
-   [SCALES * TAILS * FRACTIONS]; NULL if there is no memory. */
-EXPORT Bank *said_bank_new(const i32 *mixture, const i32 *copy, const u32 *lengths, const i32 *row,
-                           const i32 *sign, const i32 *carry) {
+/* Bits of a symbol of this frequency in 2^-16 bit (section 7.2). */
+static u32 length_of(u32 frequency) {
+    int whole = 0;
+    while (frequency >> whole > 1) whole++;
+    u64 z = (u64)frequency << (31 - whole);
+    u32 fraction = 0;
+    for (int i = 0; i < 16; i++) {
+        z = z * z >> 31;
+        u32 bit = (u32)(z >> 32);
+        z >>= bit;
+        fraction = fraction << 1 | bit;
+    }
+    return ((u32)(PRECISION - whole) << 16) - fraction;
+}
+
+/* Fill in the code lengths, without which a plane can be coded, but neither measured nor coded with adaptation. */
+EXPORT void said_bank_measure(Bank *bank) {
+    for (int t = 0; t < ROWS + COPIES; t++)
+        for (int s = 0; s < (t < ROWS ? SYMBOLS : 2); s++)
+            bank->lengths[t][s] = length_of(bank->cumulative[t][s + 1] - bank->cumulative[t][s]);
+}
+
+/* mixture i32 [ROWS][SYMBOLS], copy i32 [COPIES][2], row, sign and carry i32 [SCALES * TAILS * FRACTIONS]; NULL if
+   there is no memory. */
+EXPORT Bank *said_bank_new(const i32 *mixture, const i32 *copy, const i32 *row, const i32 *sign, const i32 *carry) {
     Bank *bank = reserve(sizeof(Bank));
     if (!bank) return NULL;
     for (int t = 0; t < ROWS; t++) {
@@ -140,7 +204,6 @@ EXPORT Bank *said_bank_new(const i32 *mixture, const i32 *copy, const u32 *lengt
         }
     }
     for (int t = 0; t < COPIES; t++) fill_cumulative(bank->cumulative[ROWS + t], copy + 2 * t, 2);
-    memcpy(bank->lengths, lengths, sizeof bank->lengths);
     for (int i = 0; i < SCALES * TAILS * FRACTIONS; i++)
         bank->choice[i] = (Choice){(u16)row[i], (i8)sign[i], (i8)carry[i]};
     return bank;
@@ -407,6 +470,7 @@ typedef struct {
     const u8 *styles;          /* [height][width] */
     const i16 *reconstruction; /* [height][width][3] or NULL */
     i32 errors[3];
+    i32 adaptive;              /* whether the plane is coded with adaptation (section 6.9) */
 } Plane;
 
 /* A sample that is being coded. */
@@ -429,8 +493,21 @@ typedef struct {
     Place *places;           /* [most] */
     i32 *style;              /* [most + BATCH] */
     Cell *near;              /* [most + BATCH][NEAR] if the model copies, else [BATCH][NEAR] */
-    i32 *value[3], *reference[3], *start[3], *mean; /* [most + BATCH] */
-    u32 *choice;             /* [most + BATCH] */
+    i32 *value[3], *reference[3], *start[3]; /* [most + BATCH] */
+    i32 *mean[3], *coded_mean[3];   /* the network's, and what samples are coded with */
+    u32 *choice[3], *coded_choice[3];
+    Adaptive *adaptive;      /* NULL without adaptation, as all that follows */
+    Errors *errors;          /* [REACH_Y + height][row_cells] */
+    ptrdiff_t close_at[CLOSE], far_at[FAR]; /* offsets in errors */
+    int learners;            /* active samples of the step, numbered anew */
+    i32 *learner;            /* [most + BATCH]: which places they are */
+    i16 *shared, *beside[3]; /* [3 * CLOSE] and [CLOSE][most + BATCH]: errors and values around */
+    i16 *feature[3];         /* [FEATURES + 2][most + BATCH]: then the goal and a spare row */
+    /* [most + BATCH] of every component: the network's mean, what is coded with, the sample, the network's scale, the
+       feature factor, the energy and the level of the errors around. */
+    i16 *learner_mean[3], *learner_coded[3], *learner_value[3], *factor[3];
+    u8 *learner_scale[3], *level[3];
+    i32 *energy[3], *sum;
     u8 *active;              /* whether the components are coded */
     u8 *logit;               /* [MOST_COPIES][most + BATCH] */
     u32 *symbol;             /* [FIELDS][most + BATCH], NOT_CODED where a field is not coded */
@@ -548,9 +625,29 @@ static void walk_parts(Walk *w, Arena *a) {
         w->value[c] = part(a, most, sizeof(i32));
         w->reference[c] = part(a, most, sizeof(i32));
         w->start[c] = part(a, most, sizeof(i32));
+        w->coded_mean[c] = w->mean[c] = part(a, most, sizeof(i32));
+        w->coded_choice[c] = w->choice[c] = part(a, most, sizeof(u32));
     }
-    w->mean = part(a, most, sizeof(i32));
-    w->choice = part(a, most, sizeof(u32));
+    if (p->adaptive && w->mode != MEASURE) {
+        w->adaptive = part(a, 1, sizeof(Adaptive));
+        w->errors = part(a, w->row_cells * (height + REACH_Y), sizeof(Errors));
+        w->learner = part(a, most, sizeof(i32));
+        w->shared = part(a, 3 * CLOSE * most, sizeof(i16));
+        w->sum = part(a, most, sizeof(i32));
+        for (int c = 0; c < 3; c++) {
+            w->coded_mean[c] = part(a, most, sizeof(i32));
+            w->coded_choice[c] = part(a, most, sizeof(u32));
+            w->beside[c] = part(a, CLOSE * most, sizeof(i16));
+            w->feature[c] = part(a, (FEATURES + 2) * most, sizeof(i16));
+            w->learner_mean[c] = part(a, most, sizeof(i16));
+            w->learner_coded[c] = part(a, most, sizeof(i16));
+            w->learner_value[c] = part(a, most, sizeof(i16));
+            w->learner_scale[c] = part(a, most, 1);
+            w->factor[c] = part(a, most, sizeof(i16));
+            w->energy[c] = part(a, most, sizeof(i32));
+            w->level[c] = part(a, most, 1);
+        }
+    }
     w->active = part(a, most, 1);
     w->logit = part(a, (size_t)n->copies * most, 1);
     w->symbol = part(a, w->mode == ENCODE ? FIELDS * most : 0, sizeof(u32));
@@ -577,6 +674,8 @@ static int walk_open(Walk *w, const Network *network, const Bank *bank, const Pl
     for (int i = 0; i < NEAR; i++) w->near_at[i] = NEAR_Y[i] * (ptrdiff_t)w->row_cells + NEAR_X[i];
     for (int i = 0; i < network->around; i++)
         w->around_at[i] = network->around_y[i] * (ptrdiff_t)w->seen_row + network->around_x[i];
+    for (int j = 0; j < CLOSE; j++) w->close_at[j] = CLOSE_Y[j] * (ptrdiff_t)w->row_cells + CLOSE_X[j];
+    for (int j = 0; j < FAR; j++) w->far_at[j] = FAR_Y[j] * (ptrdiff_t)w->row_cells + FAR_X[j];
     Arena arena = {NULL, 0, 0};
     walk_parts(w, &arena);
     if (arena.overflow) return NO_MEMORY;
@@ -606,6 +705,14 @@ static int list_step(Walk *w, i32 step, int at) {
         w->style[at++] = p->styles[sample];
     }
     return at - begin;
+}
+
+/* Where the places end that are of the same step as place `start`. */
+static int step_end(const Walk *w, int start, int n) {
+    i32 step = w->places[start].x + 2 * w->places[start].y;
+    int end = start + 1;
+    while (end < n && w->places[end].x + 2 * w->places[end].y == step) end++;
+    return end;
 }
 
 static i32 steps_of(const Plane *p) { return p->width + 2 * (p->height - 1); }

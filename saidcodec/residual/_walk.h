@@ -409,6 +409,8 @@ static void FOR_ISA(chroma_starts)(Walk *w, int n) {
     }
 }
 
+#include "_adapt.h"
+
 /* ---- one list of places ---- */
 
 /* Give a place its sample, in the cells and what is repeated beside them. */
@@ -457,19 +459,22 @@ static void FOR_ISA(ask)(Walk *w, int n) {
     }
 }
 
-/* Code one component of the list: value[c] from the stream, or the stream's symbol from value[c]. */
-static int FOR_ISA(code_component)(Walk *w, int c, int n) {
+/* Code one component of places `first` to `last`, all of one step where there is adaptation: value[c] from the
+   stream, or the stream's symbol from the sample. */
+static int FOR_ISA(code_component)(Walk *w, int c, int first, int last) {
     const Plane *p = w->plane;
     const Bank *bank = w->bank;
     i32 error = p->errors[c], step = 2 * error + 1, low = c ? -255 : 0, *value = w->value[c];
     u32 *symbol = w->mode == ENCODE ? FOR_ISA(field)(w, w->network->copies + c) : NULL;
     int impossible = 0;
+    if (w->adaptive && !c) FOR_ISA(look_around)(w, first, last);
+    if (w->adaptive) FOR_ISA(adapt)(w, c);
     Decoder d = w->decoder;
-    for (int i = 0; i < n; i++) {
+    for (int i = first; i < last; i++) {
         if (symbol) symbol[i] = NOT_CODED;
         if (!w->active[i]) continue;
-        Choice choice = bank->choice[w->choice[i]];
-        i32 centre = (w->mean[i] >> 4) + choice.carry, k;
+        Choice choice = bank->choice[w->coded_choice[c][i]];
+        i32 centre = (w->coded_mean[c][i] >> 4) + choice.carry, k;
         if (w->mode == DECODE) {
             k = choice.sign * (take_mixture(&d, bank, choice.row) - REACH);
         } else {
@@ -484,6 +489,7 @@ static int FOR_ISA(code_component)(Walk *w, int c, int n) {
         value[i] = inside;
     }
     w->decoder = d;
+    if (w->adaptive) FOR_ISA(note)(w, c);
     return impossible ? IMPOSSIBLE_SAMPLE : DONE;
 }
 
@@ -523,7 +529,7 @@ static void FOR_ISA(trunk)(Walk *w, int first, int n) {
                 w->logit[(size_t)j * stride + (size_t)(first + i)] = (u8)clamp(w->raw[j * BATCH + i], 0, COPIES - 1);
     }
     FOR_ISA(layer)(&net->head_y, hidden, NULL, w->raw, NULL, n);
-    FOR_ISA(choose)(w->raw, w->start[0] + first, 0, w->mean + first, w->choice + first, n);
+    FOR_ISA(choose)(w->raw, w->start[0] + first, 0, w->mean[0] + first, w->choice[0] + first, n);
 }
 
 /* Surprise of component c - 1, hidden layer and head of component c for one batch. */
@@ -531,12 +537,12 @@ static void FOR_ISA(chroma)(Walk *w, int c, int first, int n) {
     const Network *net = w->network;
     size_t groups = (size_t)net->hidden_groups + 4;
     u8 *hidden = w->hidden + (size_t)(first / BATCH) * groups * GROUP, *extra = hidden + (size_t)net->hidden_groups * GROUP;
-    FOR_ISA(surprise)(w->value[c - 1] + first, w->mean + first, w->choice + first, w->reference[c - 1] + first, extra + (c - 1) * GROUP, n);
+    FOR_ISA(surprise)(w->value[c - 1] + first, w->mean[c - 1] + first, w->choice[c - 1] + first, w->reference[c - 1] + first, extra + (c - 1) * GROUP, n);
     if (!FOR_ISA(any_active)(w, first, n)) return;
     if (c == 2 && net->copies) memcpy(extra + 2 * GROUP, extra + 3 * GROUP, GROUP);
     FOR_ISA(layer)(&net->hidden_chroma[c - 1], hidden, w->scratch[0], NULL, NULL, n);
     FOR_ISA(layer)(&net->head_chroma[c - 1], w->scratch[0], NULL, w->raw, NULL, n);
-    FOR_ISA(choose)(w->raw, w->start[c] + first, -255, w->mean + first, w->choice + first, n);
+    FOR_ISA(choose)(w->raw, w->start[c] + first, -255, w->mean[c] + first, w->choice[c] + first, n);
 }
 
 /* Code a list of places that do not depend on each other, or whose samples are all known. */
@@ -545,14 +551,26 @@ static int FOR_ISA(code_list)(Walk *w, int n) {
     memset(w->bits, 0, 4 * (size_t)n);
     for (int i = 0; i < n; i += BATCH) FOR_ISA(trunk)(w, i, n - i < BATCH ? n - i : BATCH);
     if (w->network->copies) FOR_ISA(ask)(w, n);
+    /* Known samples go through the network first, many steps together. */
+    int known = w->mode != DECODE && !(p->errors[0] || p->errors[1] || p->errors[2]), status = DONE;
     for (int c = 0; c < p->components; c++) {
-        int status = FOR_ISA(code_component)(w, c, n);
-        if (status) return status;
+        if (known) {
+            for (int i = 0; i < n; i++) w->value[c][i] = w->cells[w->places[i].cell].at[c];
+        } else {
+            status = FOR_ISA(code_component)(w, c, 0, n);
+            if (status) return status;
+        }
         if (c + 1 == p->components) break;
         if (!c && w->network->copies) FOR_ISA(chroma_starts)(w, n);
         for (int i = 0; i < n; i += BATCH) FOR_ISA(chroma)(w, c + 1, i, n - i < BATCH ? n - i : BATCH);
     }
-    return DONE;
+    if (!known && w->adaptive) FOR_ISA(learn)(w);
+    for (int start = 0, end; known && start < n; start = end) {
+        end = w->adaptive ? step_end(w, start, n) : n;
+        for (int c = 0; c < p->components && !status; c++) status = FOR_ISA(code_component)(w, c, start, end);
+        if (w->adaptive) FOR_ISA(learn)(w);
+    }
+    return status;
 }
 
 /* Append the list's symbols to out, step by step: fields in order, then y. */
@@ -560,8 +578,7 @@ static size_t FOR_ISA(gather_symbols)(Walk *w, int n, u32 *out) {
     int fields = w->network->copies + w->plane->components;
     size_t count = 0;
     for (int start = 0, end; start < n; start = end) {
-        i32 step = w->places[start].x + 2 * w->places[start].y;
-        for (end = start; end < n && w->places[end].x + 2 * w->places[end].y == step; end++) continue;
+        end = step_end(w, start, n);
         for (int f = 0; f < fields; f++) {
             const u32 *symbol = FOR_ISA(field)(w, f);
             for (int i = start; i < end; i++) {

@@ -18,7 +18,6 @@ import numpy as np
 from saidcodec.entropy.bank import bank
 from saidcodec.errors import CorruptError, ModelError
 from saidcodec.residual.engine import Plane
-from saidcodec.residual.lengths import lengths
 from saidcodec.residual.network import ResidualNetwork
 
 ISA_VARIABLE = "SAIDCODEC_ISA"
@@ -40,7 +39,7 @@ class RawPlane(Structure):
     _fields_ = [
         ("width", c_int32), ("height", c_int32), ("components", c_int32),
         ("samples", c_void_p), ("coded", c_void_p), ("styles", c_void_p), ("reconstruction", c_void_p),
-        ("errors", c_int32 * 3),
+        ("errors", c_int32 * 3), ("adaptive", c_int32),
     ]  # fmt: skip
 
 
@@ -62,7 +61,8 @@ def declared(found: Any) -> Any:
     """The library with the types of its functions."""
     p, i, n = c_void_p, c_int, c_size_t
     signatures = {
-        "said_bank_new": (p, [p, p, p, p, p, p]),
+        "said_bank_new": (p, [p, p, p, p, p]),
+        "said_bank_measure": (None, [p]),
         "said_push": (n, [p, p, n, p, n]),
         "said_network_new": (p, [POINTER(RawLayer), i, i, p, p, i, p, i, i, i]),
         "said_network_free": (None, [p]),
@@ -105,12 +105,21 @@ def native_bank() -> int:
     mixture = contiguous(np.stack([table.frequency for table in tables.tables]), np.int32)
     copies = contiguous(np.stack([table.frequency for table in tables.copies]), np.int32)
     looked = [contiguous(look, np.int32) for look in (tables.table, tables.sign, tables.carry)]
-    made = library().said_bank_new(
-        address(mixture), address(copies), address(lengths()), *(address(look) for look in looked)
-    )
+    made = library().said_bank_new(address(mixture), address(copies), *(address(look) for look in looked))
     if not made:
         raise MemoryError
     return int(made)
+
+
+@lru_cache(maxsize=1)
+def measuring_bank() -> int:
+    """The same with the code lengths, which take a hundredth of a second to fill in."""
+    library().said_bank_measure(native_bank())
+    return native_bank()
+
+
+def bank_for(plane: Plane) -> int:
+    return measuring_bank() if plane.adaptive else native_bank()
 
 
 class NativeNetwork:
@@ -160,7 +169,7 @@ class CoreEngine:
         count = c_size_t()
         check(
             library().said_symbols(
-                self._isa, native(network), native_bank(), raw_plane(plane), address(out), ctypes.byref(count)
+                self._isa, native(network), bank_for(plane), raw_plane(plane), address(out), ctypes.byref(count)
             )
         )
         return out[: count.value]
@@ -180,7 +189,7 @@ class CoreEngine:
         count = c_size_t(len(words))
         check(
             library().said_decode(
-                self._isa, native(network), native_bank(), raw_plane(plane),
+                self._isa, native(network), bank_for(plane), raw_plane(plane),
                 address(room), ctypes.byref(count),
             )
         )  # fmt: skip
@@ -193,7 +202,7 @@ class CoreEngine:
         out = np.empty(height * width if chosen is None else len(chosen), np.uint32)
         check(
             library().said_measure(
-                self._isa, native(network), native_bank(), raw_plane(exact),
+                self._isa, native(network), measuring_bank(), raw_plane(exact),
                 None if chosen is None else address(chosen), len(out), address(out),
             )
         )  # fmt: skip
@@ -203,8 +212,8 @@ class CoreEngine:
 def native(network: ResidualNetwork) -> int:
     """The network's handle in the core; made once."""
     found = network.__dict__.get("_native")
-    if found is None:
-        found = network.__dict__["_native"] = NativeNetwork(network)
+    if found is None:  # several threads may come here: all must get the one that is kept
+        found = network.__dict__.setdefault("_native", NativeNetwork(network))
     handle: int = found.handle
     return handle
 
@@ -217,7 +226,7 @@ def raw_plane(plane: Plane) -> Any:
     errors = (c_int32 * 3)(*plane.errors)
     seen = None if plane.reconstruction is None else address(plane.reconstruction)
     arrays = address(plane.samples), address(plane.coded), address(plane.styles), seen
-    return ctypes.byref(RawPlane(width, height, components, *arrays, errors))
+    return ctypes.byref(RawPlane(width, height, components, *arrays, errors, plane.adaptive))
 
 
 def contiguous(array: np.ndarray, dtype: Any) -> np.ndarray:

@@ -30,7 +30,7 @@ class Plane:
     with errors encoding leaves what the decoder will see.  ``coded`` uint8 [h, w] is 0 where samples are known
     beforehand and not coded.  ``styles`` uint8 [h, w]: the style of each sample's tile.  ``reconstruction``
     int16 [h, w, 3]: x̂(T) in Y, Co, Cg, all three NO_RECONSTRUCTION where there is none; or None.
-    ``errors``: the largest error of each component.
+    ``errors``: the largest error of each component.  ``adaptive``: coded with adaptation (spec section 6.9).
     """
 
     samples: np.ndarray
@@ -38,6 +38,7 @@ class Plane:
     styles: np.ndarray
     reconstruction: np.ndarray | None
     errors: tuple[int, ...]
+    adaptive: bool = False
 
     def __post_init__(self) -> None:
         height, width, components = self.samples.shape

@@ -16,6 +16,7 @@ from saidcodec.errors import CorruptError
 from saidcodec.format.colour import HIGH, LOW
 from saidcodec.format.planes import NO_RECONSTRUCTION
 from saidcodec.integer import Layer
+from saidcodec.residual.adaptation import Adaptation
 from saidcodec.residual.context import REFERENCE, SKEW, WINDOW, neighbour
 from saidcodec.residual.copies import chroma_start, logit_index, luma_inputs, questions
 from saidcodec.residual.engine import SYMBOL_BITS, Plane
@@ -39,7 +40,8 @@ class ReferenceEngine:
     def symbols(self, network: ResidualNetwork, plane: Plane) -> np.ndarray:
         parts: list[np.ndarray] = []
         keys: list[np.ndarray] = []
-        for x, y in batches(plane, 1 if any(plane.errors) else TOGETHER):
+        state = adaptation_of(plane)
+        for x, y in batches(plane, 1 if state or any(plane.errors) else TOGETHER):
             step = x + SKEW * y
 
             def code(active: np.ndarray, field: int, table: np.ndarray, symbol: np.ndarray | None) -> np.ndarray:
@@ -48,7 +50,7 @@ class ReferenceEngine:
                 keys.append(step[active] * FIELDS + field)  # noqa: B023: called before the next batch
                 return symbol
 
-            walk(network, plane, x, y, True, code)
+            walk(network, plane, x, y, True, code, state)
         order = np.concatenate(keys).argsort(kind="stable") if keys else np.zeros(0, np.int64)
         return np.concatenate([np.zeros(0, np.uint32), *parts])[order]
 
@@ -68,8 +70,9 @@ class ReferenceEngine:
             found = [coder.decode(models[table[start]], stop - start) for start, stop in runs(table)]
             return np.concatenate([np.zeros(0, np.int32), *found])
 
+        state = adaptation_of(plane)
         for x, y in batches(plane, 1):
-            walk(network, plane, x, y, False, code)
+            walk(network, plane, x, y, False, code, state)
         return np.asarray(coder.get_compressed())
 
     def measure(self, network: ResidualNetwork, plane: Plane, places: np.ndarray | None = None) -> np.ndarray:
@@ -114,7 +117,13 @@ def runs(table: np.ndarray) -> Iterator[tuple[int, int]]:
 
 
 def walk(
-    network: ResidualNetwork, plane: Plane, x: np.ndarray, y: np.ndarray, known: bool, code: CodeOf
+    network: ResidualNetwork,
+    plane: Plane,
+    x: np.ndarray,
+    y: np.ndarray,
+    known: bool,
+    code: CodeOf,
+    state: Adaptation | None = None,
 ) -> None:
     """Code the samples at (x, y) int [n], all independent of each other or ``known``.
 
@@ -129,6 +138,9 @@ def walk(
     active = np.ones(len(x), bool)
     if network.head_copy is not None:
         values, active = ask(network, near, hidden, truth, plane.errors, code)
+    if state:
+        state.look(x[active], y[active])
+    coded: list[tuple[np.ndarray, np.ndarray]] = []
     first = len(network.copies)
     start, extras = near[:, 0].astype(np.int32), [hidden]
     for c in range(components):
@@ -138,14 +150,19 @@ def walk(
             raw = network.head_chroma[c - 1].raw(run((network.hidden_chroma[c - 1],), joined))
         else:
             raw = network.head_y.raw(hidden)
-        mean, scale, table, centre, sign = choose(raw, start[:, c], c)
+        mean, scale, tail = choose(raw, start[:, c], c)
+        shape = mean[active], scale[active], tail[active]
+        if state:
+            shape = *state.adapt(c, *shape[:2], values[active]), tail[active]
+        coded.append(shape[1:])
+        table, centre, sign = look_up(*shape)
         step, low = 2 * plane.errors[c] + 1, LOW[c]
         symbol = None
         if truth is not None:
-            distance = (truth[:, c] - centre + plane.errors[c]) // step
-            symbol = (sign * distance + REACH)[active]
-        distance = sign[active] * (code(active, first + c, table[active], symbol) - REACH)
-        sample = centre[active] + step * distance
+            distance = (truth[active, c] - centre + plane.errors[c]) // step
+            symbol = sign * distance + REACH
+        distance = sign * (code(active, first + c, table, symbol) - REACH)
+        sample = centre + step * distance
         inside = np.clip(sample, low, HIGH)
         if step == 1 and (sample != inside).any():
             raise CorruptError("The residual section decodes to an impossible sample.")
@@ -156,6 +173,8 @@ def walk(
             chroma, clues = chroma_start(near, values[:, 0])
             start[:, 1:], clues = chroma, (clues + 128).astype(np.uint8)
     plane.samples[y, x] = values
+    if state:
+        state.learn(values[active], coded)
 
 
 def ask(
@@ -225,15 +244,24 @@ def contexts(network: ResidualNetwork, plane: Plane, x: np.ndarray, y: np.ndarra
 
 def choose(
     raw: np.ndarray, start: np.ndarray, component: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """A head's raw outputs [n, 3] → mean in sixteenths, scale index, table, centre and sign, int32 [n] each
-    (spec sections 6.6 and 7)."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A head's raw outputs [n, 3] → mean in sixteenths, scale index and tail index, int32 [n] (spec 6.6)."""
     whole = np.rint(raw).astype(np.int32)
     mean = np.clip(MEAN_STEPS * start + whole[:, 0], MEAN_STEPS * LOW[component], MEAN_STEPS * HIGH)
     scale, tail = whole[:, 1].clip(0, SCALES - 1), whole[:, 2].clip(0, TAILS - 1)
+    return mean, scale, tail
+
+
+def look_up(mean: np.ndarray, scale: np.ndarray, tail: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Table, centre and sign, int32 [n] each (spec section 7)."""
     position = (mean & (MEAN_STEPS - 1)) + MEAN_STEPS * (tail + TAILS * scale)
-    look_up = bank()
-    return mean, scale, look_up.table[position], (mean >> 4) + look_up.carry[position], look_up.sign[position]
+    tables = bank()
+    return tables.table[position], (mean >> 4) + tables.carry[position], tables.sign[position]
+
+
+def adaptation_of(plane: Plane) -> Adaptation | None:
+    """What learns along, where the plane is coded with adaptation."""
+    return Adaptation(plane.samples, plane.errors) if plane.adaptive else None
 
 
 def surprise(sample: np.ndarray, mean: np.ndarray, scale: np.ndarray, reference: np.ndarray) -> np.ndarray:

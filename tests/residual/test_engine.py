@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from factory import residual, tables
@@ -50,12 +52,13 @@ def random_plane(rng: np.random.Generator, height: int, width: int, lossless: bo
         seen = seen.astype(np.int16)
     errors = (0,) * components if lossless or rng.random() < 0.6 else (1, 2, 3)[:components]
     styles = rng.integers(0, 2, (height, width)).astype(np.uint8)
-    return Plane(samples.astype(np.int16), coded, styles, seen, errors)
+    adaptive = bool(rng.random() < 0.5)
+    return Plane(samples.astype(np.int16), coded, styles, seen, errors, adaptive)
 
 
 def again(plane: Plane, samples: np.ndarray) -> Plane:
     """The same plane with samples of its own."""
-    return Plane(samples.copy(), plane.coded, plane.styles, plane.reconstruction, plane.errors)
+    return replace(plane, samples=samples.copy())
 
 
 def unknown(plane: Plane) -> Plane:
@@ -90,7 +93,7 @@ def test_core_is_the_reference(isa: str, seed: int, net: ResidualNetwork, height
 
 def test_lengths_are_those_of_the_symbols() -> None:
     plane = random_plane(np.random.default_rng(5), 9, 14, lossless=True)
-    plane.coded[:] = 1
+    plane = replace(plane, coded=np.ones_like(plane.coded), adaptive=False)
     for net in NETWORKS:
         symbols = CoreEngine().symbols(net, plane)
         measured = CoreEngine().measure(net, plane).sum() / (1 << engine.LENGTH_BITS)
@@ -177,3 +180,26 @@ def test_what_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
             engine.current()
     finally:
         engine.current.cache_clear()
+
+
+@every_set
+@pytest.mark.parametrize("errors", [(0, 0, 0), (1, 0, 2)])
+def test_adaptation_over_many_samples(isa: str, errors: tuple[int, int, int]) -> None:
+    """Long enough for the weights to be solved for several times, and worth it where the plane has a habit."""
+    rng = np.random.default_rng(4)
+    y, x = np.indices((48, 70))
+    luma = 100 + 60 * np.sin(x / 9) * np.cos(y / 7) + rng.normal(0, 2, x.shape)
+    samples = np.stack([luma, luma / 2 - 40, 20 - luma / 3], 2) + rng.normal(0, 0.5, (*x.shape, 3))
+    plane = random_plane(rng, 48, 70)
+    plane = replace(plane, samples=np.rint(samples).astype(np.int16), errors=errors, adaptive=True)
+    net = NETWORKS[4]
+    mine, theirs = again(plane, plane.samples), again(plane, plane.samples)
+    symbols = CoreEngine(isa).symbols(net, mine)
+    assert np.array_equal(symbols, REFERENCE.symbols(net, theirs))
+    assert np.array_equal(mine.samples, theirs.samples)
+    words = CoreEngine(isa).push(np.zeros(0, np.uint32), symbols)
+    found = unknown(plane)
+    assert not len(CoreEngine(isa).decode(net, found, words))
+    assert np.array_equal(found.samples, mine.samples)
+    plain = replace(plane, samples=plane.samples.copy(), adaptive=False)
+    assert len(words) < len(CoreEngine(isa).push(np.zeros(0, np.uint32), CoreEngine(isa).symbols(net, plain)))

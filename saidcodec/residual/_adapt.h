@@ -1,0 +1,270 @@
+/* Adaptation: what a plane's own errors teach, compiled once for every instruction set (see _walk.h).
+
+   bitstream_spec.md, section 6.9.  The network's mean is corrected by a linear prediction of its error, whose weights
+   follow the plane by least squares; the scale index is shifted by what would have coded better so far.  Samples of
+   one step see the same weights and shifts; what they teach comes after the step.
+
+   The step's active samples are numbered anew, 0 to w->learners - 1; features lie as [feature][sample]. */
+
+#define WIDE_VECTORS (KERNEL == KERNEL_AVX2 || KERNEL == KERNEL_AVXVNNI || KERNEL == KERNEL_AVX512)
+
+static inline i16 *FOR_ISA(row)(const Walk *w, i16 *rows, int k) { return rows + (size_t)k * ((size_t)w->most + BATCH); }
+
+static inline i32 FOR_ISA(in_widths)(i32 v, i32 factor) { /* in 32nds of the core's width, if v counts sixteenths */
+    return (clamp(8 * v, INT16_MIN, INT16_MAX) * factor + (1 << 14)) >> 15;
+}
+
+/* Read what is around each active sample of places `first` to `last`. */
+static void FOR_ISA(look_around)(Walk *w, int first, int last) {
+    const Plane *p = w->plane;
+    size_t stride = (size_t)w->most + BATCH;
+    int n = 0;
+    for (int i = first; i < last; i++) {
+        if (!w->active[i]) continue;
+        const Place *at = &w->places[i];
+        w->learner[n] = i;
+        const Errors *own = w->errors + at->cell + (size_t)REACH_Y * w->row_cells;
+        int edge = at->x < 2 || at->x >= p->width - 1 || at->y < 2;
+        const Cell *cell = w->cells + at->cell;
+        i32 energy[3] = {0, 0, 0};
+        for (int j = 0; j < CLOSE; j++) {
+            const Errors *e = own + w->close_at[j];
+            for (int d = 0; d < 3; d++) {
+                FOR_ISA(row)(w, w->shared, 3 * j + d)[n] = e->network[d];
+                energy[d] += ENERGY_WEIGHT[j] * abs(e->corrected[d]);
+            }
+        }
+        for (int d = 0; d < p->components; d++) {
+            i16 *beside = FOR_ISA(row)(w, w->beside[d], 0) + n, *far = FOR_ISA(row)(w, w->feature[d], 3 * CLOSE) + n;
+            for (int j = 0; j < CLOSE; j++, beside += stride) {
+                i32 x = at->x + CLOSE_X[j], y = at->y + CLOSE_Y[j];
+                *beside = edge && (x < 0 || x >= p->width || y < 0) ? OUTSIDE : cell[w->close_at[j]].at[d];
+            }
+            for (int j = 0; j < FAR; j++, far += stride) *far = (own + w->far_at[j])->network[d];
+            w->energy[d][n] = energy[d];
+        }
+        n++;
+    }
+    w->learners = n;
+}
+
+/* sum[i] = the products of the weights and features of every sample; they fit 32 bits. */
+static inline void FOR_ISA(predict)(i16 *const *rows, const i32 *weight, i32 *sum, int n) {
+#if WIDE_VECTORS
+    for (int i = 0; i < n; i += 16) {
+        __m256i low = _mm256_setzero_si256(), high = low;
+        for (int k = 0; k < FEATURES; k += 2) {
+            __m256i a = _mm256_loadu_si256((const __m256i *)(rows[k] + i));
+            __m256i b = _mm256_loadu_si256((const __m256i *)(rows[k + 1] + i));
+            __m256i pair = _mm256_set1_epi32((i32)((u32)weight[k + 1] << 16 | (u16)weight[k]));
+            low = _mm256_add_epi32(low, _mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), pair));
+            high = _mm256_add_epi32(high, _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), pair));
+        }
+        _mm256_storeu_si256((__m256i *)(sum + i), _mm256_permute2x128_si256(low, high, 0x20));
+        _mm256_storeu_si256((__m256i *)(sum + i + 8), _mm256_permute2x128_si256(low, high, 0x31));
+    }
+#else
+    for (int i = 0; i < n; i++) sum[i] = 0;
+    for (int k = 0; k < FEATURES; k++)
+        for (int i = 0; i < n; i++) sum[i] += weight[k] * rows[k][i];
+#endif
+}
+
+/* Bring a row of features to the widths of each sample's core, at most 1023 either way. */
+static inline void FOR_ISA(normalise)(const i16 *from, const i16 *factor, i16 *to, int n) {
+#if WIDE_VECTORS
+    const __m256i most = _mm256_set1_epi16(1023), least = _mm256_set1_epi16(-1023);
+    for (int i = 0; i < n; i += 16) {
+        __m256i v = _mm256_loadu_si256((const __m256i *)(from + i));
+        for (int twice = 0; twice < 3; twice++) v = _mm256_adds_epi16(v, v);
+        v = _mm256_mulhrs_epi16(v, _mm256_loadu_si256((const __m256i *)(factor + i)));
+        _mm256_storeu_si256((__m256i *)(to + i), _mm256_max_epi16(_mm256_min_epi16(v, most), least));
+    }
+#else
+    for (int i = 0; i < n; i++) to[i] = (i16)clamp(FOR_ISA(in_widths)(from[i], factor[i]), -1023, 1023);
+#endif
+}
+
+/* to[i] = sixteen times a value less the mean, within MOST_ERROR; 0 for what lies outside. */
+static inline void FOR_ISA(relative)(const i16 *value, const i16 *mean, i16 *to, int n) {
+#if WIDE_VECTORS
+    const __m256i most = _mm256_set1_epi16(MOST_ERROR), least = _mm256_set1_epi16(-MOST_ERROR);
+    for (int i = 0; i < n; i += 16) {
+        __m256i v = _mm256_loadu_si256((const __m256i *)(value + i));
+        __m256i outside = _mm256_cmpeq_epi16(v, _mm256_set1_epi16(OUTSIDE));
+        v = _mm256_sub_epi16(_mm256_slli_epi16(v, 4), _mm256_loadu_si256((const __m256i *)(mean + i)));
+        v = _mm256_max_epi16(_mm256_min_epi16(v, most), least);
+        _mm256_storeu_si256((__m256i *)(to + i), _mm256_andnot_si256(outside, v));
+    }
+#else
+    for (int i = 0; i < n; i++)
+        to[i] = (i16)(value[i] == OUTSIDE ? 0 : clamp(16 * value[i] - mean[i], -MOST_ERROR, MOST_ERROR));
+#endif
+}
+
+/* The means and shapes that component c of the step's samples is coded with. */
+static void FOR_ISA(adapt)(Walk *w, int c) {
+    Adaptive *state = w->adaptive;
+    int n = w->learners;
+    i16 *rows[FEATURES], *mean = w->learner_mean[c], *factor = w->factor[c];
+    u8 *scale = w->learner_scale[c], *level = w->level[c];
+    i32 *sum = w->sum, *energy = w->energy[c];
+    for (int k = 0; k < FEATURES; k++) rows[k] = k < 3 * CLOSE ? FOR_ISA(row)(w, w->shared, k) : FOR_ISA(row)(w, w->feature[c], k);
+    for (int l = 0; l < n; l++) {
+        int i = w->learner[l];
+        mean[l] = (i16)w->mean[c][i];
+        scale[l] = (u8)(w->choice[c][i] / (FRACTIONS * TAILS));
+        factor[l] = (i16)FEATURE_FACTOR[scale[l]];
+        rows[FEATURES - 1][l] = 16;
+    }
+    for (int j = 0; j < CLOSE; j++)
+        FOR_ISA(relative)(FOR_ISA(row)(w, w->beside[c], j), mean, rows[3 * CLOSE + FAR + j], n);
+    for (int d = 0; d < 2; d++) {
+        i16 *told = rows[4 * CLOSE + FAR + d];
+        if (d < c) FOR_ISA(relative)(w->learner_value[d], w->learner_mean[d], told, n);
+        else memset(told, 0, (size_t)n * sizeof(i16));
+    }
+    for (int k = 0; k < FEATURES; k++) {
+        i16 *own = FOR_ISA(row)(w, w->feature[c], k);
+        FOR_ISA(normalise)(rows[k], factor, own, n);
+        rows[k] = own;
+    }
+    FOR_ISA(predict)(rows, state->weight[c], sum, n);
+    i32 least = 16 * (c ? -255 : 0);
+    if (c) {
+        const i16 *value = w->learner_value[c - 1], *coded = w->learner_coded[c - 1];
+        for (int l = 0; l < n; l++)
+            energy[l] = (5 * energy[l] >> 3) + 3 * abs(clamp(16 * value[l] - coded[l], -MOST_ERROR, MOST_ERROR));
+    }
+    for (int l = 0; l < n; l++) {
+        i32 width = scale[l] < 6 ? 6 : scale[l], bits = 17 - (width >> 2);
+        i32 correction = clamp((sum[l] + (1 << 8)) >> 9, INT16_MIN, INT16_MAX) * WIDTH[width & 3];
+        correction = clamp((correction + (1 << (bits - 1))) >> bits, -1024, 1024);
+        w->learner_coded[c][l] = (i16)clamp(mean[l] + correction, least, 16 * 255);
+    }
+    for (int l = 0; l < n; l++) {
+        i32 number = 0, relative = energy[l] * factor[l] >> 15;
+        for (int edge = 0; edge < LEVELS - 1; edge++) number += relative >= LEVEL_EDGE[edge];
+        level[l] = (u8)number;
+    }
+    for (int l = 0; l < n; l++) {
+        int i = w->learner[l];
+        i32 coded = w->learner_coded[c][l], shift = state->shift[c][scale[l]][level[l]].scale;
+        i32 shifted = clamp(scale[l] + ((shift + (1 << 15)) >> 16), 0, SCALES - 1);
+        w->coded_mean[c][i] = coded;
+        w->coded_choice[c][i] = (u32)((coded & 15) + FRACTIONS * ((i32)(w->choice[c][i] / FRACTIONS % TAILS) + TAILS * shifted));
+    }
+}
+
+/* What component c of the step's samples turned out to be. */
+static void FOR_ISA(note)(Walk *w, int c) {
+    for (int l = 0; l < w->learners; l++) w->learner_value[c][l] = (i16)w->value[c][w->learner[l]];
+}
+
+/* Bits of a sample under another scale. */
+static inline i32 FOR_ISA(length)(const Walk *w, i32 mean, i32 scale, i32 tail, i32 value, i32 error) {
+    Choice choice = w->bank->choice[(mean & 15) + FRACTIONS * (tail + TAILS * scale)];
+    i32 k = value - (mean >> 4) - choice.carry;
+    if (error) k = floor_div(k + error, 2 * error + 1);
+    return (i32)w->bank->lengths[choice.row][choice.sign * k + REACH];
+}
+
+/* Move the shift of one sample's context towards what would have coded it better. */
+static inline void FOR_ISA(learn_shift)(Walk *w, int c, int l, int i) {
+    i32 mean = w->learner_coded[c][l], value = w->learner_value[c][l], error = w->plane->errors[c];
+    i32 shape = (i32)(w->coded_choice[c][i] / FRACTIONS), scale = shape / TAILS, tail = shape % TAILS;
+    Shift *shift = &w->adaptive->shift[c][w->learner_scale[c][l]][w->level[c][l]];
+    i32 wider = scale < SCALES - 1 ? scale + 1 : scale, narrower = scale ? scale - 1 : scale;
+    i32 slope = FOR_ISA(length)(w, mean, wider, tail, value, error) - FOR_ISA(length)(w, mean, narrower, tail, value, error);
+    int rate = shift->seen < 8 ? 2 : shift->seen < 256 ? 3 : 4;
+    shift->seen += shift->seen < 256;
+    shift->scale = clamp(shift->scale - (clamp(slope, -(1 << 17), 1 << 17) >> rate), -(8 << 16), 8 << 16);
+}
+
+/* Solve for the weights by one sweep of coordinate descent, then forget a 64th. */
+static void FOR_ISA(solve)(Adaptive *state, int c) {
+    i64(*a)[FEATURES] = state->products[c], *b = state->products[c][FEATURES];
+    i32 *weight = state->weight[c];
+    for (int k = 0; k < FEATURES; k++) {
+        i64 ridge = (a[k][k] >> 10) + RIDGE, left = b[k] * (1 << 14) - ridge * weight[k];
+        for (int j = 0; j < FEATURES; j++) left -= (j < k ? a[k][j] : a[j][k]) * weight[j];
+        i64 whole = a[k][k] + ridge, step = left / whole;
+        step -= left % whole < 0;
+        i64 moved = weight[k] + step;
+        weight[k] = (i32)(moved < -INT16_MAX ? -INT16_MAX : moved > INT16_MAX ? INT16_MAX : moved);
+    }
+    for (int k = 0; k <= FEATURES; k++)
+        for (int j = 0; j < FEATURES; j++) a[k][j] -= a[k][j] >> 6;
+}
+
+/* Add the products of all pairs of rows, the features and the goal behind them, over m <= 512 samples; the rows
+   are zero for 16 samples more.  Sums of 512 products below 2^20 fit 32 bits. */
+static void FOR_ISA(correlate)(const Walk *w, i16 *rows, int at, int m, i64 (*products)[FEATURES]) {
+#if WIDE_VECTORS
+    for (int k = 0; k <= FEATURES; k += 2) {
+        const i16 *f0 = FOR_ISA(row)(w, rows, k) + at, *f1 = FOR_ISA(row)(w, rows, k + 1) + at; /* a spare row is last */
+        for (int j = 0; j < FEATURES && j <= k + 1; j += 4) {
+            __m256i sum[8];
+            const i16 *g[4];
+            for (int e = 0; e < 4; e++) g[e] = FOR_ISA(row)(w, rows, j + e) + at;
+            for (int e = 0; e < 8; e++) sum[e] = _mm256_setzero_si256();
+            for (int i = 0; i < m; i += 16) {
+                __m256i a = _mm256_loadu_si256((const __m256i *)(f0 + i)), b = _mm256_loadu_si256((const __m256i *)(f1 + i));
+                for (int e = 0; e < 4; e++) {
+                    __m256i other = _mm256_loadu_si256((const __m256i *)(g[e] + i));
+                    sum[e] = _mm256_add_epi32(sum[e], _mm256_madd_epi16(a, other));
+                    sum[4 + e] = _mm256_add_epi32(sum[4 + e], _mm256_madd_epi16(b, other));
+                }
+            }
+            for (int h = 0; h < 2 && k + h <= FEATURES; h++) {
+                __m256i two = _mm256_hadd_epi32(_mm256_hadd_epi32(sum[4 * h], sum[4 * h + 1]),
+                                                _mm256_hadd_epi32(sum[4 * h + 2], sum[4 * h + 3]));
+                __m128i four = _mm_add_epi32(_mm256_castsi256_si128(two), _mm256_extracti128_si256(two, 1));
+                __m256i wide = _mm256_cvtepi32_epi64(four), *to = (__m256i *)&products[k + h][j];
+                _mm256_storeu_si256(to, _mm256_add_epi64(_mm256_loadu_si256(to), wide));
+            }
+        }
+    }
+#else
+    for (int k = 0; k <= FEATURES; k++) {
+        const i16 *f = FOR_ISA(row)(w, rows, k) + at;
+        for (int j = 0; j < FEATURES && j <= k; j++) {
+            const i16 *g = FOR_ISA(row)(w, rows, j) + at;
+            i32 sum = 0;
+            for (int i = 0; i < m; i++) sum += f[i] * g[i];
+            products[k][j] += sum;
+        }
+    }
+#endif
+}
+
+/* Learn from the step's samples in all components. */
+static void FOR_ISA(learn)(Walk *w) {
+    const Plane *p = w->plane;
+    Adaptive *state = w->adaptive;
+    int n = w->learners;
+    for (int c = 0; c < p->components; c++) {
+        i16 *goal = FOR_ISA(row)(w, w->feature[c], FEATURES);
+        const i16 *value = w->learner_value[c], *mean = w->learner_mean[c], *coded = w->learner_coded[c], *factor = w->factor[c];
+        for (int l = 0; l < n; l++) {
+            i32 left = clamp(FOR_ISA(in_widths)(16 * value[l] - coded[l], factor[l]), -96, 96);
+            goal[l] = (i16)clamp(FOR_ISA(in_widths)(coded[l] - mean[l], factor[l]) + left, -1023, 1023);
+        }
+        for (int l = 0; l < n; l++) {
+            int i = w->learner[l];
+            Errors *e = w->errors + w->places[i].cell + (size_t)REACH_Y * w->row_cells;
+            e->network[c] = (i16)clamp(16 * value[l] - mean[l], -MOST_ERROR, MOST_ERROR);
+            e->corrected[c] = (i16)clamp(16 * value[l] - coded[l], -MOST_ERROR, MOST_ERROR);
+            FOR_ISA(learn_shift)(w, c, l, i);
+        }
+        for (int k = 0; k <= FEATURES; k++) memset(FOR_ISA(row)(w, w->feature[c], k) + n, 0, 16 * sizeof(i16));
+        for (int at = 0; at < n; at += 512)
+            FOR_ISA(correlate)(w, w->feature[c], at, n - at < 512 ? n - at : 512, state->products[c]);
+    }
+    state->count += n;
+    if (state->count < PERIOD) return;
+    state->count = 0;
+    for (int c = 0; c < p->components; c++) FOR_ISA(solve)(state, c);
+}
+
+#undef WIDE_VECTORS

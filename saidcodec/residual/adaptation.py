@@ -1,0 +1,161 @@
+"""Adaptation in plain NumPy: what a plane's own errors teach (bitstream_spec.md, section 6.9).
+
+The network's mean is corrected by a linear prediction of its error, whose weights follow the plane by least squares;
+the scale index is shifted by what would have coded better so far.  Samples of one step see the same weights
+and shifts; what they teach comes after the step.  _adapt.h is the same in C.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from saidcodec.format.colour import HIGH, LOW
+from saidcodec.residual.lengths import lengths
+from saidcodec.entropy.bank import SCALES, TAILS
+from saidcodec.residual.network import COMPONENTS
+from saidcodec.entropy.bank import MEAN_STEPS, REACH, bank
+
+CLOSE = ((-1, 0), (0, -1), (-1, -1), (1, -1), (-2, 0), (0, -2))  # errors of all components, and values
+FAR = ((-2, -1), (1, -2), (-1, -2), (2, -2), (-2, -2))  # errors of the own component
+FEATURES = COMPONENTS * len(CLOSE) + len(FAR) + len(CLOSE) + COMPONENTS - 1 + 1
+CONSTANT = 16  # the last feature
+ENERGY_WEIGHTS = np.array([2, 2, 1, 1, 1, 1], np.int32)  # of the errors close by
+LEVEL_EDGES = np.array([6, 10, 16, 24, 34, 48, 72], np.int32)
+MOST_ERROR = 2047  # sixteenths of a sample value
+MOST_FEATURE = 1023  # 32nds of the core's width
+MOST_LEFT = 96  # what counts of an error left over: three widths
+MOST_CORRECTION = 1024  # sixteenths
+PERIOD = 512  # samples after which the weights are solved for
+RIDGE = 4096
+WEIGHT_BITS, MOST_WEIGHT = 14, (1 << 15) - 1
+SHIFT_BITS, MOST_SHIFT, MOST_SLOPE = 16, 8 << 16, 1 << 17
+PAD_X, PAD_Y = 2, 2  # zeros around the errors
+
+# 2^15 times a quarter of what turns sixteenths of a sample value into 32nds of a scale's core width.
+FEATURE_FACTORS = np.array(
+    [
+        32767, 32767, 32767, 32767, 32767, 32767, 32767, 27554, 23170, 19484, 16384, 13777, 11585, 9742, 8192,
+        6889, 5793, 4871, 4096, 3444, 2896, 2435, 2048, 1722, 1448, 1218, 1024, 861, 724, 609, 512, 431, 362, 304,
+        256, 215, 181, 152, 128, 108, 91, 76, 64, 54,
+    ],
+    np.int32,
+)  # fmt: skip
+
+NARROWEST = 6  # scale index below which widths are taken as equal
+WIDTHS = np.array([181, 215, 256, 304], np.int64)  # 2^17 times the way back, of the scales 0 to 3
+
+
+def in_widths(values: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    """Sixteenths of a sample value → 32nds of the core's width."""
+    return (np.clip(8 * values, -(1 << 15), (1 << 15) - 1) * factor + (1 << 14)) >> 15
+
+
+def in_sixteenths(predicted: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """A prediction in 32nds of the core's width, times 2^14 → sixteenths of a sample value."""
+    width = np.maximum(scale, NARROWEST)
+    bits = 17 - (width >> 2)
+    fine = np.clip((predicted + (1 << 8)) >> 9, -(1 << 15), (1 << 15) - 1)
+    return (fine * WIDTHS[width & 3] + (1 << bits - 1)) >> bits
+
+
+class Adaptation:
+    """The state of one plane of ``components``; one step after another goes through ``look``, for each component
+    ``adapt``, and ``learn``."""
+
+    def __init__(self, samples: np.ndarray, errors: tuple[int, ...]):
+        """``samples`` int16 [h, w, components]: those of the plane, which hold what has been decoded."""
+        height, width, self.components = samples.shape
+        self.samples, self.bounds = samples, errors
+        padded = (height + PAD_Y, width + 2 * PAD_X, COMPONENTS)
+        self.network, self.corrected = np.zeros(padded, np.int32), np.zeros(padded, np.int32)
+        self.weights = np.zeros((COMPONENTS, FEATURES), np.int64)
+        self.products = np.zeros((COMPONENTS, FEATURES, FEATURES), np.int64)
+        self.targets = np.zeros((COMPONENTS, FEATURES), np.int64)
+        self.shifts = np.zeros((COMPONENTS, SCALES, len(LEVEL_EDGES) + 1), np.int64)
+        self.seen = np.zeros_like(self.shifts)
+        self.count = 0
+
+    def look(self, x: np.ndarray, y: np.ndarray) -> None:
+        """Read what is around the samples (x, y) int [n] of a step."""
+        self.x, self.y, self.known = x, y, list[tuple[np.ndarray, ...]]()
+        close, far = np.array(CLOSE).T, np.array(FAR).T
+        column, row = x[:, None] + close[0], y[:, None] + close[1]
+        self.close = self.network[row + PAD_Y, column + PAD_X]
+        self.far = self.network[y[:, None] + far[1] + PAD_Y, x[:, None] + far[0] + PAD_X]
+        self.energy = np.abs(self.corrected[row + PAD_Y, column + PAD_X]).transpose(0, 2, 1) @ ENERGY_WEIGHTS
+        width = self.samples.shape[1]
+        self.inside = (column >= 0) & (column < width) & (row >= 0)
+        self.beside = self.samples[row.clip(0), column.clip(0, width - 1)].astype(np.int32)
+
+    def adapt(
+        self, c: int, mean: np.ndarray, scale: np.ndarray, values: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The mean in sixteenths and the scale index, int [n], that component c is coded with.  ``values`` int
+        [n, components]: the components before c."""
+        own = np.clip(MEAN_STEPS * self.beside[..., c] - mean[:, None], -MOST_ERROR, MOST_ERROR) * self.inside
+        earlier = np.zeros((len(mean), COMPONENTS - 1), np.int64)
+        for d in range(c):
+            earlier[:, d] = np.clip(MEAN_STEPS * values[:, d] - self.known[d][0], -MOST_ERROR, MOST_ERROR)
+        constant = np.full((len(mean), 1), CONSTANT)
+        parts = [self.close.reshape(len(mean), COMPONENTS * len(CLOSE)), self.far[..., c], own, earlier, constant]
+        features = np.concatenate(parts, 1)
+        factor, energy = FEATURE_FACTORS[scale], self.energy[:, c]
+        features = np.clip(in_widths(features, factor[:, None]), -MOST_FEATURE, MOST_FEATURE)
+        correction = in_sixteenths(features @ self.weights[c], scale)
+        corrected = mean + np.clip(correction, -MOST_CORRECTION, MOST_CORRECTION)
+        corrected = np.clip(corrected, MEAN_STEPS * LOW[c], MEAN_STEPS * HIGH)
+        if c:
+            left = np.clip(MEAN_STEPS * values[:, c - 1] - self.known[c - 1][1], -MOST_ERROR, MOST_ERROR)
+            energy = (5 * energy >> 3) + 3 * np.abs(left)
+        level = np.searchsorted(LEVEL_EDGES, energy * factor >> 15, "right")
+        shift = (self.shifts[c, scale, level] + (1 << SHIFT_BITS - 1)) >> SHIFT_BITS
+        self.known.append((mean, corrected, scale, level, features))
+        return corrected, np.clip(scale + shift, 0, SCALES - 1)
+
+    def learn(self, values: np.ndarray, coded: list[tuple[np.ndarray, np.ndarray]]) -> None:
+        """Learn from a step's samples int [n, components], coded under (scale, tail) int [n] each."""
+        here = self.y + PAD_Y, self.x + PAD_X
+        for c, (mean, corrected, scale, level, features) in enumerate(self.known):
+            value = MEAN_STEPS * values[:, c].astype(np.int64)
+            left, factor = value - corrected, FEATURE_FACTORS[scale]
+            self.network[(*here, c)] = np.clip(value - mean, -MOST_ERROR, MOST_ERROR)
+            self.corrected[(*here, c)] = np.clip(left, -MOST_ERROR, MOST_ERROR)
+            slopes = self._slopes(c, corrected, *coded[c], values[:, c])
+            for s, v, slope in zip(scale.tolist(), level.tolist(), slopes.tolist(), strict=True):
+                seen = self.seen[c, s, v]
+                rate = 2 if seen < 8 else 3 if seen < 256 else 4
+                self.seen[c, s, v] += seen < 256
+                self.shifts[c, s, v] = np.clip(self.shifts[c, s, v] - (slope >> rate), -MOST_SHIFT, MOST_SHIFT)
+            counted = np.clip(in_widths(left, factor), -MOST_LEFT, MOST_LEFT)
+            goal = np.clip(in_widths(corrected - mean, factor) + counted, -MOST_FEATURE, MOST_FEATURE)
+            self.products[c] += features.T @ features
+            self.targets[c] += features.T @ goal
+        self.count += len(self.x)
+        if self.count >= PERIOD:
+            self.count = 0
+            for c in range(self.components):
+                self._solve(c)
+
+    def _slopes(
+        self, c: int, mean: np.ndarray, scale: np.ndarray, tail: np.ndarray, value: np.ndarray
+    ) -> np.ndarray:
+        """How many bits more a sample takes under the next wider scale than under the next narrower, in 2**-16
+        bit."""
+        look, bound, bits = bank(), self.bounds[c], []
+        for step in (1, -1):
+            other = np.clip(scale + step, 0, SCALES - 1)
+            position = (mean & (MEAN_STEPS - 1)) + MEAN_STEPS * (tail + TAILS * other)
+            distance = (value - (mean >> 4) - look.carry[position] + bound) // (2 * bound + 1)
+            symbol = look.sign[position] * distance + REACH
+            bits.append(lengths()[look.table[position], symbol].astype(np.int64))
+        return np.clip(bits[0] - bits[1], -MOST_SLOPE, MOST_SLOPE)
+
+    def _solve(self, c: int) -> None:
+        """One sweep of coordinate descent over the weights; then a 64th is forgotten."""
+        products, weights = self.products[c], self.weights[c]
+        for k in range(FEATURES):
+            ridge = (products[k, k] >> 10) + RIDGE
+            left = (self.targets[c, k] << WEIGHT_BITS) - ridge * weights[k] - products[k] @ weights
+            weights[k] = np.clip(weights[k] + left // (products[k, k] + ridge), -MOST_WEIGHT, MOST_WEIGHT)
+        self.targets[c] -= self.targets[c] >> 6
+        self.products[c] -= self.products[c] >> 6
