@@ -221,8 +221,8 @@ class CoreEngine:
 def native(network: ResidualNetwork) -> int:
     """The network's handle in the core; made once."""
     found = network.__dict__.get("_native")
-    if found is None:
-        found = network.__dict__["_native"] = NativeNetwork(network)
+    if found is None:  # several threads may come here: all must get the one that is kept
+        found = network.__dict__.setdefault("_native", NativeNetwork(network))
     handle: int = found.handle
     return handle
 
