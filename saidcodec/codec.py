@@ -75,7 +75,9 @@ def encode(
 
     def file_with(one: Model, number: int | None, progress: Progress) -> bytes:
         tiling = choose_tiling(width, height)
-        header = Header(width, height, Mode(mode), replicated, CODERS[residual], max_error, one.id, *tiling)
+        coder = CODERS[residual]
+        adaptive = coder == ResidualCoder.CONTEXT and width * height >= auto.ADAPTIVE_PIXELS
+        header = Header(width, height, Mode(mode), replicated, coder, max_error, one.id, *tiling, adaptive)
         return write(header, one, pixels, metadata, number, threads or cores(), progress)
 
     tried = auto.candidates(model, width * height)

@@ -261,3 +261,16 @@ def test_shipped_models(channels: int) -> None:
         account = saidcodec.inspect(data)
         assert sum(account["bits"].values()) == 2 * account["bits"]["total"] == 16 * len(data)
         assert account["model"]["id"] == container.unpack(data).header.model
+
+
+@pytest.mark.parametrize("shape", [(128, 128, 3), (600, 470, 4), (300, 61)])
+@pytest.mark.parametrize("max_error", [0, 2])
+def test_larger_images_adapt(shape: tuple[int, ...], max_error: int) -> None:
+    """Images that are long enough to learn from say so in their header, whatever their number of bands."""
+    rng = np.random.default_rng(len(shape))
+    steps = rng.integers(-2, 3, shape).cumsum(0) + rng.integers(-2, 3, shape).cumsum(1)
+    pixels = np.clip(128 + steps, 0, 255).astype(np.uint8)
+    data = saidcodec.encode(pixels, model="photo", max_error=max_error)
+    assert container.unpack(data).header.adaptive
+    difference = saidcodec.decode(data).astype(int) - pixels
+    assert np.abs(difference).max() <= max_error

@@ -6,7 +6,7 @@
 
 The residual's length is there where the header allows several bands; a file with one band, which is a
 small one, saves it.  v is a little-endian base-128 number of at most five bytes.  Layout, from the lowest
-bit: channels 2, replicated grey 1, metadata 1, residual coder 2, near-lossless 1, zero 1.
+bit: channels 2, replicated grey 1, metadata 1, residual coder 2, near-lossless 1, adaptive 1.
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ def pack(header: Header, metadata: Metadata, said: bytes, bands: Sequence[bytes]
         | bool(packed) << 3
         | header.coder << 4
         | bool(header.max_error) << 6
+        | header.adaptive << 7
     )
     tiling = (header.side // SMALLEST_TILE).bit_length() - 1 | (header.bands.bit_length() - 1) << 4
     head = SIGNATURE + bytes([VERSION[0] << 4 | VERSION[1], layout])
@@ -167,7 +168,9 @@ def read_header(cursor: Cursor) -> tuple[Header, bool]:
     layout = cursor.take(1)[0]
     mode, coder = Mode(MODES[layout & 3]), layout >> 4 & 3
     replicated = bool(layout & 4)
-    if layout & 0x80 or coder > max(ResidualCoder) or (replicated and mode in (Mode.L, Mode.LA)):
+    adaptive = bool(layout & 0x80)
+    unfit = coder > max(ResidualCoder) or (adaptive and coder != ResidualCoder.CONTEXT)
+    if unfit or (replicated and mode in (Mode.L, Mode.LA)):
         raise CorruptError("The file's header asks for something that does not exist.")
     width, height = cursor.varint() + 1, cursor.varint() + 1
     if max(width, height) > MOST_SIDE or width * height > MOST_PIXELS:
@@ -182,7 +185,8 @@ def read_header(cursor: Cursor) -> tuple[Header, bool]:
         raise LimitError(
             f"The file claims tiles of {side} pixels a side, more than the limit of {LARGEST_TILE}."
         )
-    header = Header(width, height, mode, replicated, ResidualCoder(coder), max_error, model, side, bands)
+    coded = ResidualCoder(coder), max_error, model, side, bands, adaptive
+    header = Header(width, height, mode, replicated, *coded)
     return header, bool(layout & 8)
 
 

@@ -57,7 +57,7 @@ class Header:
     """The facts that everything else depends on.
 
     ``replicated``: the image is RGB or RGBA and R = G = B everywhere, so that grey is coded.  ``max_error``:
-    largest error of a sample, 0 for lossless.  ``model``: the model's id.  ``side`` bounds the tiles' sides,
+    largest error of a sample, 0 for lossless.  ``adaptive``: the context coder learns along.  ``model``: the model's id.  ``side`` bounds the tiles' sides,
     ``bands`` is the largest number of bands; both are powers of 2.
     """
 
@@ -70,6 +70,7 @@ class Header:
     model: str
     side: int
     bands: int
+    adaptive: bool = False
 
     @property
     def grey(self) -> bool:

@@ -31,20 +31,23 @@ PROBE_STEPS = (0.7548776662466927, 0.5698402909980532)
 class Method:
     """How a file's residual is coded; ``network`` None means the paper's Gaussian.
 
-    ``errors``: largest error of each of Y (or grey), Co, Cg and of alpha, in sample values.
+    ``errors``: largest error of each of Y (or grey), Co, Cg and of alpha, in sample values.  ``adaptive``:
+    planes learn along.
     """
 
     network: ResidualNetwork | None
     styles: Table
     errors: tuple[int, ...]
     alpha_error: int
+    adaptive: bool
 
 
 def method_of(header: Header, model: Model) -> Method:
     """How a file codes its residual.  Raises ModelError."""
     network = network_of(model) if header.coder == ResidualCoder.CONTEXT else None
     errors = planes.max_errors(header.max_error, header.components)
-    return Method(network, one_table(model, "tile.style.frequency"), errors, header.max_error)
+    styles = one_table(model, "tile.style.frequency")
+    return Method(network, styles, errors, header.max_error, header.adaptive)
 
 
 @lru_cache(maxsize=8)
@@ -145,7 +148,8 @@ def write_plane(method: Method, outline: Outline, plane: Plane, encoder: Encoder
         return
     styles = choose_styles(method.network, plane, outline.places())
     encoder.add(styles, method.styles)
-    symbols = engine.current().symbols(method.network, replace(plane, styles=outline.map_of(styles)))
+    plane = replace(plane, styles=outline.map_of(styles), adaptive=method.adaptive)
+    symbols = engine.current().symbols(method.network, plane)
     encoder.add_pushed(lambda words: engine.current().push(words, symbols))
 
 
@@ -157,7 +161,7 @@ def read_plane(method: Method, outline: Outline, plane: Plane, decoder: Decoder)
             plane.samples[place] = gaussian.read_tile(means[place], plane.errors, decoder)
         return
     styles = decoder.take(method.styles, len(outline.places()))
-    plane = replace(plane, styles=outline.map_of(styles))
+    plane = replace(plane, styles=outline.map_of(styles), adaptive=method.adaptive)
     decoder.resume(engine.current().decode(method.network, plane, decoder.words()))
 
 
