@@ -58,7 +58,7 @@ class Header:
 
     ``replicated``: the image is RGB or RGBA and R = G = B everywhere, so that grey is coded.  ``max_error``:
     largest error of a sample, 0 for lossless.  ``model``: the model's id.  ``side`` bounds the tiles' sides,
-    ``bands`` is the largest number of bands; both are powers of 2.
+    ``most_bands`` is the largest number of bands; both are powers of 2.
     """
 
     width: int
@@ -69,7 +69,7 @@ class Header:
     max_error: int
     model: str
     side: int
-    bands: int
+    most_bands: int
 
     @property
     def grey(self) -> bool:
