@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -37,7 +36,8 @@ STREAM_SLACK = 64  # bits that the coder's state may hide
 
 AnyModel = Model | str | Path
 Progress = Callable[[float], None]
-T = TypeVar("T")
+Job = TypeVar("Job")
+Result = TypeVar("Result")
 
 
 def encode(
@@ -181,7 +181,7 @@ def read(file: Container, model: Model, threads: int, progress: Progress) -> np.
     header, tiling = file.header, Tiling.of(file.header)
     method, bands = method_of(header, model), tiling.bands()
     kinds, descriptions = read_section(file.said, tiling.count(), header.grey, model)
-    streams = file.bands or [b""] * len(bands)
+    streams = file.streams or [b""] * len(bands)
     if header.coder != ResidualCoder.NONE:
         check_lengths(header, method, streams)
     channels = np.empty((header.height, header.width, header.channels), np.uint8)
@@ -228,9 +228,16 @@ def check_lengths(header: Header, method: Method, streams: Sequence[bytes]) -> N
 
 
 def in_threads(
-    work: Callable[[Any], T], jobs: Sequence[Any], threads: int, progress: Progress
-) -> Iterator[T]:
+    work: Callable[[Job], Result], jobs: Sequence[Job], threads: int, progress: Progress
+) -> Iterator[Result]:
     """The results of ``work`` on each job, in their order; ``progress`` is told after each."""
+    if threads == 1 or len(jobs) == 1:
+        for done, job in enumerate(jobs, 1):
+            yield work(job)
+            progress(done / len(jobs))
+        return
+    from concurrent.futures import ThreadPoolExecutor  # its import takes as long as decoding a small image
+
     with ThreadPoolExecutor(min(threads, len(jobs))) as pool:
         for done, result in enumerate(pool.map(work, jobs), 1):
             yield result

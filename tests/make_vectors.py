@@ -85,7 +85,7 @@ def worked_example() -> str:
     pixels = (126 + (x + 2 * y) % 5).astype(np.uint8)
     data = saidcodec.encode(pixels, model=EXAMPLE, residual="gaussian", glimpses=0)
     file = container.unpack(data)
-    assert file.bands is not None
+    assert file.streams is not None
     major, minor = VERSION
     parts = [
         (4, "signature"),
@@ -98,7 +98,7 @@ def worked_example() -> str:
         (1, f"SAID section: {len(file.said)} bytes"),
         *([(len(file.said), "its stream")] if file.said else []),
         (2, "head checksum"),
-        (len(file.bands[0]), "the only band's stream"),
+        (len(file.streams[0]), "the only band's stream"),
         (4, "pixel checksum"),
     ]
     rows, rest = [], data
@@ -108,7 +108,7 @@ def worked_example() -> str:
             rows.append(f"    {own[i : i + 12].hex(' ').upper():<38}{'' if i else meaning}".rstrip())
     assert not rest
     kinds = models.find(EXAMPLE).tensors["tile.kind.frequency"]
-    said, residual = Stream(file.said), Stream(file.bands[0])
+    said, residual = Stream(file.said), Stream(file.streams[0])
     notes = [
         f"SAID section. The state starts as {said.state:#x}; `tile.kind.frequency` is {kinds.tolist()}, so "
         f"its lowest 24 bits, {said.state & 0xFFFFFF:#x}, give symbol {said.take(kinds)}: the only tile is "

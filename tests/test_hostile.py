@@ -53,7 +53,7 @@ def test_every_truncation_is_found(residual: str) -> None:
 def resealed(residual: str, said: bytes | None = None, band: bytes | None = None) -> bytes:
     """A file with other sections and right checksums of its head: what only a malicious writer makes."""
     file = container.unpack(FILES[residual])
-    bands = (file.bands or ()) if band is None else (band,)
+    bands = (file.streams or ()) if band is None else (band,)
     return container.pack(
         file.header, file.metadata, file.said if said is None else said, bands, file.checksum
     )
@@ -78,7 +78,7 @@ def test_any_residual_section_is_read_or_refused(residual: str, band: bytes) -> 
         read_all(resealed(residual, band=band))
     except SaidError:
         return
-    assert (band,) == container.unpack(FILES[residual]).bands
+    assert (band,) == container.unpack(FILES[residual]).streams
 
 
 @given(st.integers(1, 200), st.integers(1, 200), st.sampled_from(MODES), st.booleans(), st.data())
@@ -97,7 +97,9 @@ def test_any_other_header_is_read_or_refused(
         side=data.draw(st.sampled_from([16, 64, 256, 16 << 15])),
         max_error=data.draw(st.sampled_from([0, 1, 255])),
     )
-    bands = list(file.bands or ())[:1] + [b""] * (Tiling.of(header).count_bands() - 1) if header.coder else []
+    bands = (
+        list(file.streams or ())[:1] + [b""] * (Tiling.of(header).count_bands() - 1) if header.coder else []
+    )
     try:
         read_all(container.pack(header, file.metadata, file.said, bands, file.checksum))
     except SaidError:

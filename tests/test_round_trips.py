@@ -110,7 +110,7 @@ def test_any_number_of_threads_gives_the_same_file_and_pixels(monkeypatch: pytes
         files = {saidcodec.encode(pixels, model=model, threads=threads) for threads in (1, 2, 4)}
         assert len(files) == 1
         (data,) = files
-        assert len(container.unpack(data).bands or ()) == 2
+        assert len(container.unpack(data).streams or ()) == 2
         for threads in (1, 2, 4):
             same(pixels, data, model=model, threads=threads)
 

@@ -41,12 +41,13 @@ CRITICAL = 0x80
 
 @dataclass(frozen=True)
 class Container:
-    """A whole file, or as much of it as is there: ``bands`` is None where the residual is missing."""
+    """A whole file, or as much of it as is there: ``streams``, of the residual of each band, is None where
+    that is missing."""
 
     header: Header
     metadata: Metadata
     said: bytes
-    bands: tuple[bytes, ...] | None
+    streams: tuple[bytes, ...] | None
     checksum: int
     sizes: dict[str, int] = field(default_factory=dict)  # bytes of "said", "residual", "metadata"
 
@@ -59,8 +60,8 @@ def varint(value: int) -> bytes:
     return bytes([*out, value])
 
 
-def pack(header: Header, metadata: Metadata, said: bytes, bands: Sequence[bytes], checksum: int) -> bytes:
-    """The file's bytes; ``bands`` empty if the coder is none.  Raises LimitError on too much metadata."""
+def pack(header: Header, metadata: Metadata, said: bytes, streams: Sequence[bytes], checksum: int) -> bytes:
+    """The file's bytes; ``streams`` empty if the coder is none.  Raises LimitError on too much metadata."""
     packed = pack_metadata(metadata)
     layout = (
         MODES.index(header.mode)
@@ -70,15 +71,15 @@ def pack(header: Header, metadata: Metadata, said: bytes, bands: Sequence[bytes]
         | bool(header.max_error) << 6
         | header.adaptive << 7
     )
-    tiling = (header.side // SMALLEST_TILE).bit_length() - 1 | (header.bands.bit_length() - 1) << 4
+    tiling = (header.side // SMALLEST_TILE).bit_length() - 1 | (header.most_bands.bit_length() - 1) << 4
     head = SIGNATURE + bytes([VERSION[0] << 4 | VERSION[1], layout])
     head += varint(header.width - 1) + varint(header.height - 1) + bytes.fromhex(header.model)
     head += varint(header.max_error) if header.max_error else b""
     head += bytes([tiling]) + packed + varint(len(said)) + said
     head += binascii.crc_hqx(head, 0xFFFF).to_bytes(2, "little")
     if header.coder:
-        body = b"".join(varint(len(band)) for band in bands[:-1]) + b"".join(bands)
-        head += (varint(len(body)) if header.bands > 1 else b"") + body
+        body = b"".join(varint(len(stream)) for stream in streams[:-1]) + b"".join(streams)
+        head += (varint(len(body)) if header.most_bands > 1 else b"") + body
     return head + checksum.to_bytes(CHECKSUM_BYTES, "little")
 
 
@@ -138,20 +139,20 @@ def unpack(data: bytes, *, residual: bool = True) -> Container:
     if binascii.crc_hqx(data[: cursor.at], 0xFFFF) != int.from_bytes(cursor.take(2), "little"):
         raise CorruptError("The file is damaged: the checksum of its head does not match.")
     metadata = unpack_metadata(packed) if has_metadata else Metadata()
-    bands: tuple[bytes, ...] | None = None
+    streams: tuple[bytes, ...] | None = None
     checksum = 0
     try:
         body = cursor.take(residual_length(header, cursor))
         checksum = int.from_bytes(cursor.take(CHECKSUM_BYTES), "little")
         if cursor.at != len(data):
             raise CorruptError(f"The file has {len(data) - cursor.at} bytes too many at its end.")
-        bands = split_bands(body, Tiling.of(header).count_bands()) if header.coder else ()
+        streams = split_streams(body, Tiling.of(header).count_bands()) if header.coder else ()
         sizes["residual"] = len(body)
     except TruncatedError:
         if residual:
             raise
         sizes["residual"] = len(data) - cursor.at
-    return Container(header, metadata, said, bands, checksum, sizes)
+    return Container(header, metadata, said, streams, checksum, sizes)
 
 
 def read_header(cursor: Cursor) -> tuple[Header, bool]:
@@ -226,18 +227,18 @@ def residual_length(header: Header, cursor: Cursor) -> int:
     """Bytes of the residual section that follows; what a single band has left before the checksum."""
     if not header.coder:
         return 0
-    if header.bands > 1:
+    if header.most_bands > 1:
         return cursor.varint()
     return max(0, len(cursor.data) - cursor.at - CHECKSUM_BYTES)
 
 
-def split_bands(body: bytes, count: int) -> tuple[bytes, ...]:
+def split_streams(body: bytes, count: int) -> tuple[bytes, ...]:
     if count - 1 > len(body):
         raise CorruptError("The residual section is shorter than its own table of lengths.")
     cursor = Cursor(body)
     try:
         lengths = [cursor.varint() for _ in range(count - 1)]
-        bands = [cursor.take(length) for length in lengths]
+        streams = [cursor.take(length) for length in lengths]
     except TruncatedError:
         raise CorruptError("The residual section's lengths do not add up.") from None
-    return (*bands, body[cursor.at :])
+    return (*streams, body[cursor.at :])

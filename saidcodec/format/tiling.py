@@ -46,7 +46,7 @@ class Tiling:
 
     @staticmethod
     def of(header: Header) -> Tiling:
-        return Tiling(header.width, header.height, header.side, header.bands)
+        return Tiling(header.width, header.height, header.side, header.most_bands)
 
     @property
     def tile_width(self) -> int:

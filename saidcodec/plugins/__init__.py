@@ -1,0 +1,1 @@
+"""saidcodec in other programs: ``pillow`` lets Pillow open and save .said files."""

@@ -72,14 +72,18 @@ def with_metadata(body: bytes) -> bytes:
 
 @given(headers(), st.binary(max_size=300), st.data(), st.integers(0, 2**32 - 1))
 def test_round_trip(header: Header, said: bytes, data: st.DataObject, checksum: int) -> None:
-    count = len(Tiling(header.width, header.height, header.side, header.bands).bands()) if header.coder else 0
+    count = (
+        len(Tiling(header.width, header.height, header.side, header.most_bands).bands())
+        if header.coder
+        else 0
+    )
     bands = [data.draw(st.binary(max_size=200)) for _ in range(count)]
     metadata = data.draw(st.builds(Metadata, st.binary(), st.binary(), st.binary()))
     file = unpack(pack(header, metadata, said, bands, checksum))
     assert file.header == header
     assert file.metadata == metadata
     assert file.said == said
-    assert file.bands == tuple(bands)
+    assert file.streams == tuple(bands)
     assert file.checksum == checksum
 
 
@@ -115,10 +119,10 @@ def test_every_truncation_is_told() -> None:
 
 
 def test_a_single_band_has_no_length() -> None:
-    header = replace(HEADER, bands=1)
+    header = replace(HEADER, most_bands=1)
     file = pack(header, METADATA, b"glimpses", [b"residual"], 0x01020304)
     assert len(file) == len(SMALL) - 1
-    assert unpack(file).bands == (b"residual",)
+    assert unpack(file).streams == (b"residual",)
     for length in range(1, HEAD + 4):
         with pytest.raises(TruncatedError, match="truncated"):
             unpack(file[:length])
@@ -132,7 +136,7 @@ def test_a_prefix_up_to_the_head_checksum_can_be_read() -> None:
         else:
             file = unpack(SMALL[:length], residual=False)
             assert (file.header, file.metadata, file.said) == (HEADER, METADATA, b"glimpses")
-            assert file.bands is None
+            assert file.streams is None
 
 
 def test_every_flipped_bit_of_the_head_is_found() -> None:
@@ -186,7 +190,7 @@ def test_claims_beyond_the_limits(width: int, height: int) -> None:
 
 
 def test_the_largest_image_is_within_the_limits() -> None:
-    header = replace(HEADER, width=1 << 14, height=1 << 14, side=512, bands=64)
+    header = replace(HEADER, width=1 << 14, height=1 << 14, side=512, most_bands=64)
     file = unpack(pack(header, METADATA, b"", [b""] * 64, 0))
     assert file.header.width * file.header.height == MOST_PIXELS
 
@@ -233,9 +237,9 @@ def test_trailing_bytes_are_refused() -> None:
 
 
 def test_lengths_of_bands_that_do_not_add_up() -> None:
-    header = replace(HEADER, height=256, bands=4)
+    header = replace(HEADER, height=256, most_bands=4)
     good = pack(header, Metadata(), b"", [b"abc", b"", b"d", b"ef"], 0)
-    assert unpack(good).bands == (b"abc", b"", b"d", b"ef")
+    assert unpack(good).streams == (b"abc", b"", b"d", b"ef")
     start = good.index(b"\x03\x00\x01abc")
     bad = good[:start] + b"\x7f" + good[start + 1 :]
     with pytest.raises(CorruptError, match="add up"):
