@@ -10,6 +10,12 @@
 
 static inline i16 *FOR_ISA(row)(const Walk *w, i16 *rows, int k) { return rows + (size_t)k * ((size_t)w->most + BATCH); }
 
+/* Feature k of component c, or the goal behind them: of the samples that the weights have not learnt from yet, and
+   behind those of the step's. */
+static inline i16 *FOR_ISA(feature)(const Walk *w, int c, int k) {
+    return w->feature[c] + (size_t)k * ((size_t)w->most + PERIOD + BATCH);
+}
+
 static inline i32 FOR_ISA(in_widths)(i32 v, i32 factor) { /* in 32nds of the core's width, if v counts sixteenths */
     return (clamp(8 * v, INT16_MIN, INT16_MAX) * factor + (1 << 14)) >> 15;
 }
@@ -18,6 +24,7 @@ static inline i32 FOR_ISA(in_widths)(i32 v, i32 factor) { /* in 32nds of the cor
 static void FOR_ISA(look_around)(Walk *w, int first, int last) {
     const Plane *p = w->plane;
     size_t stride = (size_t)w->most + BATCH;
+    size_t ahead = (size_t)w->waiting, feature_stride = (size_t)w->most + PERIOD + BATCH;
     int n = 0;
     for (int i = first; i < last; i++) {
         if (!w->active[i]) continue;
@@ -27,6 +34,21 @@ static void FOR_ISA(look_around)(Walk *w, int first, int last) {
         int edge = at->x < 2 || at->x >= p->width - 1 || at->y < 2;
         const Cell *cell = w->cells + at->cell;
         i32 energy[3] = {0, 0, 0};
+#if WIDE_VECTORS
+        __m128i sum = _mm_setzero_si128(); /* of eight errors below 2^11, the corrected ones in the upper half */
+        i16 both[8];
+        for (int j = 0; j < CLOSE; j++) {
+            __m128i e = _mm_loadu_si128((const __m128i *)(own + w->close_at[j]));
+            __m128i size = _mm_abs_epi16(e);
+            sum = _mm_add_epi16(sum, ENERGY_WEIGHT[j] == 2 ? _mm_add_epi16(size, size) : size);
+            i16 *to = FOR_ISA(row)(w, w->shared, 3 * j) + n;
+            to[0] = (i16)_mm_extract_epi16(e, 0);
+            to[stride] = (i16)_mm_extract_epi16(e, 1);
+            to[2 * stride] = (i16)_mm_extract_epi16(e, 2);
+        }
+        _mm_storeu_si128((__m128i *)both, sum);
+        for (int d = 0; d < 3; d++) energy[d] = both[4 + d];
+#else
         for (int j = 0; j < CLOSE; j++) {
             const Errors *e = own + w->close_at[j];
             for (int d = 0; d < 3; d++) {
@@ -34,13 +56,14 @@ static void FOR_ISA(look_around)(Walk *w, int first, int last) {
                 energy[d] += ENERGY_WEIGHT[j] * abs(e->corrected[d]);
             }
         }
+#endif
         for (int d = 0; d < p->components; d++) {
-            i16 *beside = FOR_ISA(row)(w, w->beside[d], 0) + n, *far = FOR_ISA(row)(w, w->feature[d], 3 * CLOSE) + n;
+            i16 *beside = FOR_ISA(row)(w, w->beside[d], 0) + n, *far = FOR_ISA(feature)(w, d, 3 * CLOSE) + ahead + n;
             for (int j = 0; j < CLOSE; j++, beside += stride) {
                 i32 x = at->x + CLOSE_X[j], y = at->y + CLOSE_Y[j];
                 *beside = edge && (x < 0 || x >= p->width || y < 0) ? OUTSIDE : cell[w->close_at[j]].at[d];
             }
-            for (int j = 0; j < FAR; j++, far += stride) *far = (own + w->far_at[j])->network[d];
+            for (int j = 0; j < FAR; j++, far += feature_stride) *far = (own + w->far_at[j])->network[d];
             w->energy[d][n] = energy[d];
         }
         n++;
@@ -109,7 +132,8 @@ static void FOR_ISA(adapt)(Walk *w, int c) {
     i16 *rows[FEATURES], *mean = w->learner_mean[c], *factor = w->factor[c];
     u8 *scale = w->learner_scale[c], *level = w->level[c];
     i32 *sum = w->sum, *energy = w->energy[c];
-    for (int k = 0; k < FEATURES; k++) rows[k] = k < 3 * CLOSE ? FOR_ISA(row)(w, w->shared, k) : FOR_ISA(row)(w, w->feature[c], k);
+    for (int k = 0; k < FEATURES; k++)
+        rows[k] = k < 3 * CLOSE ? FOR_ISA(row)(w, w->shared, k) : FOR_ISA(feature)(w, c, k) + w->waiting;
     for (int l = 0; l < n; l++) {
         int i = w->learner[l];
         mean[l] = (i16)w->mean[c][i];
@@ -125,7 +149,7 @@ static void FOR_ISA(adapt)(Walk *w, int c) {
         else memset(told, 0, (size_t)n * sizeof(i16));
     }
     for (int k = 0; k < FEATURES; k++) {
-        i16 *own = FOR_ISA(row)(w, w->feature[c], k);
+        i16 *own = FOR_ISA(feature)(w, c, k) + w->waiting;
         FOR_ISA(normalise)(rows[k], factor, own, n);
         rows[k] = own;
     }
@@ -197,16 +221,45 @@ static void FOR_ISA(solve)(Adaptive *state, int c) {
         for (int j = 0; j < FEATURES; j++) a[k][j] -= a[k][j] >> 6;
 }
 
-/* Add the products of all pairs of rows, the features and the goal behind them, over m <= 512 samples; the rows
-   are zero for 16 samples more.  Sums of 512 products below 2^20 fit 32 bits. */
-static void FOR_ISA(correlate)(const Walk *w, i16 *rows, int at, int m, i64 (*products)[FEATURES]) {
-#if WIDE_VECTORS
-    for (int k = 0; k <= FEATURES; k += 2) {
-        const i16 *f0 = FOR_ISA(row)(w, rows, k) + at, *f1 = FOR_ISA(row)(w, rows, k + 1) + at; /* a spare row is last */
+/* Add the products of all pairs of rows, the features and the goal behind them, over m <= 512 samples from `at` on.
+   Sums of 512 products below 2^20 fit 32 bits.  The rows are padded with zeros to a multiple of 32 samples. */
+static void FOR_ISA(correlate)(const Walk *w, int c, int at, int m, i64 (*products)[FEATURES]) {
+#if KERNEL == KERNEL_AVX512
+    for (int k = 0; k <= FEATURES; k += 4) { /* three spare rows are last */
+        for (int j = 0; j < FEATURES && j <= k + 3; j += 4) {
+            __m512i sum[4][4];
+            const i16 *f[4], *g[4];
+            for (int e = 0; e < 4; e++) {
+                f[e] = FOR_ISA(feature)(w, c, k + e) + at;
+                g[e] = FOR_ISA(feature)(w, c, j + e) + at;
+                for (int h = 0; h < 4; h++) sum[e][h] = _mm512_setzero_si512();
+            }
+            for (int i = 0; i < m; i += 32) {
+                __m512i other[4];
+                for (int h = 0; h < 4; h++) other[h] = _mm512_loadu_si512(g[h] + i);
+                for (int e = 0; e < 4; e++) {
+                    __m512i own = _mm512_loadu_si512(f[e] + i);
+                    for (int h = 0; h < 4; h++) sum[e][h] = _mm512_dpwssd_epi32(sum[e][h], own, other[h]);
+                }
+            }
+            for (int e = 0; e < 4 && k + e <= FEATURES; e++) {
+                __m256i half[4];
+                for (int h = 0; h < 4; h++)
+                    half[h] = _mm256_add_epi32(_mm512_castsi512_si256(sum[e][h]), _mm512_extracti64x4_epi64(sum[e][h], 1));
+                __m256i two = _mm256_hadd_epi32(_mm256_hadd_epi32(half[0], half[1]), _mm256_hadd_epi32(half[2], half[3]));
+                __m128i four = _mm_add_epi32(_mm256_castsi256_si128(two), _mm256_extracti128_si256(two, 1));
+                __m256i *to = (__m256i *)&products[k + e][j];
+                _mm256_storeu_si256(to, _mm256_add_epi64(_mm256_loadu_si256(to), _mm256_cvtepi32_epi64(four)));
+            }
+        }
+    }
+#elif WIDE_VECTORS
+    for (int k = 0; k <= FEATURES; k += 2) { /* a spare row is last */
+        const i16 *f0 = FOR_ISA(feature)(w, c, k) + at, *f1 = FOR_ISA(feature)(w, c, k + 1) + at;
         for (int j = 0; j < FEATURES && j <= k + 1; j += 4) {
             __m256i sum[8];
             const i16 *g[4];
-            for (int e = 0; e < 4; e++) g[e] = FOR_ISA(row)(w, rows, j + e) + at;
+            for (int e = 0; e < 4; e++) g[e] = FOR_ISA(feature)(w, c, j + e) + at;
             for (int e = 0; e < 8; e++) sum[e] = _mm256_setzero_si256();
             for (int i = 0; i < m; i += 16) {
                 __m256i a = _mm256_loadu_si256((const __m256i *)(f0 + i)), b = _mm256_loadu_si256((const __m256i *)(f1 + i));
@@ -227,9 +280,9 @@ static void FOR_ISA(correlate)(const Walk *w, i16 *rows, int at, int m, i64 (*pr
     }
 #else
     for (int k = 0; k <= FEATURES; k++) {
-        const i16 *f = FOR_ISA(row)(w, rows, k) + at;
+        const i16 *f = FOR_ISA(feature)(w, c, k) + at;
         for (int j = 0; j < FEATURES && j <= k; j++) {
-            const i16 *g = FOR_ISA(row)(w, rows, j) + at;
+            const i16 *g = FOR_ISA(feature)(w, c, j) + at;
             i32 sum = 0;
             for (int i = 0; i < m; i++) sum += f[i] * g[i];
             products[k][j] += sum;
@@ -244,7 +297,7 @@ static void FOR_ISA(learn)(Walk *w) {
     Adaptive *state = w->adaptive;
     int n = w->learners;
     for (int c = 0; c < p->components; c++) {
-        i16 *goal = FOR_ISA(row)(w, w->feature[c], FEATURES);
+        i16 *goal = FOR_ISA(feature)(w, c, FEATURES) + w->waiting;
         const i16 *value = w->learner_value[c], *mean = w->learner_mean[c], *coded = w->learner_coded[c], *factor = w->factor[c];
         for (int l = 0; l < n; l++) {
             i32 left = clamp(FOR_ISA(in_widths)(16 * value[l] - coded[l], factor[l]), -96, 96);
@@ -257,14 +310,17 @@ static void FOR_ISA(learn)(Walk *w) {
             e->corrected[c] = (i16)clamp(16 * value[l] - coded[l], -MOST_ERROR, MOST_ERROR);
             FOR_ISA(learn_shift)(w, c, l, i);
         }
-        for (int k = 0; k <= FEATURES; k++) memset(FOR_ISA(row)(w, w->feature[c], k) + n, 0, 16 * sizeof(i16));
-        for (int at = 0; at < n; at += 512)
-            FOR_ISA(correlate)(w, w->feature[c], at, n - at < 512 ? n - at : 512, state->products[c]);
     }
-    state->count += n;
-    if (state->count < PERIOD) return;
-    state->count = 0;
-    for (int c = 0; c < p->components; c++) FOR_ISA(solve)(state, c);
+    w->waiting += n;
+    if (w->waiting < PERIOD) return;
+    n = w->waiting;
+    w->waiting = 0;
+    for (int c = 0; c < p->components; c++) {
+        for (int k = 0; k <= FEATURES; k++) memset(FOR_ISA(feature)(w, c, k) + n, 0, 32 * sizeof(i16));
+        for (int at = 0; at < n; at += 512)
+            FOR_ISA(correlate)(w, c, at, n - at < 512 ? n - at : 512, state->products[c]);
+        FOR_ISA(solve)(state, c);
+    }
 }
 
 #undef WIDE_VECTORS

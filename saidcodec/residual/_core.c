@@ -122,7 +122,6 @@ typedef struct {
     i32 weight[3][FEATURES];            /* 1 is 2^14 */
     i64 products[3][FEATURES + 1][FEATURES]; /* of features k and j where j <= k; the goal's are the last row */
     Shift shift[3][SCALES][LEVELS];
-    int count; /* samples since the weights were solved for */
 } Adaptive;
 
 /* ---- memory ---- */
@@ -502,7 +501,8 @@ typedef struct {
     int learners;            /* active samples of the step, numbered anew */
     i32 *learner;            /* [most + BATCH]: which places they are */
     i16 *shared, *beside[3]; /* [3 * CLOSE] and [CLOSE][most + BATCH]: errors and values around */
-    i16 *feature[3];         /* [FEATURES + 2][most + BATCH]: then the goal and a spare row */
+    int waiting;             /* samples since the weights were solved for; their features wait */
+    i16 *feature[3];         /* [FEATURES + 4][most + PERIOD + BATCH]: then the goal and spare rows */
     /* [most + BATCH] of every component: the network's mean, what is coded with, the sample, the network's scale, the
        feature factor, the energy and the level of the errors around. */
     i16 *learner_mean[3], *learner_coded[3], *learner_value[3], *factor[3];
@@ -638,7 +638,7 @@ static void walk_parts(Walk *w, Arena *a) {
             w->coded_mean[c] = part(a, most, sizeof(i32));
             w->coded_choice[c] = part(a, most, sizeof(u32));
             w->beside[c] = part(a, CLOSE * most, sizeof(i16));
-            w->feature[c] = part(a, (FEATURES + 2) * most, sizeof(i16));
+            w->feature[c] = part(a, (FEATURES + 4) * (most + PERIOD), sizeof(i16));
             w->learner_mean[c] = part(a, most, sizeof(i16));
             w->learner_coded[c] = part(a, most, sizeof(i16));
             w->learner_value[c] = part(a, most, sizeof(i16));
