@@ -227,6 +227,7 @@ class Mapped:
 
     ``number``: 1 + the place in MAPS.  ``luma`` uint8 [h, w]; ``chroma`` uint8 [rows, columns, 2], U and V.
     ``places``: ascending flat indices y · w + x of the exceptions, int64 [n]; ``values`` uint8 [n, 3]: their R, G, B.
+    ``relative``: the values are written as differences from what the map gives there.
     """
 
     number: int
@@ -235,23 +236,32 @@ class Mapped:
     chroma: np.ndarray
     places: np.ndarray
     values: np.ndarray
+    relative: bool = False
 
-    def pixels(self) -> np.ndarray:
-        """R, G, B uint8 [h, w, 3]."""
+    def made(self) -> np.ndarray:
+        """R, G, B of every pixel as the map gives them, uint8 [h, w, 3]."""
         height, width = self.luma.shape
         chroma = self.layout.upsample(self.chroma.astype(np.int32), height, width)
-        pixels = MAPS[self.number - 1].apply(self.luma, chroma)
+        return MAPS[self.number - 1].apply(self.luma, chroma)
+
+    def pixels(self) -> np.ndarray:
+        """R, G, B with the exceptions, uint8 [h, w, 3]."""
+        pixels = self.made()
         pixels.reshape(-1, 3)[self.places] = self.values
         return pixels
 
     def head(self) -> bytes:
         """What precedes the planes: map, layout and exceptions."""
         layout = self.layout
-        flags = layout.siting | layout.halved[0] << 2 | layout.halved[1] << 3
-        flags |= layout.phase[0] << 4 | layout.phase[1] << 5 | layout.ring << 6
-        body = bytes([self.number, flags, layout.rounding]) if layout.halved != (False, False) else bytes(
-            [self.number, flags])  # fmt: skip
-        listed = zlib.compress(exceptions_bytes(self.places, self.values), 9) if len(self.places) else b""
+        flags = layout.siting | layout.halved[0] << 2 | layout.halved[1] << 3 | layout.phase[0] << 4
+        flags |= layout.phase[1] << 5 | layout.ring << 6 | self.relative << 7
+        body = bytes([self.number, flags])
+        if layout.siting == Siting.CENTRED:
+            body += bytes([layout.rounding])
+        values = self.values
+        if self.relative:
+            values = values - self.made().reshape(-1, 3)[self.places]  # modulo 256
+        listed = zlib.compress(exceptions_bytes(self.places, values), 9) if len(self.places) else b""
         return body + number_bytes(len(listed)) + listed
 
 
@@ -315,19 +325,21 @@ def take_exceptions(data: bytes, pixels: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def parse_head(data: bytes, height: int, width: int) -> tuple[Mapped, int]:
-    """The head at the start of ``data``, with planes of zeros to be filled in, and its length; CorruptError."""
+    """The head at the start of ``data`` and its length; CorruptError.
+
+    The planes are zeros of their shapes, to be filled in; where the head is ``relative``, ``values`` are the
+    differences until ``settled``.
+    """
     if len(data) < 3:
         raise CorruptError("The head of a map is cut off.")
     number, flags = data[0], data[1]
-    halved = (bool(flags & 4), bool(flags & 8))
-    siting, phase, at = Siting(flags & 3), (flags >> 4 & 1, flags >> 5 & 1), 2
-    rounding = 0
-    if halved != (False, False):
+    siting, halved = Siting(flags & 3), (bool(flags & 4), bool(flags & 8))
+    phase, at, rounding = (flags >> 4 & 1, flags >> 5 & 1), 2, 0
+    if siting == Siting.CENTRED:
         rounding, at = data[2], 3
-    sound = 1 <= number <= len(MAPS) and flags < 128 and rounding < len(Rounding)
+    sound = 1 <= number <= len(MAPS) and rounding < len(Rounding)
     sound &= (siting == Siting.FULL) == (halved == (False, False))
     sound &= all(on or not p for on, p in zip(halved, phase))
-    sound &= siting == Siting.CENTRED or not rounding
     sound &= siting in (Siting.FIRST, Siting.CENTRED) or not flags & 64
     if not sound:
         raise CorruptError("The head of a map names what there is not.")
@@ -337,10 +349,9 @@ def parse_head(data: bytes, height: int, width: int) -> tuple[Mapped, int]:
         raise CorruptError("The exceptions of a map are cut off.")
     places, values = np.zeros(0, np.int64), np.zeros((0, 3), np.uint8)
     if length:
-        most = 16 * height * width + 16
         unpack = zlib.decompressobj()
         try:
-            listed = unpack.decompress(data[at : at + length], most)
+            listed = unpack.decompress(data[at : at + length], 16 * height * width + 16)
         except zlib.error as error:
             raise CorruptError("The exceptions of a map are damaged.") from error
         if not unpack.eof or unpack.unused_data:
@@ -348,4 +359,12 @@ def parse_head(data: bytes, height: int, width: int) -> tuple[Mapped, int]:
         places, values = take_exceptions(listed, height * width)
     rows, columns = layout.grid(height, width)
     luma, chroma = np.zeros((height, width), np.uint8), np.zeros((rows, columns, 2), np.uint8)
-    return Mapped(number, layout, luma, chroma, places, values), at + length
+    return Mapped(number, layout, luma, chroma, places, values, bool(flags & 128)), at + length
+
+
+def settled(head: Mapped, luma: np.ndarray, chroma: np.ndarray) -> Mapped:
+    """What ``parse_head`` gave, with its planes as they were coded and its values as they are."""
+    whole = replace(head, luma=luma, chroma=chroma)
+    if not head.relative:
+        return whole
+    return replace(whole, values=whole.values + whole.made().reshape(-1, 3)[whole.places])

@@ -20,9 +20,12 @@ LIKELY = 0.85  # of the pixels looked at; text drawn over is allowed for
 FITS = 0.97  # of chroma samples that agree with a siting, before it is tried in full
 CROP = 192  # side of the part on which sitings are tried
 FARTHEST = 96  # how far beyond the range a clamped channel is looked for
-ROUNDS = 4  # of repairing the chroma about clamped colours
+MOST_SUSPECTS = 0.1  # samples that repairs about clamped colours may look at, of all pixels
+SOME_CLAMPED = 0.002  # of all pixels, from where on several beginnings are tried
+BEYOND = (0, 6, 16)  # how far beyond the range clamped channels are taken to be
+START_BLOCK = 8  # coded samples a side
 STEPS = 24  # of conjugate gradients
-TURNS = 24  # of repairing the chroma elsewhere
+TURNS, FEW_TURNS = 24, 3  # of repairing the chroma
 ENOUGH = 3e-5  # of the pixels may stay wrong
 RUN = 16  # samples that are chosen together
 
@@ -216,13 +219,13 @@ def layouts(rgb: np.ndarray, known: ColourMap, planes: Planes) -> list[Layout]:
     for layout in tried:
         here = layout.moved(top, left)
         cut = rgb[part]
-        grid = chroma_of(cut, known, guess, here)
+        grid = chroma_of(cut, known, guess, here, FEW_TURNS)
         wrong = ~fitting(cut, known, here.upsample(grid, *cut.shape[:2]))[0]
-        failures.append(int(np.count_nonzero(wrong & guess.sure)))
+        failures.append(int(np.count_nonzero(wrong & guess.found)))
     order = np.argsort(failures, kind="stable")
-    limit = 0.01 * CROP * CROP
+    limit = MOST_EXCEPTIONS * np.count_nonzero(guess.found)
     good = [tried[i] for i in order if failures[i] <= limit]
-    good.sort(key=lambda layout: -sum(layout.halved))  # fewest samples first; the sort is stable
+    good.sort(key=lambda layout: -sum(layout.halved))  # the fewest samples first; the order stays otherwise
     return good[:2] + full
 
 
@@ -287,10 +290,23 @@ def in_layout(rgb: np.ndarray, number: int, planes: Planes, layout: Layout) -> M
             same = fitting(rgb, known, bare.upsample(inner, height, width), planes)
             if np.count_nonzero(~same[0]) <= np.count_nonzero(wrong):
                 layout, grid, wrong, luma = bare, inner, ~same[0], same[1]
-    luma = smooth(luma[..., None], wrong)[..., 0]
     places = np.flatnonzero(wrong)
-    values = rgb.reshape(-1, 3)[places]
-    return Mapped(number, layout, luma.astype(np.uint8), grid.astype(np.uint8), places, values)
+    plain = Mapped(
+        number, layout, smooth(luma[..., None], wrong)[..., 0].astype(np.uint8), grid.astype(np.uint8),
+        places, rgb.reshape(-1, 3)[places],
+    )  # fmt: skip
+    if not len(places):
+        return plain
+    chroma = layout.upsample(grid, height, width).reshape(-1, 2)[places]
+    luma.reshape(-1)[places] = nearest_luma(known, plain.values, np.clip(chroma, 0, 255))
+    close = replace(plain, luma=luma.astype(np.uint8), relative=True)
+    return min(plain, close, key=lambda option: len(option.head()))
+
+
+def nearest_luma(known: ColourMap, colours: np.ndarray, chroma: np.ndarray) -> np.ndarray:
+    """About the Y with which colours uint8 [n, 3] are least missed, given U, V; int64 [n]."""
+    low, high = luma_range(known, colours, chroma[:, 0], chroma[:, 1])
+    return np.clip((low + high - 1) >> 1, 0, 255)
 
 
 def smooth(values: np.ndarray, holes: np.ndarray) -> np.ndarray:
@@ -336,14 +352,43 @@ def fitting(
     return good, luma
 
 
-def chroma_of(rgb: np.ndarray, known: ColourMap, planes: Planes, layout: Layout) -> np.ndarray:
+def chroma_of(
+    rgb: np.ndarray, known: ColourMap, planes: Planes, layout: Layout, turns: int = TURNS
+) -> np.ndarray:
     """The coded chroma int32 [rows, columns, 2] whose upsampling gives the most pixels their colours."""
     target, sure = planes.values[..., 1:], planes.sure
     grid = estimate(target.astype(np.float32), sure, layout)
+    clamped = planes.found & ~sure
+    if np.count_nonzero(clamped) > SOME_CLAMPED * clamped.size:
+        grid = best_start(grid, rgb, known, planes, layout, clamped)
     if layout.siting == Siting.CENTRED:
-        repair_sure(grid, target.astype(np.int32), sure, layout)
-    repair_clamped(grid, rgb, known, planes, layout)
+        repair_sure(grid, target.astype(np.int32), sure, layout, turns)
+    repair_clamped(grid, rgb, known, planes, layout, turns)
     return grid
+
+
+def best_start(
+    grid: np.ndarray, rgb: np.ndarray, known: ColourMap, planes: Planes, layout: Layout, clamped: np.ndarray
+) -> np.ndarray:
+    """For each block of samples the best of several first values about clamped colours: what lies about continued, or
+    the chroma of the colours, had their clamped channels been so much beyond the range."""
+    height, width = clamped.shape
+    matrix, _ = inverse_matrix(MAPS.index(known))
+    push = ((rgb == 255).astype(np.float32) - (rgb == 0)) @ matrix.T[:, 1:]
+    grids = [grid]
+    for beyond in BEYOND:
+        target = planes.values[..., 1:] + beyond * push * clamped[..., None]
+        grids.append(estimate(np.clip(target, 0, 255), planes.found, layout))
+    counts = []
+    rows, columns = (-(-size // START_BLOCK) for size in grid.shape[:2])
+    near = [layout.cells(axis, size, np.arange(size))[0] // START_BLOCK for axis, size in enumerate((height, width))]
+    block = near[0][:, None] * columns + near[1]
+    for one in grids:
+        wrong = ~fitting(rgb, known, layout.upsample(one, height, width), planes)[0]
+        counts.append(np.bincount(block[wrong], minlength=rows * columns))
+    best = np.argmin(counts, 0).reshape(rows, columns)
+    best = best.repeat(START_BLOCK, 0).repeat(START_BLOCK, 1)[: grid.shape[0], : grid.shape[1]]
+    return np.choose(best[..., None], grids)
 
 
 def estimate(target: np.ndarray, sure: np.ndarray, layout: Layout) -> np.ndarray:
@@ -608,10 +653,12 @@ class Sums:
                 np.add.at(self.value, place, (move * wy * wx).astype(np.int32))
 
 
-def repair_sure(grid: np.ndarray, target: np.ndarray, sure: np.ndarray, layout: Layout) -> None:
+def repair_sure(
+    grid: np.ndarray, target: np.ndarray, sure: np.ndarray, layout: Layout, turns: int
+) -> None:
     """Change samples of a CENTRED layout with its ring until the sure pixels are right, or nearly; in place."""
     sums = Sums(grid, target, sure, layout)
-    for turn in range(TURNS):
+    for turn in range(turns):
         if np.count_nonzero(sums.wrong()) <= ENOUGH * sure.size:
             return
         if turn > 2:
@@ -621,41 +668,83 @@ def repair_sure(grid: np.ndarray, target: np.ndarray, sure: np.ndarray, layout: 
                 (sums if axis else sums.turned()).improve((0, RUN // 2)[turn & 1])
 
 
+class Shortfall:
+    """How far colours are from having a luma, for given chroma: 0 where there is one."""
+
+    def __init__(self, known: ColourMap):
+        self.known = known
+        self.slope = float(known.y[255] - known.y[0]) / 255
+        self.tables = [t.astype(np.float32) for t in (known.rv, known.gu, known.gv, known.bu)]
+
+    def of(self, colours: np.ndarray, chroma: np.ndarray) -> np.ndarray:
+        """uint8 [..., 3] and int32 [..., 2] → int16 [...]: 4 and the luma's steps between what two channels want."""
+        rv, gu, gv, bu = self.tables
+        u, v = chroma[..., 0], chroma[..., 1]
+        unit, first = np.float32(1 << self.known.shift), np.float32(self.known.y[0])
+        scale = np.float32(1 / self.slope)
+        low = np.zeros(u.shape, np.float32)
+        high = np.full(u.shape, 256, np.float32)
+        for channel, offset in enumerate((rv.take(v), gu.take(u) + gv.take(v), bu.take(u))):
+            value = colours[..., channel]
+            start = (value * unit - offset - first) * scale
+            np.maximum(low, np.where(value > 0, start, 0), out=low)
+            np.minimum(high, np.where(value < 255, start + unit * scale, 256), out=high)
+        short = np.minimum(np.ceil(low) - np.ceil(high) + 1, 24)
+        result: np.ndarray = np.where(short > 0, short + 4, 0).astype(np.int16)
+        return result
+
+
 def repair_clamped(
-    grid: np.ndarray, rgb: np.ndarray, known: ColourMap, planes: Planes, layout: Layout
+    grid: np.ndarray, rgb: np.ndarray, known: ColourMap, planes: Planes, layout: Layout, turns: int
 ) -> None:
     """Move single samples, U and V together, where that lets more pixels have their colours; in place."""
     height, width = rgb.shape[:2]
-    moves = sorted(product((-1, 0, 1), repeat=2), key=lambda m: abs(m[0]) + abs(m[1]))[1:]
-    for _ in range(ROUNDS):
+    shortfall = Shortfall(known)
+    weight = np.ones((height, width), np.int16)
+    for turn in range(turns):
         good, _luma = fitting(rgb, known, layout.upsample(grid, height, width), planes)
-        cells = touched(layout, ~good & planes.found)
-        if not len(cells):
+        wrong = ~good & planes.found
+        cells = touched(layout, wrong)
+        if not len(cells) or len(cells) > MOST_SUSPECTS * good.size or np.count_nonzero(wrong) <= ENOUGH * good.size:
             return
-        changed = 0
-        for row, column in product((0, 1), repeat=2):
+        if turn > 2:
+            weight += wrong
+        for row, column in product((0, 1), repeat=2):  # samples two apart share no pixel
             some = cells[(cells[:, 0] & 1 == row) & (cells[:, 1] & 1 == column)]
-            if not len(some):
-                continue
-            near = Neighbourhood(layout, height, width, some)
-            colours = rgb[near.y, near.x]
-            at = (some[:, 0], some[:, 1])
-            first = grid[at].copy()
+            if len(some):
+                move_clamped(grid, some, rgb, shortfall, planes, layout, weight, turn)
 
-            def cost(near: Neighbourhood = near, colours: np.ndarray = colours) -> np.ndarray:
-                good, _ = fitting(colours, known, near.of(layout, grid))
-                wrong: np.ndarray = (~good & near.inside).sum(1)
-                return wrong
 
-            best, least = first.copy(), cost()
-            for move in moves:
-                grid[at] = np.clip(first + move, 0, 255)
-                found = cost()
-                better = found < least
-                best[better] = grid[at][better]
-                least = np.minimum(found, least)
-            grid[at] = best
-            changed += np.count_nonzero(best != first)
-        if not changed:
-            return
+def move_clamped(
+    grid: np.ndarray,
+    cells: np.ndarray,
+    rgb: np.ndarray,
+    shortfall: Shortfall,
+    planes: Planes,
+    layout: Layout,
+    weight: np.ndarray,
+    turn: int,
+) -> None:
+    """``repair_clamped`` for samples int [n, 2] that share no pixel."""
+    near = Neighbourhood(layout, *rgb.shape[:2], cells)
+    colours, weighed = rgb[near.y, near.x], near.inside * weight[near.y, near.x]
+    at = (cells[:, 0], cells[:, 1])
+    first = grid[at].copy()
 
+    def cost() -> np.ndarray:
+        total: np.ndarray = (shortfall.of(colours, near.of(layout, grid)) * weighed).sum(1)
+        return total
+
+    best, least = first.copy(), cost()
+    middle = near.y.shape[1] // 2
+    guess = planes.values[near.y[:, middle], near.x[:, middle], 1:]
+    far = (1, (2, 5, 12)[turn % 3])
+    options = [np.where(guess < 0, first, guess)]
+    options += [first + np.array(m) * k for k in far for m in product((-1, 0, 1), repeat=2) if m != (0, 0)]
+    for option in options:
+        grid[at] = np.clip(option, 0, 255)
+        found = cost()
+        better = found < least
+        best[better] = grid[at][better]
+        least = np.minimum(found, least)
+    grid[at] = best
