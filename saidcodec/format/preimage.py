@@ -19,13 +19,14 @@ FIRST_LOOK, SECOND_LOOK = 256, 4096  # pixels that are tried before all
 LIKELY = 0.85  # of the pixels looked at; text drawn over is allowed for
 FITS = 0.97  # of chroma samples that agree with a siting, before it is tried in full
 CROP = 192  # side of the part on which sitings are tried
+SURELY, PERHAPS = 0.002, 0.08  # of its lively pixels that may fail for a siting to be taken at once, or tried in full
 FARTHEST = 96  # how far beyond the range a clamped channel is looked for
 MOST_SUSPECTS = 0.1  # samples that repairs about clamped colours may look at, of all pixels
 SOME_CLAMPED = 0.002  # of all pixels, from where on several beginnings are tried
 BEYOND = (0, 6, 16)  # how far beyond the range clamped channels are taken to be
 START_BLOCK = 8  # coded samples a side
 STEPS = 24  # of conjugate gradients
-TURNS, FEW_TURNS = 24, 3  # of repairing the chroma
+TURNS, FEW_TURNS = 24, 2  # of repairing the chroma
 ENOUGH = 3e-5  # of the pixels may stay wrong
 RUN = 16  # samples that are chosen together
 
@@ -195,49 +196,45 @@ def mapped(rgb: np.ndarray, number: int) -> Mapped | None:
 
 def layouts(rgb: np.ndarray, known: ColourMap, planes: Planes) -> list[Layout]:
     """The layouts worth trying, the best first; the full one is the last."""
-    height, width = rgb.shape[:2]
     full = [Layout()]
-    if min(height, width) < 8:
+    if min(rgb.shape[:2]) < 8:
         return full
     agree = [sitings(np.moveaxis(planes.values[..., 1:], axis, 0), np.moveaxis(planes.sure, axis, 0))
              for axis in (0, 1)]  # fmt: skip
-    tried = []
-    for siting in (Siting.BOX, Siting.FIRST, Siting.CENTRED):
-        for rows, columns in ((True, True), (False, True), (True, False)):
-            phases = [[p for p in (0, 1) if agree[a].get((siting, p), 0) >= FITS] if on else [0]
-                      for a, on in ((0, rows), (1, columns))]  # fmt: skip
-            for phase in product(*phases):
-                kinds = [Rounding.NEAREST]
-                if siting == Siting.CENTRED:
-                    kinds = [*Rounding]
-                tried += [Layout(siting, (rows, columns), phase, kind, siting != Siting.BOX) for kind in kinds]
-    if not tried:
-        return full
-    part, top, left = surest(planes.sure)
+    best = max(score for scores in agree for score in scores.values())
+    likely = [{key for key, score in scores.items() if score >= max(FITS, best - 0.01)} for scores in agree]
+    lively = planes.sure.copy()
+    lively[:, 1:] &= (planes.values[:, 1:, 1:] != planes.values[:, :-1, 1:]).any(-1)
+    part, top, left = fullest(lively)
     guess = Planes(*(a[part] for a in (planes.values, planes.found, planes.sure)))
-    failures = []
-    for layout in tried:
-        here = layout.moved(top, left)
-        cut = rgb[part]
-        grid = chroma_of(cut, known, guess, here, FEW_TURNS)
-        wrong = ~fitting(cut, known, here.upsample(grid, *cut.shape[:2]))[0]
-        failures.append(int(np.count_nonzero(wrong & guess.found)))
-    order = np.argsort(failures, kind="stable")
-    limit = MOST_EXCEPTIONS * np.count_nonzero(guess.found)
-    good = [tried[i] for i in order if failures[i] <= limit]
-    good.sort(key=lambda layout: -sum(layout.halved))  # the fewest samples first; the order stays otherwise
-    return good[:2] + full
+    cut, count = rgb[part], np.count_nonzero(lively[part])
+    chosen = []
+    for rows, columns in ((True, True), (False, True), (True, False)):
+        good = []
+        for siting in (Siting.BOX, Siting.FIRST, Siting.CENTRED):
+            phases = [[p for p in (0, 1) if (siting, p) in likely[a]] if on else [0]
+                      for a, on in ((0, rows), (1, columns))]  # fmt: skip
+            for phase, kind in product(product(*phases), Rounding if siting == Siting.CENTRED else [Rounding.NEAREST]):
+                layout = Layout(siting, (rows, columns), phase, kind, siting != Siting.BOX)
+                here = layout.moved(top, left)
+                grid = chroma_of(cut, known, guess, here, FEW_TURNS)
+                fits, _ = fitting(cut, known, here.upsample(grid, *cut.shape[:2]))
+                failures = np.count_nonzero(~fits & guess.found) / max(1, count)
+                if failures <= SURELY:
+                    return [*chosen, layout, *full]
+                good.append((failures, len(good), layout))
+        chosen += [layout for failures, _, layout in sorted(good) if failures <= PERHAPS][:2]
+    return chosen + full
 
 
-def surest(sure: np.ndarray) -> tuple[tuple[slice, slice], int, int]:
-    """The part of at most CROP × CROP pixels with the most sure ones."""
-    height, width = sure.shape
-    best = (-1, 0, 0)
-    for top in {0, max(0, height - CROP) // 2, max(0, height - CROP)}:
-        for left in {0, max(0, width - CROP) // 2, max(0, width - CROP)}:
-            count = int(np.count_nonzero(sure[top : top + CROP, left : left + CROP]))
-            best = max(best, (count, -top, -left))
-    top, left = -best[1], -best[2]
+def fullest(marks: np.ndarray) -> tuple[tuple[slice, slice], int, int]:
+    """Of nine parts of at most CROP × CROP pixels the one with the most marks, and its top and left."""
+    height, width = marks.shape
+    tops, lefts = ({0, max(0, size - CROP) // 2, max(0, size - CROP)} for size in (height, width))
+    top, left = max(
+        product(sorted(tops), sorted(lefts)),
+        key=lambda at: int(np.count_nonzero(marks[at[0] : at[0] + CROP, at[1] : at[1] + CROP])),
+    )
     return (slice(top, top + CROP), slice(left, left + CROP)), top, left
 
 
@@ -701,11 +698,15 @@ def repair_clamped(
     height, width = rgb.shape[:2]
     shortfall = Shortfall(known)
     weight = np.ones((height, width), np.int16)
+    left: list[int] = []
     for turn in range(turns):
         good, _luma = fitting(rgb, known, layout.upsample(grid, height, width), planes)
         wrong = ~good & planes.found
         cells = touched(layout, wrong)
-        if not len(cells) or len(cells) > MOST_SUSPECTS * good.size or np.count_nonzero(wrong) <= ENOUGH * good.size:
+        left.append(np.count_nonzero(wrong))
+        if len(cells) > MOST_SUSPECTS * good.size or left[-1] <= ENOUGH * good.size:
+            return
+        if turn > 5 and left[-1] > 0.9 * left[-4]:
             return
         if turn > 2:
             weight += wrong
