@@ -1,9 +1,11 @@
-"""Known colour maps: pictures that were luma and chroma once, coded as such (bitstream_spec.md, "Known maps").
+"""Known colour maps: pictures that were luma and chroma once, coded as such (bitstream_spec.md, "Known
+maps").
 
-Decoded JPEGs, video frames and PhotoCD scans were 8-bit luma and chroma before they became RGB, the chroma often
-at half the resolution.  Where a known map makes (nearly) every pixel of a band, the band's luma and chroma are
-coded and the decoder applies the map; pixels that no luma and chroma give are exceptions, listed by themselves.
-Everything here is integer arithmetic that decoding depends on; finding the planes is preimage.py.
+Decoded JPEGs, video frames and PhotoCD scans were 8-bit luma and chroma before they became RGB, the chroma
+often at half the resolution.  Where a known map makes (nearly) every pixel of a band, the band's luma and
+chroma are coded and the decoder applies the map; pixels that no luma and chroma give are exceptions, listed
+by themselves. Everything here is integer arithmetic that decoding depends on; finding the planes is
+preimage.py.
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ LEVELS = np.arange(256, dtype=np.int64)
 class ColourMap:
     """An integer map of luma Y and chroma U, V, all in 0..255, to R, G, B.
 
-    R = (y[Y] + rv[V]) >> shift, G = (y[Y] + gu[U] + gv[V]) >> shift, B = (y[Y] + bu[U]) >> shift, each then clamped
-    to 0..255.  The five tables are int64 [256]; ``middle`` are the U and V of grey.
+    R = (y[Y] + rv[V]) >> shift, G = (y[Y] + gu[U] + gv[V]) >> shift, B = (y[Y] + bu[U]) >> shift, each then
+    clamped to 0..255.  The five tables are int64 [256]; ``middle`` are the U and V of grey.
     """
 
     name: str
@@ -41,7 +43,8 @@ class ColourMap:
         """Y [...] and U, V [..., 2], integers in 0..255 → R, G, B uint8 [..., 3]."""
         base, u, v = self._y.take(luma), chroma[..., 0], chroma[..., 1]
         result = np.empty((*base.shape, 3), np.uint8)
-        for channel, offset in enumerate((self._rv.take(v), self._gu.take(u) + self._gv.take(v), self._bu.take(u))):
+        offsets = (self._rv.take(v), self._gu.take(u) + self._gv.take(v), self._bu.take(u))
+        for channel, offset in enumerate(offsets):
             offset += base
             offset >>= self.shift
             result[..., channel] = np.clip(offset, 0, 255, out=offset)
@@ -73,20 +76,18 @@ def linear(
 
 
 def photo_ycc() -> ColourMap:
-    """Kodak's PhotoYCC as the software of 1993 computed it: R' = Y' + C2', B' = Y' + C1' rounded down, and G from
-    C1' and C2' that had been rounded down to integers first."""
+    """Kodak's PhotoYCC as the software of 1993 computed it: R' = Y' + C2', B' = Y' + C1' rounded down, and
+    G from C1' and C2' that had been rounded down to integers first."""
     u, v = 145352 * (LEVELS - 156), 119374 * (LEVELS - 137)
-    return ColourMap(
-        "PhotoYCC", 16, (156, 137), 89024 * LEVELS, v, -12714 * (u >> 16), -33358 * (v >> 16), u
-    )
+    return ColourMap("PhotoYCC", 16, (156, 137), 89024 * LEVELS, v, -12714 * (u >> 16), -33358 * (v >> 16), u)
 
 
 def stb() -> ColourMap:
     """stb_image's decoder of JPEG: 20 bits, one green term cut to its upper half."""
     u, v = LEVELS - 128, LEVELS - 128
     green = (-360960 * u) >> 16 << 16
-    return ColourMap("JFIF, stb_image", 20, (128, 128), (LEVELS << 20) + (1 << 19), 1470208 * v, green, -748800 * v,
-                     1858048 * u)  # fmt: skip
+    luma = (LEVELS << 20) + (1 << 19)
+    return ColourMap("JFIF, stb_image", 20, (128, 128), luma, 1470208 * v, green, -748800 * v, 1858048 * u)
 
 
 def webp() -> ColourMap:
@@ -226,7 +227,8 @@ class Mapped:
     """A band as its map sees it: everything the decoder needs to make its pixels.
 
     ``number``: 1 + the place in MAPS.  ``luma`` uint8 [h, w]; ``chroma`` uint8 [rows, columns, 2], U and V.
-    ``places``: ascending flat indices y · w + x of the exceptions, int64 [n]; ``values`` uint8 [n, 3]: their R, G, B.
+    ``places``: ascending flat indices y · w + x of the exceptions, int64 [n]; ``values`` uint8 [n, 3]:
+    their R, G, B.
     ``relative``: the values are written as differences from what the map gives there.
     """
 
@@ -289,8 +291,8 @@ def take_number(data: bytes, at: int) -> tuple[int, int]:
 
 
 def exceptions_bytes(places: np.ndarray, values: np.ndarray) -> bytes:
-    """The exceptions before zlib: runs (gap, length − 1), ended by the number of runs in front; then R, G, B of all,
-    the difference of each from the exception before it modulo 256."""
+    """The exceptions before zlib: runs (gap, length − 1), ended by the number of runs in front; then R, G,
+    B of all, the difference of each from the exception before it modulo 256."""
     starts = np.flatnonzero(np.diff(places, prepend=-2) != 1)
     ends = np.append(starts[1:], len(places))
     out = bytearray(number_bytes(len(starts)))
@@ -304,7 +306,8 @@ def exceptions_bytes(places: np.ndarray, values: np.ndarray) -> bytes:
 
 
 def take_exceptions(data: bytes, pixels: int) -> tuple[np.ndarray, np.ndarray]:
-    """Places and values that ``exceptions_bytes`` wrote, of a band of so many pixels; CorruptError otherwise."""
+    """Places and values that ``exceptions_bytes`` wrote, of a band of so many pixels; CorruptError
+    otherwise."""
     runs, at = take_number(data, 0)
     if runs > len(data) // 2:
         raise CorruptError("There are more runs of exceptions than bytes.")

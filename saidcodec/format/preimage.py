@@ -1,6 +1,7 @@
 """The encoder's half of the known maps: which map made a picture, and from which luma and chroma.
 
-Nothing here is part of the format: any luma, chroma and exceptions whose ``Mapped.pixels`` are the picture will do.
+Nothing here is part of the format: any luma, chroma and exceptions whose ``Mapped.pixels`` are the picture
+will do.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ FIRST_LOOK, SECOND_LOOK = 256, 4096  # pixels that are tried before all
 LIKELY = 0.85  # of the pixels looked at; text drawn over is allowed for
 FITS = 0.97  # of chroma samples that agree with a siting, before it is tried in full
 CROP = 192  # side of the part on which sitings are tried
-SURELY, PERHAPS = 0.002, 0.08  # of its lively pixels that may fail for a siting to be taken at once, or tried in full
+SURELY, PERHAPS = 0.01, 0.08  # of its lively pixels that may fail: for a siting to be taken, or tried
 FARTHEST = 96  # how far beyond the range a clamped channel is looked for
 MOST_SUSPECTS = 0.1  # samples that repairs about clamped colours may look at, of all pixels
 SOME_CLAMPED = 0.002  # of all pixels, from where on several beginnings are tried
@@ -27,7 +28,8 @@ BEYOND = (0, 6, 16)  # how far beyond the range clamped channels are taken to be
 START_BLOCK = 8  # coded samples a side
 STEPS = 24  # of conjugate gradients
 TURNS, FEW_TURNS = 24, 2  # of repairing the chroma
-ENOUGH = 3e-5  # of the pixels may stay wrong
+ENOUGH = 1e-4  # of the pixels may stay wrong
+USUAL = (Rounding.COLUMNS, Rounding.NEAREST, Rounding.ROWS, Rounding.COLUMNS_MIRRORED, Rounding.ROWS_MIRRORED)
 RUN = 16  # samples that are chosen together
 
 
@@ -38,8 +40,8 @@ def forward(rgb: np.ndarray) -> Mapped | None:
 
 
 def recognised(rgb: np.ndarray) -> int | None:
-    """1 + the place in MAPS of the map that explains the most of a sample of the pixels, if that is nearly all;
-    milliseconds, whatever the picture's size."""
+    """1 + the place in MAPS of the map that explains the most of a sample of the pixels, if that is nearly
+    all; milliseconds, whatever the picture's size."""
     flat = rgb.reshape(-1, 3)
     some = flat[scattered(len(flat), FIRST_LOOK)]
     if not (np.ptp(some, axis=1) > 0).any():
@@ -89,7 +91,8 @@ def inverse_matrix(number: int) -> tuple[np.ndarray, np.ndarray]:
 def luma_range(
     known: ColourMap, colours: np.ndarray, u: np.ndarray, v: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The Y that give each colour [n, 3] with its U, V: from the first up to but without the second, int64 [n]."""
+    """The Y that give each colour [n, 3] with its U, V: from the first up to but without the second, int64
+    [n]."""
     low, high = np.zeros(len(colours), np.int64), np.full(len(colours), 256)
     for channel, offset in enumerate((known.rv[v], known.gu[u] + known.gv[v], known.bu[u])):
         value = colours[:, channel].astype(np.int64)
@@ -208,18 +211,19 @@ def layouts(rgb: np.ndarray, known: ColourMap, planes: Planes) -> list[Layout]:
     part, top, left = fullest(lively)
     guess = Planes(*(a[part] for a in (planes.values, planes.found, planes.sure)))
     cut, count = rgb[part], np.count_nonzero(lively[part])
-    chosen = []
+    chosen: list[Layout] = []
     for rows, columns in ((True, True), (False, True), (True, False)):
-        good = []
+        good: list[tuple[float, int, Layout]] = []
         for siting in (Siting.BOX, Siting.FIRST, Siting.CENTRED):
             phases = [[p for p in (0, 1) if (siting, p) in likely[a]] if on else [0]
                       for a, on in ((0, rows), (1, columns))]  # fmt: skip
-            for phase, kind in product(product(*phases), Rounding if siting == Siting.CENTRED else [Rounding.NEAREST]):
+            kinds = USUAL if siting == Siting.CENTRED else USUAL[1:2]
+            for phase, kind in product(product(*phases), kinds):
                 layout = Layout(siting, (rows, columns), phase, kind, siting != Siting.BOX)
                 here = layout.moved(top, left)
                 grid = chroma_of(cut, known, guess, here, FEW_TURNS)
                 fits, _ = fitting(cut, known, here.upsample(grid, *cut.shape[:2]))
-                failures = np.count_nonzero(~fits & guess.found) / max(1, count)
+                failures = int(np.count_nonzero(~fits & guess.found)) / max(1, int(count))
                 if failures <= SURELY:
                     return [*chosen, layout, *full]
                 good.append((failures, len(good), layout))
@@ -239,7 +243,8 @@ def fullest(marks: np.ndarray) -> tuple[tuple[slice, slice], int, int]:
 
 
 def sitings(chroma: np.ndarray, sure: np.ndarray) -> dict[tuple[Siting, int], float]:
-    """How well chroma [n, m, 2] agrees with each siting and phase along its first axis; a part of the lines."""
+    """How well chroma [n, m, 2] agrees with each siting and phase along its first axis; a part of the
+    lines."""
     step = max(1, chroma.shape[1] // 256)
     c, ok = chroma[:, ::step].astype(np.int32), sure[:, ::step]
     result = {}
@@ -256,8 +261,12 @@ def sitings(chroma: np.ndarray, sure: np.ndarray) -> dict[tuple[Siting, int], fl
         before = start + 1  # the second pixel of the cell before
         n = max(0, (len(c) - before - 4) // 2 + 1)
         w = [c[before + i :: 2][:n] for i in range(4)]
-        known = ok[before::2][:n] & ok[before + 1 :: 2][:n] & ok[before + 2 :: 2][:n] & ok[before + 3 :: 2][:n]
-        result[Siting.CENTRED, phase] = agreement((np.abs(3 * w[1] - w[0] - 3 * w[2] + w[3]) <= 4).all(-1), known)
+        known = (
+            ok[before::2][:n] & ok[before + 1 :: 2][:n] & ok[before + 2 :: 2][:n] & ok[before + 3 :: 2][:n]
+        )
+        result[Siting.CENTRED, phase] = agreement(
+            (np.abs(3 * w[1] - w[0] - 3 * w[2] + w[3]) <= 4).all(-1), known
+        )
     return result
 
 
@@ -307,8 +316,8 @@ def nearest_luma(known: ColourMap, colours: np.ndarray, chroma: np.ndarray) -> n
 
 
 def smooth(values: np.ndarray, holes: np.ndarray) -> np.ndarray:
-    """Integers [h, w, n] with the holes bool [h, w] filled from the left (then from the right) of their row, or from
-    the row above: cheap to code."""
+    """Integers [h, w, n] with the holes bool [h, w] filled from the left (then from the right) of their
+    row, or from the row above: cheap to code."""
     if not holes.any():
         return values
     height, width = holes.shape
@@ -367,8 +376,8 @@ def chroma_of(
 def best_start(
     grid: np.ndarray, rgb: np.ndarray, known: ColourMap, planes: Planes, layout: Layout, clamped: np.ndarray
 ) -> np.ndarray:
-    """For each block of samples the best of several first values about clamped colours: what lies about continued, or
-    the chroma of the colours, had their clamped channels been so much beyond the range."""
+    """For each block of samples the best of several first values about clamped colours: what lies about
+    continued, or the chroma of the colours, had their clamped channels been so much beyond the range."""
     height, width = clamped.shape
     matrix, _ = inverse_matrix(MAPS.index(known))
     push = ((rgb == 255).astype(np.float32) - (rgb == 0)) @ matrix.T[:, 1:]
@@ -378,7 +387,10 @@ def best_start(
         grids.append(estimate(np.clip(target, 0, 255), planes.found, layout))
     counts = []
     rows, columns = (-(-size // START_BLOCK) for size in grid.shape[:2])
-    near = [layout.cells(axis, size, np.arange(size))[0] // START_BLOCK for axis, size in enumerate((height, width))]
+    near = [
+        layout.cells(axis, size, np.arange(size))[0] // START_BLOCK
+        for axis, size in enumerate((height, width))
+    ]
     block = near[0][:, None] * columns + near[1]
     for one in grids:
         wrong = ~fitting(rgb, known, layout.upsample(one, height, width), planes)[0]
@@ -389,8 +401,8 @@ def best_start(
 
 
 def estimate(target: np.ndarray, sure: np.ndarray, layout: Layout) -> np.ndarray:
-    """The coded chroma int32 nearest to the target float32 [h, w, 2] where it is sure, in the least squares, rounded;
-    smooth elsewhere."""
+    """The coded chroma int32 nearest to the target float32 [h, w, 2] where it is sure, in the least
+    squares, rounded; smooth elsewhere."""
     height, width = sure.shape
     spread = Spread(layout, height, width)
     weight = sure.astype(np.float32)
@@ -405,7 +417,8 @@ def estimate(target: np.ndarray, sure: np.ndarray, layout: Layout) -> np.ndarray
 
 
 def least_squares(x: np.ndarray, target: np.ndarray, weight: np.ndarray, spread: Spread) -> np.ndarray:
-    """The x of |weight · (upsampled x − target)|² → least, by conjugate gradients from a first x; a little held."""
+    """The x of |weight · (upsampled x − target)|² → least, by conjugate gradients from a first x; a little
+    held."""
     hold = np.float32(1e-4)
     residual = spread.back(weight * (target - spread.ahead(x)))
     direction, power = residual.copy(), float((residual**2).sum())
@@ -423,8 +436,8 @@ def least_squares(x: np.ndarray, target: np.ndarray, weight: np.ndarray, spread:
 
 
 def filled(sums: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """sums / weight, float32 [rows, columns, n] and [rows, columns, 1], and where the weight is nothing the mean of
-    what lies about: halved again and again until every place knows something."""
+    """sums / weight, float32 [rows, columns, n] and [rows, columns, 1], and where the weight is nothing the
+    mean of what lies about: halved again and again until every place knows something."""
     known = weight > 0
     value = np.where(known, sums / np.where(known, weight, 1), 0)
     if known.all() or not known.any():
@@ -525,8 +538,8 @@ def touched(layout: Layout, wrong: np.ndarray) -> np.ndarray:
 
 
 class Sums:
-    """The sums of a CENTRED layout before their shift, minus 2**shift times what they should be: right where they
-    lie in 0 .. 2**shift - 1.
+    """The sums of a CENTRED layout before their shift, minus 2**shift times what they should be: right
+    where they lie in 0 .. 2**shift - 1.
 
     Laid out so that the coded sample (j, i) reaches ``weights`` of the rows and columns from (j, i) times the
     strides on: a halved axis has four pixels, 1, 3, 3, 1, two further on for the next sample.
@@ -588,8 +601,9 @@ class Sums:
         self.known += self.wrong()
 
     def improve(self, offset: int) -> None:
-        """Choose anew -1, 0 or +1 for the samples of whole runs of RUN in a row, the best choice of all for each run
-        that holds a suspect, its surroundings kept; runs start at ``offset``.  The axis of columns is halved."""
+        """Choose anew -1, 0 or +1 for the samples of whole runs of RUN in a row, the best choice of all for
+        each run that holds a suspect, its surroundings kept; runs start at ``offset``.  The axis of columns
+        is halved."""
         rows, columns = self.grid.shape[:2]
         suspects = self.suspects()
         starts = np.arange(offset, columns, RUN)
@@ -650,10 +664,9 @@ class Sums:
                 np.add.at(self.value, place, (move * wy * wx).astype(np.int32))
 
 
-def repair_sure(
-    grid: np.ndarray, target: np.ndarray, sure: np.ndarray, layout: Layout, turns: int
-) -> None:
-    """Change samples of a CENTRED layout with its ring until the sure pixels are right, or nearly; in place."""
+def repair_sure(grid: np.ndarray, target: np.ndarray, sure: np.ndarray, layout: Layout, turns: int) -> None:
+    """Change samples of a CENTRED layout with its ring until the sure pixels are right, or nearly; in
+    place."""
     sums = Sums(grid, target, sure, layout)
     for turn in range(turns):
         if np.count_nonzero(sums.wrong()) <= ENOUGH * sure.size:
@@ -674,7 +687,8 @@ class Shortfall:
         self.tables = [t.astype(np.float32) for t in (known.rv, known.gu, known.gv, known.bu)]
 
     def of(self, colours: np.ndarray, chroma: np.ndarray) -> np.ndarray:
-        """uint8 [..., 3] and int32 [..., 2] → int16 [...]: 4 and the luma's steps between what two channels want."""
+        """uint8 [..., 3] and int32 [..., 2] → int16 [...]: 4 and the luma's steps between what two channels
+        want."""
         rv, gu, gv, bu = self.tables
         u, v = chroma[..., 0], chroma[..., 1]
         unit, first = np.float32(1 << self.known.shift), np.float32(self.known.y[0])
@@ -703,7 +717,7 @@ def repair_clamped(
         good, _luma = fitting(rgb, known, layout.upsample(grid, height, width), planes)
         wrong = ~good & planes.found
         cells = touched(layout, wrong)
-        left.append(np.count_nonzero(wrong))
+        left.append(int(np.count_nonzero(wrong)))
         if len(cells) > MOST_SUSPECTS * good.size or left[-1] <= ENOUGH * good.size:
             return
         if turn > 5 and left[-1] > 0.9 * left[-4]:
@@ -727,7 +741,7 @@ def move_clamped(
     turn: int,
 ) -> None:
     """``repair_clamped`` for samples int [n, 2] that share no pixel."""
-    near = Neighbourhood(layout, *rgb.shape[:2], cells)
+    near = Neighbourhood(layout, rgb.shape[0], rgb.shape[1], cells)
     colours, weighed = rgb[near.y, near.x], near.inside * weight[near.y, near.x]
     at = (cells[:, 0], cells[:, 1])
     first = grid[at].copy()

@@ -31,13 +31,19 @@ NO_PLACES, NO_VALUES = np.zeros(0, np.int64), np.zeros((0, 3), np.uint8)
 def layouts() -> st.SearchStrategy[Layout]:
     bit = st.booleans()
 
-    def make(siting: Siting, rows: bool, columns: bool, py: bool, px: bool, rounding: Rounding, ring: bool) -> Layout:
+    def make(
+        siting: Siting, rows: bool, columns: bool, py: bool, px: bool, rounding: Rounding, ring: bool
+    ) -> Layout:
         if siting == Siting.FULL or not (rows or columns):
             return Layout()
         phase = (int(py and rows), int(px and columns))
         centred = siting == Siting.CENTRED
         return Layout(
-            siting, (rows, columns), phase, rounding if centred else Rounding.NEAREST, ring and siting != Siting.BOX
+            siting,
+            (rows, columns),
+            phase,
+            rounding if centred else Rounding.NEAREST,
+            ring and siting != Siting.BOX,
         )
 
     return st.builds(make, st.sampled_from(Siting), bit, bit, bit, bit, st.sampled_from(Rounding), bit)
@@ -125,7 +131,9 @@ def test_decoded_jpegs_are_recognised(quality: int, subsampling: int) -> None:
     assert len(made.places) < 0.005 * 160 * 208
 
 
-@pytest.mark.parametrize("turn", [Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.FLIP_LEFT_RIGHT])
+@pytest.mark.parametrize(
+    "turn", [Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.FLIP_LEFT_RIGHT]
+)
 @pytest.mark.parametrize("subsampling", [1, 2])
 def test_turned_and_cropped_jpegs_are_recognised(turn: Image.Transpose, subsampling: int) -> None:
     turned = np.asarray(Image.fromarray(jpeg(photograph(192, 224), 85, subsampling)).transpose(turn))
