@@ -22,7 +22,7 @@ from saidcodec.errors import CorruptError
 LEVELS = np.arange(256, dtype=np.int64)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ColourMap:
     """An integer map of luma Y and chroma U, V, all in 0..255, to R, G, B.
 
@@ -98,6 +98,12 @@ def webp() -> ColourMap:
     )  # fmt: skip
 
 
+def libyuv(name: str, gain: int, bias: int, factors: tuple[int, int, int, int]) -> ColourMap:
+    """libyuv's: six bits, luma scaled by gain / 2**16 of 257 times itself."""
+    made = linear(name, 1, 0, factors, 0, 6)
+    return replace(made, y=(LEVELS * 257 * gain >> 16) + bias)
+
+
 HALF = 1 << 15
 MAPS = (  # numbered from 1; the list may grow at its end
     linear("JFIF, libjpeg", 65536, 0, (91881, -22554, -46802, 116130), HALF),
@@ -108,6 +114,9 @@ MAPS = (  # numbered from 1; the list may grow at its end
     linear("BT.709 full", 65536, 0, (103206, -12276, -30679, 121609), HALF),
     linear("BT.601 limited, OpenCV", 1220542, 16, (1673527, -409993, -852492, 2116026), 1 << 19, 20),
     stb(),
+    linear("JFIF, OpenCV", 1 << 14, 0, (22987, -5636, -11698, 29049), 1 << 13, 14),
+    libyuv("JFIF, libyuv", 16320, 32, (90, -22, -46, 113)),
+    libyuv("BT.601 limited, libyuv", 18997, -1160, (102, -25, -52, 128)),
 )
 
 

@@ -112,9 +112,7 @@ def preimages(known: ColourMap, colours: np.ndarray, farthest: int = FARTHEST) -
     Of several, the one that leaves the range the least in clamped channels, then the one nearest to what the
     inverse of the map says.
     """
-    matrix, offset = inverse_matrix(MAPS.index(known)) if known in MAPS else (None, None)
-    assert matrix is not None
-    assert offset is not None
+    matrix, offset = inverse_matrix(MAPS.index(known))
     result = np.full((len(colours), 3), -1, np.int16)
     left = np.arange(len(colours))
     for beyond in (0, *beyond_steps(farthest)):

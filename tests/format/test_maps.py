@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, features
 
 from saidcodec.errors import CorruptError
 from saidcodec.format.maps import (
@@ -199,3 +199,13 @@ def test_damaged_exceptions_are_refused_or_read(data: bytes, pixels: int) -> Non
     assert len(places) == len(values)
     assert (np.diff(places) > 0).all()
     assert not len(places) or places[-1] < pixels
+
+
+def test_decoded_avif_is_recognised() -> None:
+    if not features.check("avif"):
+        pytest.skip("Pillow was built without AVIF.")
+    file = io.BytesIO()
+    Image.fromarray(photograph(160, 208)).save(file, "AVIF", quality=85, subsampling="4:2:0")
+    made = checked(np.asarray(Image.open(file).convert("RGB")))
+    assert "libyuv" in MAPS[made.number - 1].name
+    assert made.layout.halved == (True, True)
