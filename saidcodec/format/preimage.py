@@ -20,7 +20,7 @@ FIRST_LOOK, SECOND_LOOK = 256, 4096  # pixels that are tried before all
 LIKELY = 0.85  # of the pixels looked at; text drawn over is allowed for
 FITS = 0.97  # of chroma samples that agree with a siting, before it is tried in full
 CROP = 192  # side of the part on which sitings are tried
-SURELY, PERHAPS = 0.01, 0.08  # of its lively pixels that may fail: for a siting to be taken, or tried
+SURELY, PERHAPS = 0.01, 0.2  # of its lively pixels that may fail: for a siting to be taken, or tried
 FARTHEST = 96  # how far beyond the range a clamped channel is looked for
 MOST_SUSPECTS = 0.1  # samples that repairs about clamped colours may look at, of all pixels
 SOME_CLAMPED = 0.002  # of all pixels, from where on several beginnings are tried
@@ -221,7 +221,7 @@ def layouts(rgb: np.ndarray, known: ColourMap, planes: Planes) -> list[Layout]:
                 here = layout.moved(top, left)
                 grid = chroma_of(cut, known, guess, here, FEW_TURNS)
                 fits, _ = fitting(cut, known, here.upsample(grid, *cut.shape[:2]))
-                failures = int(np.count_nonzero(~fits & guess.found)) / max(1, int(count))
+                failures = int(np.count_nonzero(~fits & guess.sure)) / max(1, int(count))
                 if failures <= SURELY:
                     return [*chosen, layout, *full]
                 good.append((failures, len(good), layout))
