@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,13 +25,15 @@ from saidcodec.format.header import Header, Metadata, Mode, ResidualCoder, TileK
 from saidcodec.format.tiling import Band, Tiling, choose_tiling
 from saidcodec.models import Model
 from saidcodec.residual import band as residual
+from saidcodec.residual import mixed
 from saidcodec.residual.band import Method, Outline, method_of
 from saidcodec.said import Description, read_section, render_band, write_section
 
 if TYPE_CHECKING:
     from saidcodec.encoder.plan import Plan
+    from saidcodec.encoder.sources import Sources
 
-CODERS = {coder.name.lower(): coder for coder in ResidualCoder}
+CODERS = {name: ResidualCoder[name.upper()] for name in arguments.RESIDUALS}
 DAMAGED = "The file is damaged or truncated, or has bytes too many at its end"
 STREAM_SLACK = 64  # bits that the coder's state may hide
 
@@ -47,6 +50,7 @@ def encode(
     residual: str = "context",
     max_error: int = 0,
     glimpses: int | None = None,
+    effort: str = "normal",
     metadata: Metadata | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
@@ -58,13 +62,19 @@ def encode(
     ``model``: a name, a path or a Model; "auto" keeps the smallest file of the shipped models that apply.
     ``residual``: "context" (the residual network), "gaussian" (the paper's) or "none" (x̂(T) alone: lossy).
     ``glimpses``: force their number per tile instead of choosing it by bits.
+    ``effort``: "fast" codes larger images without adaptation and without a look at what they were made of;
+    "best" looks for chroma of half the resolution, too, for seconds a megapixel.
     ``progress`` is told the share that is done after every band of tiles.
     Raises ImageError, LimitError, FileError or ModelError; TypeError or ValueError for arguments of another
     kind.  Metadata that cannot be kept is named by a SaidWarning.
     """
-    from saidcodec.encoder import auto  # decoding imports nothing of the encoder
+    # Decoding imports nothing of the encoder.
+    from saidcodec.encoder import auto
+    from saidcodec.encoder.sources import Sources
 
     max_error, glimpses, threads = arguments.check_encoding(residual, max_error, glimpses, metadata, threads)
+    if effort not in auto.EFFORTS:
+        raise ValueError(f"effort must be one of {', '.join(auto.EFFORTS)}, not {effort!r}.")
     arguments.check_model(model)
     pixels, mode, found = images.from_any(image)
     height, width = pixels.shape[:2]
@@ -76,9 +86,12 @@ def encode(
     def file_with(one: Model, number: int | None, progress: Progress) -> bytes:
         tiling = choose_tiling(width, height)
         coder = CODERS[residual]
-        adaptive = coder == ResidualCoder.CONTEXT and width * height >= auto.ADAPTIVE_PIXELS
+        large = width * height >= auto.ADAPTIVE_PIXELS
+        adaptive = coder == ResidualCoder.CONTEXT and large and effort != "fast"
         header = Header(width, height, Mode(mode), replicated, coder, max_error, one.id, *tiling, adaptive)
-        return write(header, one, pixels, metadata, number, threads or cores(), progress)
+        looks = adaptive and not max_error and not number
+        sources = Sources(header, planes.channels_of(header, pixels), effort == "best") if looks else None
+        return write(header, one, pixels, metadata, number, sources, threads or cores(), progress)
 
     tried = auto.candidates(model, width * height)
     if len(tried) == 1 or residual != "context":
@@ -125,6 +138,7 @@ def write(
     pixels: np.ndarray,
     metadata: Metadata,
     glimpses: int | None,
+    sources: Sources | None,
     threads: int,
     progress: Progress,
 ) -> bytes:
@@ -134,19 +148,27 @@ def write(
     decoded = channels if header.exact else np.empty_like(channels)
     within = threads if len(bands) == 1 else 1  # threads that share one band
 
-    def coded(band: Band) -> tuple[Plan, bytes]:
+    def coded(band: Band) -> tuple[Plan, bytes, bytes | None]:
         own = channels[band.rows]
         plan, stream, decodable = write_band(header, model, method, band, own, glimpses, within)
         if not header.exact:
             decoded[band.rows] = decodable
-        return plan, stream
+        shortest = None
+        for source in sources.of(own) if sources else ():
+            made = mixed.write(header, method, Outline.plain(band), own, source)
+            if len(made) < len(shortest or stream):
+                plan, shortest = plan.all_plain(), made
+        return plan, stream, shortest
 
     written = [*in_threads(coded, bands, threads, progress)]
-    kinds = [kind for plan, _ in written for kind in plan.kinds.tolist()]
-    descriptions = [description for plan, _ in written for description in plan.descriptions]
+    if any(made is not None for *_, made in written):
+        header = replace(header, coder=ResidualCoder.MIXED)
+        written = [(plan, made or mixed.plain(stream), None) for plan, stream, made in written]
+    kinds = [kind for plan, *_ in written for kind in plan.kinds.tolist()]
+    descriptions = [description for plan, *_ in written for description in plan.descriptions]
     said = write_section(kinds, descriptions, header.grey, model)
     checksum = zlib.crc32(planes.pixels_of(header, decoded).tobytes())
-    streams = [stream for _, stream in written] if header.coder else []
+    streams = [stream for _, stream, _ in written] if header.coder else []
     return container.pack(header, metadata, said, streams, checksum)
 
 
@@ -209,7 +231,8 @@ def read_band(
     reconstruction = render_band(descriptions, band, header.grey, model)
     if header.coder == ResidualCoder.NONE:
         return planes.without_residual(header, reconstruction, (band.height, band.width))
-    return residual.read(header, method, Outline(band, kinds == TileKind.STORED, reconstruction), stream)
+    coder = mixed if header.coder == ResidualCoder.MIXED else residual
+    return coder.read(header, method, Outline(band, kinds == TileKind.STORED, reconstruction), stream)
 
 
 def check_lengths(header: Header, method: Method, streams: Sequence[bytes]) -> None:
@@ -218,7 +241,10 @@ def check_lengths(header: Header, method: Method, streams: Sequence[bytes]) -> N
     Even where every sample has the likeliest symbol of the narrowest table, or is a copy of the surest
     kind, it costs a little.
     """
-    cheapest = header.components * bank().cheapest
+    components = (
+        1 if header.coder == ResidualCoder.MIXED else header.components
+    )  # chroma may be fewer samples
+    cheapest = components * bank().cheapest
     if method.network and len(method.network.copies):
         cheapest = min(cheapest, min(float(table.bits.min()) for table in bank().copies))
     for band, stream in zip(Tiling.of(header).bands(), streams, strict=True):

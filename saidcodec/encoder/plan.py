@@ -47,6 +47,9 @@ class Plan:
         """Which tiles are stored, bool [tiles]."""
         return np.asarray(self.kinds == TileKind.STORED)
 
+    def all_plain(self) -> Plan:
+        return Plan(np.full_like(self.kinds, TileKind.PLAIN), [None] * len(self.kinds), None)
+
     def all_stored(self) -> Plan:
         return Plan(np.full_like(self.kinds, TileKind.STORED), [None] * len(self.kinds), None)
 

@@ -33,6 +33,21 @@ class ResidualCoder(IntEnum):
     NONE = 0
     GAUSSIAN = 1
     CONTEXT = 2
+    MIXED = 3
+
+    @property
+    def has_network(self) -> bool:
+        """Whether the residual network codes bands."""
+        return self in (ResidualCoder.CONTEXT, ResidualCoder.MIXED)
+
+
+class BandMethod(IntEnum):
+    """How a band of a MIXED file is coded: its colours as they are, as ranks of the levels that occur, or as
+    the luma and chroma that a known map makes them of."""
+
+    PLAIN = 0
+    LEVELS = 1
+    MAPPED = 2
 
 
 class TileKind(IntEnum):

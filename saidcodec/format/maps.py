@@ -187,7 +187,9 @@ class Layout:
 
     def moved(self, top: int, left: int) -> Layout:
         """The layout of pixels that start ``top`` rows and ``left`` columns later."""
-        rows, columns = ((p + s) & 1 if on else 0 for p, s, on in zip(self.phase, (top, left), self.halved))
+        rows, columns = (
+            (p + s) & 1 if on else 0 for p, s, on in zip(self.phase, (top, left), self.halved, strict=True)
+        )
         return replace(self, phase=(rows, columns))
 
     def bias(self, y: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -306,7 +308,7 @@ def exceptions_bytes(places: np.ndarray, values: np.ndarray) -> bytes:
     ends = np.append(starts[1:], len(places))
     out = bytearray(number_bytes(len(starts)))
     after = 0
-    for start, end in zip(starts.tolist(), ends.tolist()):
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
         first = int(places[start])
         out += number_bytes(first - after) + number_bytes(end - start - 1)
         after = first + end - start
@@ -351,7 +353,7 @@ def parse_head(data: bytes, height: int, width: int) -> tuple[Mapped, int]:
         rounding, at = data[2], 3
     sound = 1 <= number <= len(MAPS) and rounding < len(Rounding)
     sound &= (siting == Siting.FULL) == (halved == (False, False))
-    sound &= all(on or not p for on, p in zip(halved, phase))
+    sound &= all(on or not p for on, p in zip(halved, phase, strict=True))
     sound &= siting in (Siting.FIRST, Siting.CENTRED) or not flags & 64
     if not sound:
         raise CorruptError("The head of a map names what there is not.")

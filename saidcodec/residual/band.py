@@ -14,7 +14,7 @@ import numpy as np
 
 from saidcodec.entropy.rans import Decoder, Encoder, Table, uniform
 from saidcodec.format import planes
-from saidcodec.format.header import Header, ResidualCoder
+from saidcodec.format.header import Header
 from saidcodec.format.tiling import Band, Place
 from saidcodec.models import Model
 from saidcodec.residual import engine, gaussian
@@ -44,7 +44,7 @@ class Method:
 
 def method_of(header: Header, model: Model) -> Method:
     """How a file codes its residual.  Raises ModelError."""
-    network = network_of(model) if header.coder == ResidualCoder.CONTEXT else None
+    network = network_of(model) if header.coder.has_network else None
     errors = planes.max_errors(header.max_error, header.components)
     styles = one_table(model, "tile.style.frequency")
     return Method(network, styles, errors, header.max_error, header.adaptive)
@@ -68,6 +68,11 @@ class Outline:
     stored: np.ndarray
     reconstruction: np.ndarray | None
 
+    @classmethod
+    def plain(cls, band: Band) -> Outline:
+        """That of a band without a SAID layer and without stored tiles."""
+        return cls(band, np.zeros(len(band.places), bool), None)
+
     def places(self, stored: bool = False) -> list[Place]:
         """Where the tiles that are coded lie, or those that are stored."""
         return [
@@ -89,51 +94,75 @@ class Outline:
 def write(header: Header, method: Method, outline: Outline, channels: np.ndarray) -> tuple[bytes, np.ndarray]:
     """The stream of a band's coded channels uint8 [h, w, channels], and what a decoder will see."""
     encoder = Encoder()
-    for place in outline.places(stored=True):
-        encoder.add(channels[place], uniform(256))
-    if outline.stored.all():
-        return encoder.finish(), channels
-    coded = outline.coded()
-    colour = plane_of(planes.colour_of(header, channels), coded, outline.reconstruction, method.errors)
-    alpha, constant = None, False
-    if header.has_alpha:
-        alpha = plane_of(planes.alpha_of(channels), coded, None, (method.alpha_error,))
-        values = alpha.samples[coded > 0]
-        constant = bool((values == values[0]).all())
-        encoder.add(np.array([constant]), uniform(2))
-        if constant:
-            encoder.add(values[:1], uniform(256))
-    write_plane(method, outline, colour, encoder)
-    if alpha is not None and not constant:
-        write_plane(method, outline, alpha, encoder)
-    stream = encoder.finish()
-    if header.exact:
-        return stream, channels
-    return stream, planes.joined(header, colour.samples, alpha.samples if alpha else None)
+    decodable = add(header, method, outline, channels, encoder)
+    return encoder.finish(), decodable
 
 
 def read(header: Header, method: Method, outline: Outline, stream: bytes) -> np.ndarray:
     """The coded channels that ``write`` coded, uint8 [h, w, channels]; CorruptError on a damaged stream."""
     decoder = Decoder(stream)
-    channels = np.zeros((outline.band.height, outline.band.width, header.channels), np.uint8)
-    for rows, columns in outline.places(stored=True):
-        shape = (rows.stop - rows.start, columns.stop - columns.start, header.channels)
-        channels[rows, columns] = decoder.take(uniform(256), int(np.prod(shape))).reshape(shape)
+    channels = take(header, method, outline, decoder)
+    decoder.finish()
+    return channels
+
+
+def add(
+    header: Header, method: Method, outline: Outline, channels: np.ndarray, encoder: Encoder
+) -> np.ndarray:
+    """Add a band's coded channels uint8 [h, w, channels] to a stream; what a decoder will see."""
+    for place in outline.places(stored=True):
+        encoder.add(channels[place], uniform(256))
     if outline.stored.all():
-        decoder.finish()
         return channels
     coded = outline.coded()
     colour = plane_of(planes.colour_of(header, channels), coded, outline.reconstruction, method.errors)
     alpha, constant = None, False
     if header.has_alpha:
         alpha = plane_of(planes.alpha_of(channels), coded, None, (method.alpha_error,))
-        constant = bool(decoder.take(uniform(2), 1)[0])
-        if constant:
-            alpha.samples[coded > 0] = decoder.take(uniform(256), 1)
+        constant = add_alpha_head(alpha, encoder)
+    write_plane(method, outline, colour, encoder)
+    if alpha is not None and not constant:
+        write_plane(method, outline, alpha, encoder)
+    if header.exact:
+        return channels
+    return planes.joined(header, colour.samples, alpha.samples if alpha else None)
+
+
+def add_alpha_head(alpha: Plane, encoder: Encoder) -> bool:
+    """Say whether alpha is constant, and its value; whether it is."""
+    values = alpha.samples[alpha.coded > 0]
+    constant = bool((values == values[0]).all())
+    encoder.add(np.array([constant]), uniform(2))
+    if constant:
+        encoder.add(values[:1], uniform(256))
+    return constant
+
+
+def take_alpha_head(alpha: Plane, decoder: Decoder) -> bool:
+    """Whether alpha is constant; then it is filled in."""
+    constant = bool(decoder.take(uniform(2), 1)[0])
+    if constant:
+        alpha.samples[alpha.coded > 0] = decoder.take(uniform(256), 1)
+    return constant
+
+
+def take(header: Header, method: Method, outline: Outline, decoder: Decoder) -> np.ndarray:
+    """The coded channels that ``add`` added, uint8 [h, w, channels]; CorruptError on a damaged stream."""
+    channels = np.zeros((outline.band.height, outline.band.width, header.channels), np.uint8)
+    for rows, columns in outline.places(stored=True):
+        shape = (rows.stop - rows.start, columns.stop - columns.start, header.channels)
+        channels[rows, columns] = decoder.take(uniform(256), int(np.prod(shape))).reshape(shape)
+    if outline.stored.all():
+        return channels
+    coded = outline.coded()
+    colour = plane_of(planes.colour_of(header, channels), coded, outline.reconstruction, method.errors)
+    alpha, constant = None, False
+    if header.has_alpha:
+        alpha = plane_of(planes.alpha_of(channels), coded, None, (method.alpha_error,))
+        constant = take_alpha_head(alpha, decoder)
     read_plane(method, outline, colour, decoder)
     if alpha is not None and not constant:
         read_plane(method, outline, alpha, decoder)
-    decoder.finish()
     return planes.joined(header, colour.samples, alpha.samples if alpha else None)
 
 

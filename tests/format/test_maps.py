@@ -22,7 +22,7 @@ from saidcodec.format.maps import (
     settled,
     take_exceptions,
 )
-from saidcodec.format.preimage import forward, in_layout, planes_of, preimages, recognised
+from saidcodec.encoder.preimage import forward, in_layout, planes_of, preimages, recognised
 
 NAMES = [known.name for known in MAPS]
 NO_PLACES, NO_VALUES = np.zeros(0, np.int64), np.zeros((0, 3), np.uint8)

@@ -180,15 +180,16 @@ def planes_of(rgb: np.ndarray, known: ColourMap) -> Planes:
     return Planes(made[index], exists[index], (exists & ~clamped)[index])
 
 
-def mapped(rgb: np.ndarray, number: int) -> Mapped | None:
-    """The picture under one map, in the layout with the fewest chroma samples that fits."""
+def mapped(rgb: np.ndarray, number: int, halved: bool = True) -> Mapped | None:
+    """The picture under one map, in the layout with the fewest chroma samples that fits; without ``halved``,
+    which takes seconds a megapixel to find, with as many as it has pixels."""
     height, width = rgb.shape[:2]
     known = MAPS[number - 1]
     planes = planes_of(rgb, known)
     most = MOST_EXCEPTIONS * height * width
     if height * width - np.count_nonzero(planes.found) > most:
         return None
-    for layout in layouts(rgb, known, planes):
+    for layout in layouts(rgb, known, planes) if halved else [Layout()]:
         result = in_layout(rgb, number, planes, layout)
         if len(result.places) <= most:
             return result
@@ -288,7 +289,7 @@ def in_layout(rgb: np.ndarray, number: int, planes: Planes, layout: Layout) -> M
         wrong = ~good
         bare = replace(layout, ring=False)
         rows, columns = bare.grid(height, width)
-        top, left = (b - a for a, b in zip((layout.extent(0, height)[0], layout.extent(1, width)[0]), (0, 0)))
+        top, left = -layout.extent(0, height)[0], -layout.extent(1, width)[0]
         inner = np.ascontiguousarray(grid[top : top + rows, left : left + columns])
         if layout.ring:
             same = fitting(rgb, known, bare.upsample(inner, height, width), planes)
