@@ -170,7 +170,8 @@ def read_header(cursor: Cursor) -> tuple[Header, bool]:
     mode, coder = Mode(MODES[layout & 3]), layout >> 4 & 3
     replicated = bool(layout & 4)
     adaptive = bool(layout & 0x80)
-    unfit = coder > max(ResidualCoder) or (adaptive and not ResidualCoder(coder).has_network)
+    unfit = adaptive and not ResidualCoder(coder).has_network
+    unfit = unfit or (bool(layout & 0x40) and coder == ResidualCoder.MIXED)
     if unfit or (replicated and mode in (Mode.L, Mode.LA)):
         raise CorruptError("The file's header asks for something that does not exist.")
     width, height = cursor.varint() + 1, cursor.varint() + 1

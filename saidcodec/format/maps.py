@@ -305,7 +305,7 @@ def exceptions_bytes(places: np.ndarray, values: np.ndarray) -> bytes:
     """The exceptions before zlib: runs (gap, length − 1), ended by the number of runs in front; then R, G,
     B of all, the difference of each from the exception before it modulo 256."""
     starts = np.flatnonzero(np.diff(places, prepend=-2) != 1)
-    ends = np.append(starts[1:], len(places))
+    ends = np.append(starts[1:], len(places))[: len(starts)]
     out = bytearray(number_bytes(len(starts)))
     after = 0
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):

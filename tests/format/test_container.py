@@ -218,7 +218,7 @@ def test_numbers(value: int) -> None:
     assert cursor.at == len(cursor.data) == max(1, -(-value.bit_length() // 7))
 
 
-@pytest.mark.parametrize("layout", [0x80, 0x30, 0x04, 0x05])
+@pytest.mark.parametrize("layout", [0x80, 0x90, 0x70, 0x04, 0x05])
 def test_impossible_layouts(layout: int) -> None:
     with pytest.raises(CorruptError, match="does not exist"):
         unpack(SIGNATURE + bytes([VERSION[1], layout]) + bytes(20))

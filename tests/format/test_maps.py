@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, features
 
+from saidcodec.encoder.preimage import forward, in_layout, planes_of, preimages, recognised
 from saidcodec.errors import CorruptError
 from saidcodec.format.maps import (
     MAPS,
@@ -22,7 +23,6 @@ from saidcodec.format.maps import (
     settled,
     take_exceptions,
 )
-from saidcodec.encoder.preimage import forward, in_layout, planes_of, preimages, recognised
 
 NAMES = [known.name for known in MAPS]
 NO_PLACES, NO_VALUES = np.zeros(0, np.int64), np.zeros((0, 3), np.uint8)

@@ -1,0 +1,126 @@
+"""Bands coded as what they were made of."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from factory import random_model
+from PIL import Image
+
+import saidcodec
+from saidcodec.encoder import preimage
+from saidcodec.entropy.rans import Encoder, uniform
+from saidcodec.errors import CorruptError, SaidError
+from saidcodec.format import container
+from saidcodec.format.header import BandMethod, Header, Mode, ResidualCoder
+from saidcodec.format.levels import levels_of
+from saidcodec.format.tiling import Tiling
+from saidcodec.residual import mixed
+from saidcodec.residual.band import Outline, method_of
+
+MODEL = random_model()
+
+
+def scene(height: int, width: int) -> np.ndarray:
+    """A smooth picture with edges and a little noise, uint8 [h, w, 3]."""
+    rng = np.random.default_rng(2)
+    y, x = np.indices((height, width))
+    waves = [np.sin(x / a) + np.cos(y / b) for a, b in ((17, 23), (31, 11), (13, 29))]
+    picture = 128 + 40 * np.stack(waves, -1) + rng.normal(0, 2, (height, width, 3))
+    picture[height // 3 : height // 2, width // 4 : width // 2] = (200, 40, 60)
+    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+
+
+def through_jpeg(pixels: np.ndarray, subsampling: int) -> np.ndarray:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=90, subsampling=subsampling)
+    return np.array(Image.open(file).convert("RGB"))
+
+
+def header(shape: tuple[int, ...], adaptive: bool = False) -> Header:
+    mode = {2: Mode.L, 3: Mode.RGB}[len(shape)] if len(shape) == 2 or shape[2] == 3 else Mode.RGBA
+    coder = ResidualCoder.MIXED
+    return Header(shape[1], shape[0], mode, False, coder, 0, MODEL.id, 32, 1, adaptive)
+
+
+@pytest.mark.parametrize("alpha", [None, "constant", "own"])
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+def test_mapped_bands_come_back(alpha: str | None, subsampling: int) -> None:
+    pixels = through_jpeg(scene(48, 80), subsampling)
+    source = preimage.mapped(pixels, 1)
+    assert source is not None
+    assert (source.chroma.shape[:2] != pixels.shape[:2]) == (subsampling > 0)
+    if alpha:
+        more = np.full((48, 80, 1), 9) if alpha == "constant" else np.arange(48 * 80).reshape(48, 80, 1) // 80
+        pixels = np.concatenate([pixels, more.astype(np.uint8)], -1)
+    head = header(pixels.shape, adaptive=subsampling == 2)
+    outline, method = Outline.plain(Tiling.of(head).bands()[0]), method_of(head, MODEL)
+    stream = mixed.write(head, method, outline, pixels, source)
+    assert np.array_equal(mixed.read(head, method, outline, stream), pixels)
+
+
+@pytest.mark.parametrize("shape", [(40, 50, 1), (40, 50, 3), (40, 50, 4)])
+def test_levels_come_back(shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(1)
+    pixels = rng.integers(0, 40, shape).astype(np.uint8)
+    pixels[..., :3] = 5 * pixels[..., :3] + 3
+    source = levels_of(pixels[..., :3])
+    assert source is not None
+    head = header(shape if shape[2] > 1 else shape[:2])
+    outline, method = Outline.plain(Tiling.of(head).bands()[0]), method_of(head, MODEL)
+    stream = mixed.write(head, method, outline, pixels, source)
+    assert np.array_equal(mixed.read(head, method, outline, stream), pixels)
+
+
+def test_files_of_pictures_that_were_jpegs_are_mixed_and_shorter() -> None:
+    pixels = through_jpeg(scene(200, 260), 2)
+    files = {
+        effort: saidcodec.encode(pixels, model="photo", effort=effort)
+        for effort in ("fast", "normal", "best")
+    }
+    assert [container.unpack(data).header.coder.name for data in files.values()] == [
+        "CONTEXT",
+        "MIXED",
+        "MIXED",
+    ]
+    assert len(files["best"]) < len(files["normal"]) < 0.9 * len(files["fast"])
+    for data in files.values():
+        assert np.array_equal(saidcodec.decode(data), pixels)
+
+
+def test_bands_of_one_file_may_differ() -> None:
+    pixels, clean = through_jpeg(scene(512, 520), 0), scene(512, 520)
+    pixels[436:] = clean[436:]
+    data = saidcodec.encode(pixels, model="photo")
+    assert container.unpack(data).header.coder == ResidualCoder.MIXED
+    assert np.array_equal(saidcodec.decode(data), pixels)
+
+
+def test_other_methods_and_heads_are_refused() -> None:
+    head = header((16, 16, 3))
+    outline, method = Outline.plain(Tiling.of(head).bands()[0]), method_of(head, MODEL)
+    for symbols in ([3], [BandMethod.MAPPED], [BandMethod.LEVELS]):
+        encoder = Encoder()
+        encoder.add(np.array(symbols), uniform(mixed.METHODS))
+        encoder.add(np.full(8, 255), uniform(256))
+        with pytest.raises(CorruptError):
+            mixed.read(head, method, outline, encoder.finish())
+    stored = Outline(outline.band, np.ones(len(outline.stored), bool), None)
+    encoder = Encoder()
+    encoder.add(np.array([BandMethod.MAPPED]), uniform(mixed.METHODS))
+    with pytest.raises(CorruptError, match="does not have"):
+        mixed.read(head, method, stored, encoder.finish())
+
+
+def test_any_damage_is_found() -> None:
+    pixels = through_jpeg(scene(130, 140), 2)
+    data = saidcodec.encode(pixels, model="photo", effort="best")
+    assert container.unpack(data).header.coder == ResidualCoder.MIXED
+    rng = np.random.default_rng(0)
+    for place in rng.integers(0, len(data), 40):
+        damaged = bytearray(data)
+        damaged[place] ^= int(rng.integers(1, 256))
+        with pytest.raises(SaidError):
+            saidcodec.decode(bytes(damaged))
