@@ -30,6 +30,14 @@ typedef uint32_t u32;
 typedef int64_t i64;
 typedef uint64_t u64;
 
+#if defined(__GNUC__)
+#define FETCH(address) __builtin_prefetch(address)
+#define INLINE inline __attribute__((always_inline))
+#else
+#define FETCH(address) (void)(address)
+#define INLINE __forceinline
+#endif
+
 enum {
     PRECISION = 24,
     PROBABILITY_BITS = 16,
@@ -44,9 +52,7 @@ enum {
     EXACT = 5,      /* hashed contexts of a sample's bit */
     GUESSES = 6,    /* predictions of a sample */
     SHORTEST = 16,  /* pixels of a run */
-#ifndef LIKELY
-    LIKELY = 192,   /* least probability of a whole run, in 1/256 */
-#endif
+    LIKELY = 224,   /* least probability of a whole run, in 1/256 */
     LONGEST = 16,   /* log2 of the pixels of a run */
     TRUSTED = 16,   /* length from which a match may forbid a run */
     FIRST = 8,      /* length from which a match's colour is asked about first */
@@ -69,9 +75,11 @@ typedef struct {
     u16 squash[2 * REACH];
     i16 stretch[4096];
     u16 rate[1024]; /* 2^16 / (n + 1.5) */
+    u8 far[256];    /* level of a distance */
 } Curves;
 
 static void fill_curves(Curves *c) {
+    static const u8 FAR[17] = {1, 2, 3, 4, 5, 6, 8, 10, 13, 17, 22, 28, 36, 48, 64, 90, 128}; /* where levels begin */
     u64 e = (u64)1 << 31; /* 2^31 exp(-i / 256) */
     for (int i = 0; i < REACH; i++) {
         u64 p = ((u64)1 << 47) / (((u64)1 << 31) + e);
@@ -86,6 +94,10 @@ static void fill_curves(Curves *c) {
         c->stretch[i] = (i16)(s - REACH);
     }
     for (int n = 0; n < 1024; n++) c->rate[n] = (u16)(131072 / (2 * n + 3));
+    for (int d = 0, level = 0; d < 256; d++) {
+        while (level < 17 && d >= FAR[level]) level++;
+        c->far[d] = (u8)level;
+    }
 }
 
 /* ---- the coder ---- */
@@ -113,7 +125,7 @@ static void grow(Coder *c) {
     }
 }
 
-static inline __attribute__((always_inline)) int decide(Coder *c, int decoding, u32 p, int bit) {
+static INLINE int decide(Coder *c, int decoding, u32 p, int bit) {
     if (!decoding) {
         if (c->count == c->room) {
             grow(c);
@@ -277,14 +289,15 @@ static Model *model_new(i32 width, i32 height, i32 channels) {
     m->row = (size_t)width + 2 * MARGIN;
     int size = log2_floor((u64)width * (u64)height);
     m->slot_bits = clamp(size + 1, 10, 17);
-    m->line_bits = clamp(size - 1, 9, 15);
+    m->line_bits = clamp(size, 9, 16);
     Arena arena = {NULL, 0};
     parts(m, &arena);
-    m->memory = arena.block = calloc(arena.used, 1);
+    m->memory = arena.block = calloc(arena.used + 64, 1);
     if (!m->memory) {
         model_free(m);
         return NULL;
     }
+    arena.block += 64 - ((uintptr_t)arena.block & 63);
     arena.used = 0;
     parts(m, &arena);
     m->start = m->cells + TOP * m->row + MARGIN;
@@ -306,24 +319,22 @@ static Model *model_new(i32 width, i32 height, i32 channels) {
 
 /* ---- a colour spelled out ---- */
 
-static inline int energy_level(int e) { return e == 0 ? 0 : e < 3 ? 1 : e < 7 ? 2 : e < 13 ? 3 : e < 25 ? 4 : e < 50 ? 5 : e < 100 ? 6 : 7; }
+static inline int energy_level(int e) {
+    return e == 0 ? 0 : e < 3 ? 1 : e < 7 ? 2 : e < 13 ? 3 : e < 25 ? 4 : e < 50 ? 5 : e < 100 ? 6 : 7;
+}
 
 /* A guess's distance from the middle of what is still possible, 0 ... 35. */
-static inline int distance_level(int d) {
-    static const u8 LEVEL[256] = {
-        0,  1,  2,  3,  4,  5,  6,  6,  7,  7,  8,  8,  8,  9,  9,  9,  9,  10, 10, 10, 10, 10, 11, 11, 11, 11, 11, 11, 12, 12, 12, 12,
-        12, 12, 12, 12, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14,
-        15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 16, 16, 16, 16, 16, 16,
-        16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16,
-        17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17,
-        17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17,
-        17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17,
-        17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17};
-    return d < 0 ? 17 - LEVEL[-d - 1] : 18 + LEVEL[d];
+static inline int distance_level(const Curves *curves, int d) {
+    return d < 0 ? 17 - curves->far[-d - 1] : 18 + curves->far[d];
+}
+
+/* The 16 counters of a context; the first of them is not used. */
+static inline Counter *line_of(const Model *m, u32 context, int prefix) {
+    return m->lines + 16 * (size_t)(hash(context, (u32)prefix) >> (32 - m->line_bits));
 }
 
 /* The channels in their order; every sample by its bits, the highest first. */
-static inline __attribute__((always_inline)) u32 spell(Model *m, Coder *coder, int decoding, const u32 *q, u32 colour) {
+static INLINE u32 spell(Model *m, Coder *coder, int decoding, const u32 *q, u32 colour) {
     static const u8 ORDER[2][4] = {{0, 1, 2, 3}, {1, 0, 2, 3}};
     const Curves *curves = &m->curves;
     ptrdiff_t row = (ptrdiff_t)m->row;
@@ -347,10 +358,11 @@ static inline __attribute__((always_inline)) u32 spell(Model *m, Coder *coder, i
                               hash(hash(hash(hash(key + 40, coded), west), north), northeast)};
         int sample = colour >> shift & 255, prefix = 1;
         Counter *line[EXACT] = {0};
+        for (int j = 0; j < EXACT; j++) FETCH(line_of(m, context[j], 1));
         for (int b = 7; b >= 0; b--) {
             if ((b & 3) == 3)
                 for (int j = 0; j < EXACT; j++)
-                    line[j] = m->lines + 16 * (hash(context[j], (u32)prefix) >> (32 - m->line_bits));
+                    line[j] = line_of(m, context[j], prefix);
             int node = b > 3 ? prefix : (prefix & ((8 >> b) - 1)) | (8 >> b);
             int middle = ((prefix << 1 | 1) << b) & 255, known = 0;
             Counter *counter[EXACT + GUESSES];
@@ -360,7 +372,7 @@ static inline __attribute__((always_inline)) u32 spell(Model *m, Coder *coder, i
                 known += (*counter[j] & 1023) > 0;
             }
             for (int j = 0; j < GUESSES; j++)
-                counter[EXACT + j] = &m->guess[j][k][b][distance_level(guess[j] - middle)][energy + 8 * (miss > 1)];
+                counter[EXACT + j] = &m->guess[j][k][b][distance_level(curves, guess[j] - middle)][energy + 8 * (miss > 1)];
             for (int j = 0; j < EXACT + GUESSES; j++) input[j] = stretched(curves, *counter[j]);
             input[INPUTS - 1] = 256;
             Mixer *one = &m->bit_a[(k * 8 + b) * 8 + known], *two = &m->bit_b[k * 4 + miss];
@@ -446,11 +458,12 @@ static inline void offer(Offers *o, u32 colour) {
 }
 
 static inline int length_level(u32 n) {
-    return n < 8 ? (int)n : n < 12 ? 8 : n < 16 ? 9 : n < 24 ? 10 : n < 32 ? 11 : n < 64 ? 12 : n < 128 ? 13 : n < 400 ? 14 : 15;
+    if (n < 8) return (int)n;
+    return n < 12 ? 8 : n < 16 ? 9 : n < 24 ? 10 : n < 32 ? 11 : n < 64 ? 12 : n < 128 ? 13 : n < 400 ? 14 : 15;
 }
 
 /* Code the pixel at column x of row y; `known`: it does not have the colour to its left. */
-static inline __attribute__((always_inline)) void pixel(Model *m, Coder *coder, int decoding, i32 x, i32 y, int known) {
+static INLINE void pixel(Model *m, Coder *coder, int decoding, i32 x, i32 y, int known) {
     const Curves *curves = &m->curves;
     ptrdiff_t row = (ptrdiff_t)m->row;
     u32 *q = m->start + (size_t)y * m->row + (size_t)x;
@@ -459,7 +472,7 @@ static inline __attribute__((always_inline)) void pixel(Model *m, Coder *coder, 
     Match *column = m->column + MARGIN + x;
 #define AT(dx, dy) q[(dx) - (dy) * row]
     u32 w = AT(-1, 0), n = AT(0, 1), nw = AT(-1, 1), ne = AT(1, 1), ww = AT(-2, 0), nn = AT(0, 2);
-    u32 h[ORDERS];
+    u32 h[ORDERS], h_slot[ORDERS];
     h[0] = hash(hash(1, w), n);
     h[1] = hash(hash(h[0], nw), ne);
     h[2] = hash(hash(h[1], ww), nn);
@@ -471,6 +484,10 @@ static inline __attribute__((always_inline)) void pixel(Model *m, Coder *coder, 
     h[5] = hash(hash(hash(hash(hash(9, w), n), lasting[0]), lasting[-1]), lasting[1]);
     h[6] = hash(hash(hash(77, minus(w, nw)), minus(n, nw)), minus(ne, n));
 #undef AT
+    for (int o = 0; o < ORDERS; o++) {
+        h_slot[o] = hash(h[o], (u32)o);
+        FETCH(m->slots[o] + (h_slot[o] >> (32 - m->slot_bits)));
+    }
 
     /* The match: the one that held to the left or above, else where a context was last seen. */
     u32 here = (u32)(q - m->cells), wide = h[5];
@@ -505,7 +522,7 @@ static inline __attribute__((always_inline)) void pixel(Model *m, Coder *coder, 
     int level = distance ? length_level(length) : 0;
 
     Slot *slot[ORDERS];
-    for (int o = 0; o < ORDERS; o++) slot[o] = find(m, o, hash(h[o], (u32)o));
+    for (int o = 0; o < ORDERS; o++) slot[o] = find(m, o, h_slot[o]);
 
     Offers offers;
     offers.count = 0;
@@ -607,7 +624,7 @@ static inline i32 run_length(Model *m, i32 x, i32 y) {
 }
 
 /* Code a run of at most `length` pixels of the colour to the left; returns how many there are. */
-static inline __attribute__((always_inline)) i32 run(Model *m, Coder *coder, int decoding, i32 x, i32 y, i32 length) {
+static INLINE i32 run(Model *m, Coder *coder, int decoding, i32 x, i32 y, i32 length) {
     const Curves *curves = &m->curves;
     Counter *counter = run_counter(m, x, length);
     u32 *q = m->start + (size_t)y * m->row + (size_t)x, colour = q[-1];
@@ -665,7 +682,7 @@ static void end_row(Model *m, i32 y) {
     }
 }
 
-static inline __attribute__((always_inline)) void walk(Model *m, Coder *coder, int decoding) {
+static INLINE void walk(Model *m, Coder *coder, int decoding) {
     for (i32 y = 0; y < m->height; y++) {
         begin_row(m, y);
         for (i32 x = 0; x < m->width;) {
