@@ -372,7 +372,8 @@ static INLINE u32 spell(Model *m, Coder *coder, int decoding, const u32 *q, u32 
                 known += (*counter[j] & 1023) > 0;
             }
             for (int j = 0; j < GUESSES; j++)
-                counter[EXACT + j] = &m->guess[j][k][b][distance_level(curves, guess[j] - middle)][energy + 8 * (miss > 1)];
+                counter[EXACT + j] =
+                    &m->guess[j][k][b][distance_level(curves, guess[j] - middle)][energy + 8 * (miss > 1)];
             for (int j = 0; j < EXACT + GUESSES; j++) input[j] = stretched(curves, *counter[j]);
             input[INPUTS - 1] = 256;
             Mixer *one = &m->bit_a[(k * 8 + b) * 8 + known], *two = &m->bit_b[k * 4 + miss];

@@ -1,9 +1,9 @@
 """A coder of flat images that learns as it goes: screenshots, drawings, maps, pixel art, scanned text.
 
-It needs no weights.  Pixels of one to four channels, or indices of a palette, become binary decisions in the
-order of decoding; they share a stack of words with whatever else a stream holds (bitstream_spec.md).  The work is
-done by the library that setuptools built as ``_graphics``, or by ``graphics_reference`` where it was not built;
-both give the same bytes.
+It needs no weights.  Pixels of one to four channels, or indices of a palette, become binary decisions in
+the order of decoding; they share a stack of words with whatever else a stream holds (bitstream_spec.md).
+The work is done by the library that setuptools built as ``_graphics``, or by ``graphics_reference`` where
+it was not built; both give the same bytes.
 """
 
 from __future__ import annotations
@@ -63,8 +63,9 @@ def available() -> bool:
 def encode(pixels: np.ndarray) -> np.ndarray:
     """The decisions of an image, uint32 [n] in the order of decoding.
 
-    ``pixels`` is uint8 [height, width, channels] with one to four channels.  A decision is the probability of a 1
-    in 2**-16 (1 ... 65535), shifted left by one, and the bit.  Raises ValueError for another shape or type.
+    ``pixels`` is uint8 [height, width, channels] with one to four channels.  A decision is the probability
+    of a 1 in 2**-16 (1 ... 65535), shifted left by one, and the bit.  Raises ValueError for another shape or
+    type.
     """
     if pixels.dtype != np.uint8 or pixels.ndim != 3:
         raise ValueError("Pixels must be uint8 [height, width, channels].")
@@ -103,7 +104,8 @@ def push(words: np.ndarray, decisions: np.ndarray) -> np.ndarray:
 def decode(words: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Pixels uint8 [height, width, channels] from a stack of words, and what is left of the stack.
 
-    Words that no encoder wrote give some pixels or other; whoever opened the stream finds what is left at its end.
+    Words that no encoder wrote give some pixels or other; whoever opened the stream finds what is left at
+    its end.
     """
     height, width, channels = checked(shape)
     if (found := library()) is None:
@@ -113,7 +115,9 @@ def decode(words: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.nd
     count = c_size_t(len(words))
     pixels = np.empty(shape, np.uint8)
     check(
-        found.said_graphics_decode(room.ctypes.data, byref(count), width, height, channels, pixels.ctypes.data)
+        found.said_graphics_decode(
+            room.ctypes.data, byref(count), width, height, channels, pixels.ctypes.data
+        )
     )
     return pixels, room[: count.value]
 

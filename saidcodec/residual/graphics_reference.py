@@ -1,6 +1,7 @@
-"""The coder of flat images in plain Python: the specification in Python, and the oracle of the C core's tests.
+"""The coder of flat images in plain Python: the specification in Python, and the oracle of the C core.
 
-It runs where no C compiler was at hand, at some thousand pixels a second.  ``_graphics.c`` gives the same bytes.
+It runs where no C compiler was at hand, at some thousand pixels a second.  ``_graphics.c`` gives the same
+bytes.
 Shifts to the right round down; a colour is one integer with channel k in bits 8 k to 8 k + 7.
 """
 
@@ -469,7 +470,9 @@ class Walk:
             found = self.slots[order][index] = Slot(check)
         return found
 
-    def decide(self, counters: list[Counter], mixers: tuple[Mixer, Mixer], bit: int, rates: tuple[int, int]) -> int:
+    def decide(
+        self, counters: list[Counter], mixers: tuple[Mixer, Mixer], bit: int, rates: tuple[int, int]
+    ) -> int:
         """One decision under the mean of two mixers, which then learn."""
         inputs = [*(counter.input() for counter in counters), 256]
         sums = [mixer.mix(inputs) for mixer in mixers]
@@ -487,7 +490,8 @@ class Walk:
         west, north, _, northeast, _ = (cells[place] for place in places)
         coded = result = before = error = 0
         off = [0] * 6
-        for k, channel in enumerate((1, 0, 2, 3)[: self.channels] if self.channels > 2 else (0, 1)[: self.channels]):
+        order = (1, 0, 2, 3) if self.channels > 2 else (0, 1)
+        for k, channel in enumerate(order[: self.channels]):
             shift = 8 * channel
             w, n, nw, ne, nne = (cells[place] >> shift & 255 for place in places)
             median = sorted((w, n, w + n - nw))[1]
@@ -506,7 +510,8 @@ class Walk:
                 node = prefix if b > 3 else prefix & ((8 >> b) - 1) | 8 >> b
                 middle = ((prefix << 1 | 1) << b) & 255
                 counters = [
-                    bank.counter(LINE, hashed(context, half) >> (32 - self.line_bits), node) for context in exact
+                    bank.counter(LINE, hashed(context, half) >> (32 - self.line_bits), node)
+                    for context in exact
                 ]
                 known = sum(counter.n > 0 for counter in counters)
                 for j, guess in enumerate(guesses):

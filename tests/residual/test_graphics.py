@@ -1,4 +1,4 @@
-"""The coder of flat images: the C core and its twin in Python give the same bytes, and everything comes back."""
+"""The coder of flat images: the C core and its twin give the same bytes, and everything comes back."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ many = settings(max_examples=300, deadline=None)
 
 @st.composite
 def pictures(draw: st.DrawFn, most: int = 24) -> np.ndarray:
-    """Noise of few or many colours, rectangles, gradients, repeated blocks: uint8 [height, width, channels]."""
+    """Noise of few or many colours, boxes, gradients, repeated blocks: uint8 [height, width, channels]."""
     height, width = draw(st.integers(1, most)), draw(st.integers(1, 3 * most))
     channels = draw(st.integers(1, 4))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -149,7 +149,10 @@ def test_core_and_twin_agree_on_noise_as_a_stream(noise: bytes, channels: int) -
 def test_drawings_are_small(name: str, most: float) -> None:
     """Against the smaller of PNG and WebP; Pillow's own font draws the text."""
     image, others = drawn(name), []
-    for kind, options in (("PNG", {"optimize": True}), ("WEBP", {"lossless": True, "method": 6, "quality": 100})):
+    for kind, options in (
+        ("PNG", {"optimize": True}),
+        ("WEBP", {"lossless": True, "method": 6, "quality": 100}),
+    ):
         out = io.BytesIO()
         image.save(out, kind, **options)
         others.append(out.tell())
@@ -163,7 +166,7 @@ def test_one_colour_costs_next_to_nothing() -> None:
 
 @pytest.mark.parametrize("shape", [(0, 3, 1), (3, 0, 1), (3, 3, 5), (3, 3, 0), (3, 3), (1 << 15, 1 << 14, 1)])
 def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="shape|Pixels"):
+    with pytest.raises(ValueError, match=r"shape|Pixels"):
         graphics.decode(EMPTY, shape)
 
 
