@@ -89,7 +89,9 @@ def encode(
         large = width * height >= auto.ADAPTIVE_PIXELS
         adaptive = coder == ResidualCoder.CONTEXT and large and effort != "fast"
         header = Header(width, height, Mode(mode), replicated, coder, max_error, one.id, *tiling, adaptive)
-        looks = adaptive and not max_error and not number
+        # Of small images one model's file is enough to try other methods on.
+        asked = adaptive or (model == "auto" and one.name == auto.DEFAULT_MODEL and effort != "fast")
+        looks = asked and coder == ResidualCoder.CONTEXT and not max_error and not number
         sources = Sources(header, planes.channels_of(header, pixels), effort == "best") if looks else None
         return write(header, one, pixels, metadata, number, sources, threads or cores(), progress)
 

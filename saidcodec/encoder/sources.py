@@ -12,7 +12,10 @@ import numpy as np
 from saidcodec.encoder import preimage
 from saidcodec.format.header import Header
 from saidcodec.format.levels import levels_of
-from saidcodec.residual.mixed import Source
+from saidcodec.residual.mixed import Graphics, Source
+
+MAPPED_PIXELS = 1 << 14  # smaller images are not asked for a map, which takes longer than coding them
+FLAT = 0.3  # of the pixels repeat their left neighbour in what may be graphics
 
 
 class Sources:
@@ -24,10 +27,13 @@ class Sources:
     def __init__(self, header: Header, channels: np.ndarray, thorough: bool):
         """``channels``: the whole image's coded channels, uint8 [h, w, channels]."""
         self.components, self.thorough = header.components, thorough
-        self.map = None if header.grey else preimage.recognised(channels[..., :3])
+        large = header.width * header.height >= MAPPED_PIXELS
+        self.map = preimage.recognised(channels[..., :3]) if large and not header.grey else None
 
     def of(self, channels: np.ndarray) -> Iterator[Source]:
         """What a band uint8 [h, w, channels] may have been made of."""
+        if flatness(channels) >= FLAT:
+            yield Graphics()
         colours = np.ascontiguousarray(channels[..., : self.components])
         if levels := levels_of(colours):
             yield levels
@@ -35,3 +41,10 @@ class Sources:
             return
         if source := preimage.mapped(colours, self.map, self.thorough):
             yield source
+
+
+def flatness(channels: np.ndarray) -> float:
+    """The share of the pixels uint8 [h, w, channels] that repeat their left neighbour; every third row
+    tells."""
+    rows = channels[::3]
+    return float((rows[:, 1:] == rows[:, :-1]).all(-1).mean()) if rows.shape[1] > 1 else 0.0

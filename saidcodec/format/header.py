@@ -42,12 +42,13 @@ class ResidualCoder(IntEnum):
 
 
 class BandMethod(IntEnum):
-    """How a band of a MIXED file is coded: its colours as they are, as ranks of the levels that occur, or as
-    the luma and chroma that a known map makes them of."""
+    """How a band of a MIXED file is coded: its colours as they are, as ranks of the levels that occur, as
+    the luma and chroma that a known map makes them of, or as flat graphics."""
 
     PLAIN = 0
     LEVELS = 1
     MAPPED = 2
+    GRAPHICS = 3
 
 
 class TileKind(IntEnum):

@@ -784,3 +784,6 @@ EXPORT int said_graphics_decode(u32 *words, size_t *count, i32 width, i32 height
     for (*count = coder.left; coder.state; coder.state >>= 32) words[(*count)++] = (u32)coder.state;
     return DONE;
 }
+
+/* Extension modules have this function, and some linkers insist on it; nothing imports this library as a module. */
+EXPORT void *PyInit__graphics(void) { return NULL; }

@@ -9,14 +9,13 @@ import ctypes
 import os
 from ctypes import POINTER, Structure, c_char_p, c_int, c_int32, c_size_t, c_void_p
 from functools import lru_cache
-from importlib.machinery import EXTENSION_SUFFIXES
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from saidcodec.entropy.bank import bank
 from saidcodec.errors import CorruptError, ModelError
+from saidcodec.residual import native
 from saidcodec.residual.engine import Plane
 from saidcodec.residual.network import ResidualNetwork
 
@@ -47,35 +46,21 @@ class RawPlane(Structure):
 @lru_cache(maxsize=1)
 def library() -> Any:
     """The loaded library, or None where it was not built."""
-    folder = Path(__file__).parent
-    for suffix in EXTENSION_SUFFIXES:
-        path = folder / f"_core{suffix}"
-        if path.is_file():
-            try:
-                return declared(ctypes.CDLL(str(path)))
-            except OSError:  # built for another machine
-                continue
-    return None
-
-
-def declared(found: Any) -> Any:
-    """The library with the types of its functions."""
     p, i, n = c_void_p, c_int, c_size_t
-    signatures = {
-        "said_bank_new": (p, [p, p, p, p, p]),
-        "said_bank_measure": (None, [p]),
-        "said_push": (n, [p, p, n, p, n]),
-        "said_network_new": (p, [POINTER(RawLayer), i, i, p, p, i, p, i, i, i]),
-        "said_network_free": (None, [p]),
-        "said_isa": (c_char_p, [i, POINTER(c_int)]),
-        "said_symbols": (i, [i, p, p, POINTER(RawPlane), p, POINTER(n)]),
-        "said_measure": (i, [i, p, p, POINTER(RawPlane), p, n, p]),
-        "said_decode": (i, [i, p, p, POINTER(RawPlane), p, POINTER(n)]),
-    }
-    for name, (result, arguments) in signatures.items():
-        function = getattr(found, name)
-        function.restype, function.argtypes = result, arguments
-    return found
+    return native.load(
+        "_core",
+        {
+            "said_bank_new": (p, [p, p, p, p, p]),
+            "said_bank_measure": (None, [p]),
+            "said_push": (n, [p, p, n, p, n]),
+            "said_network_new": (p, [POINTER(RawLayer), i, i, p, p, i, p, i, i, i]),
+            "said_network_free": (None, [p]),
+            "said_isa": (c_char_p, [i, POINTER(c_int)]),
+            "said_symbols": (i, [i, p, p, POINTER(RawPlane), p, POINTER(n)]),
+            "said_measure": (i, [i, p, p, POINTER(RawPlane), p, n, p]),
+            "said_decode": (i, [i, p, p, POINTER(RawPlane), p, POINTER(n)]),
+        },
+    )
 
 
 def available() -> bool:
@@ -175,7 +160,7 @@ class CoreEngine:
         check(
             library().said_symbols(
                 self._isa,
-                native(network),
+                handle_of(network),
                 bank_for(plane),
                 raw_plane(plane),
                 address(out),
@@ -199,7 +184,7 @@ class CoreEngine:
         count = c_size_t(len(words))
         check(
             library().said_decode(
-                self._isa, native(network), bank_for(plane), raw_plane(plane),
+                self._isa, handle_of(network), bank_for(plane), raw_plane(plane),
                 address(room), ctypes.byref(count),
             )
         )  # fmt: skip
@@ -212,14 +197,14 @@ class CoreEngine:
         out = np.empty(height * width if chosen is None else len(chosen), np.uint32)
         check(
             library().said_measure(
-                self._isa, native(network), measuring_bank(), raw_plane(exact),
+                self._isa, handle_of(network), measuring_bank(), raw_plane(exact),
                 None if chosen is None else address(chosen), len(out), address(out),
             )
         )  # fmt: skip
         return out
 
 
-def native(network: ResidualNetwork) -> int:
+def handle_of(network: ResidualNetwork) -> int:
     """The network's handle in the core; made once."""
     found = network.__dict__.get("_native")
     if found is None:  # several threads may come here: all must get the one that is kept

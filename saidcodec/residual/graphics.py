@@ -8,16 +8,15 @@ it was not built; both give the same bytes.
 
 from __future__ import annotations
 
-import ctypes
+import os
 from ctypes import POINTER, byref, c_int, c_int32, c_size_t, c_uint32, c_void_p
 from functools import lru_cache
-from importlib.machinery import EXTENSION_SUFFIXES
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from saidcodec.residual import graphics_reference
+from saidcodec.residual import graphics_reference, native
+from saidcodec.residual.engine import ENGINE_VARIABLE
 
 NO_MEMORY = 1
 MOST_CHANNELS = 4
@@ -28,31 +27,19 @@ SIZE_MAX = c_size_t(-1).value
 
 @lru_cache(maxsize=1)
 def library() -> Any:
-    """The loaded library, or None where it was not built."""
-    folder = Path(__file__).parent
-    for suffix in EXTENSION_SUFFIXES:
-        path = folder / f"_graphics{suffix}"
-        if path.is_file():
-            try:
-                return declared(ctypes.CDLL(str(path)))
-            except OSError:  # built for another machine
-                continue
-    return None
-
-
-def declared(found: Any) -> Any:
-    """The library with the types of its functions."""
+    """The loaded library, or None where it was not built or the reference is asked for."""
+    if os.environ.get(ENGINE_VARIABLE) == "reference":
+        return None
     p, i, n = c_void_p, c_int32, c_size_t
-    signatures = {
-        "said_graphics_encode": (c_int, [p, i, i, i, POINTER(POINTER(c_uint32)), POINTER(n)]),
-        "said_graphics_free": (None, [POINTER(c_uint32)]),
-        "said_graphics_push": (n, [p, n, p, n]),
-        "said_graphics_decode": (c_int, [p, POINTER(n), i, i, i, p]),
-    }
-    for name, (result, arguments) in signatures.items():
-        function = getattr(found, name)
-        function.restype, function.argtypes = result, arguments
-    return found
+    return native.load(
+        "_graphics",
+        {
+            "said_graphics_encode": (c_int, [p, i, i, i, POINTER(POINTER(c_uint32)), POINTER(n)]),
+            "said_graphics_free": (None, [POINTER(c_uint32)]),
+            "said_graphics_push": (n, [p, n, p, n]),
+            "said_graphics_decode": (c_int, [p, POINTER(n), i, i, i, p]),
+        },
+    )
 
 
 def available() -> bool:

@@ -163,7 +163,7 @@ class Mixer:
         self.weights, self.seen = [7864] * inputs, 0
 
     def mix(self, inputs: list[int]) -> int:
-        return sum(w * x >> 4 for w, x in zip(self.weights, inputs)) >> 12
+        return sum(w * x >> 4 for w, x in zip(self.weights, inputs, strict=True)) >> 12
 
     def learn(self, inputs: list[int], p: int, bit: int, rates: tuple[int, int]) -> None:
         fast, slow = rates
@@ -174,7 +174,8 @@ class Mixer:
             self.seen += 1
         error = ((bit << 16) - p) * rate >> 4
         self.weights = [
-            min(max(w + (x * error + (1 << 15) >> 16), -HALF), HALF - 1) for w, x in zip(self.weights, inputs)
+            min(max(w + (x * error + (1 << 15) >> 16), -HALF), HALF - 1)
+            for w, x in zip(self.weights, inputs, strict=True)
         ]
 
 
@@ -387,8 +388,8 @@ class Walk:
         at = MARGIN + x
         wide = hashed(contexts[5], *self.lasting[at + 2 : at + 7], self.lasting[at - 2])
         keys = contexts[3] >> (32 - MATCH_BITS), wide >> (32 - MATCH_BITS)
-        found = [table.get(key, 0) for table, key in zip(self.last, keys)]
-        for table, key in zip(self.last, keys):
+        found = [table.get(key, 0) for table, key in zip(self.last, keys, strict=True)]
+        for table, key in zip(self.last, keys, strict=True):
             table[key] = q
         distance, length, source = 0, 0, 0
         if self.match[1]:
@@ -477,7 +478,7 @@ class Walk:
         inputs = [*(counter.input() for counter in counters), 256]
         sums = [mixer.mix(inputs) for mixer in mixers]
         bit = self.coder.decide(squashed(sum(sums) >> 1), bit)
-        for mixer, s in zip(mixers, sums):
+        for mixer, s in zip(mixers, sums, strict=True):
             mixer.learn(inputs, squashed(s), bit, rates)
         return bit
 
@@ -496,7 +497,7 @@ class Walk:
             w, n, nw, ne, nne = (cells[place] >> shift & 255 for place in places)
             median = sorted((w, n, w + n - nw))[1]
             plain = [median, w, n, clamp(w + ne - n), (w + n + 1) >> 1, clamp(n + ne - nne)]
-            guesses = [clamp(p + o) for p, o in zip(plain, off)]
+            guesses = [clamp(p + o) for p, o in zip(plain, off, strict=True)]
             energy = level_of(abs(w - nw) + abs(n - nw) + abs(n - ne), ENERGY_STEPS)
             miss = level_of(error, MISS_STEPS)
             exact = (

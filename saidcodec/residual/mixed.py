@@ -6,6 +6,8 @@ there are.  They are coded as what they were made of: luma and chroma of a known
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from saidcodec.entropy.rans import Decoder, Encoder, uniform
@@ -16,6 +18,7 @@ from saidcodec.format.levels import Levels
 from saidcodec.format.maps import Mapped, Siting
 from saidcodec.format.tiling import Band
 from saidcodec.residual import band as residual
+from saidcodec.residual import graphics
 from saidcodec.residual.band import Method, Outline, plane_of, read_plane, write_plane
 from saidcodec.residual.engine import Plane
 
@@ -23,22 +26,29 @@ MIDDLE_CHROMA = 128
 HEAD_BYTES = 4  # of a head's length
 MOST_HEAD = 1 << 26  # bytes
 
-METHODS = 4  # that a stream has room for
 
-Source = Levels | Mapped  # what a band was made of
+@dataclass(frozen=True)
+class Graphics:
+    """A band of flat colours: there is nothing to know of it beforehand."""
+
+
+Source = Levels | Mapped | Graphics  # what a band was made of
 
 
 def write(header: Header, method: Method, outline: Outline, channels: np.ndarray, source: Source) -> bytes:
     """The stream of a band's coded channels uint8 [h, w, channels], as what it was made of."""
     encoder = Encoder()
     if isinstance(source, Levels):
-        encoder.add(np.array([BandMethod.LEVELS]), uniform(METHODS))
+        encoder.add(np.array([BandMethod.LEVELS]), uniform(len(BandMethod)))
         add_head(source.head(), encoder)
         colours = len(source.occurring)
         ranks = np.concatenate([source.ranks(channels[..., :colours]), channels[..., colours:]], -1)
         residual.add(header, method, outline, ranks, encoder)
+    elif isinstance(source, Graphics):
+        encoder.add(np.array([BandMethod.GRAPHICS]), uniform(len(BandMethod)))
+        add_graphics(header, outline, channels, encoder)
     else:
-        encoder.add(np.array([BandMethod.MAPPED]), uniform(METHODS))
+        encoder.add(np.array([BandMethod.MAPPED]), uniform(len(BandMethod)))
         add_head(source.head(), encoder)
         add_mapped(header, method, outline, source, channels, encoder)
     return encoder.finish()
@@ -47,14 +57,13 @@ def write(header: Header, method: Method, outline: Outline, channels: np.ndarray
 def read(header: Header, method: Method, outline: Outline, stream: bytes) -> np.ndarray:
     """The coded channels that ``write`` coded, uint8 [h, w, channels].  Raises CorruptError."""
     decoder = Decoder(stream)
-    number = int(decoder.take(uniform(METHODS), 1)[0])
-    if number >= len(BandMethod):
-        raise CorruptError("A band is coded by a method that does not exist.")
-    how = BandMethod(number)
+    how = BandMethod(int(decoder.take(uniform(len(BandMethod)), 1)[0]))
     if how != BandMethod.PLAIN and (outline.stored.any() or outline.reconstruction is not None):
         raise CorruptError("A band has tiles that its method does not have.")
     if how == BandMethod.MAPPED:
         channels = take_mapped(header, method, outline, take_head(decoder), decoder)
+    elif how == BandMethod.GRAPHICS:
+        channels = take_graphics(header, outline, decoder)
     elif how == BandMethod.LEVELS:
         found = levels.parse_levels(take_head(decoder), header.components)
         ranks = residual.take(header, method, outline, decoder)
@@ -69,7 +78,7 @@ def read(header: Header, method: Method, outline: Outline, stream: bytes) -> np.
 def plain(stream: bytes) -> bytes:
     """The stream of a band of a file that is not mixed as one of a file that is."""
     encoder = Encoder()
-    encoder.add(np.array([BandMethod.PLAIN]), uniform(METHODS))
+    encoder.add(np.array([BandMethod.PLAIN]), uniform(len(BandMethod)))
     encoder.add_pushed(lambda _: Decoder(stream).words())
     return encoder.finish()
 
@@ -86,6 +95,27 @@ def take_head(decoder: Decoder) -> bytes:
     if length > min(MOST_HEAD, 4 * len(decoder.words()) + 8):
         raise CorruptError("The head of a band is longer than the band.")
     return decoder.take(uniform(256), length).astype(np.uint8).tobytes()
+
+
+def add_graphics(header: Header, outline: Outline, channels: np.ndarray, encoder: Encoder) -> None:
+    """Add a band's channels as flat graphics; alpha goes with the colours unless it is constant."""
+    constant = False
+    if header.has_alpha:
+        alpha = plane_of(planes.alpha_of(channels), outline.coded(), None, (0,))
+        constant = residual.add_alpha_head(alpha, encoder)
+    decisions = graphics.encode(channels[..., : header.components] if constant else channels)
+    encoder.add_pushed(lambda words: graphics.push(words, decisions))
+
+
+def take_graphics(header: Header, outline: Outline, decoder: Decoder) -> np.ndarray:
+    """What ``add_graphics`` added, uint8 [h, w, channels]."""
+    height, width = outline.band.height, outline.band.width
+    alpha = plane_of(np.zeros((height, width, 1), np.int16), outline.coded(), None, (0,))
+    constant = header.has_alpha and residual.take_alpha_head(alpha, decoder)
+    count = header.components if constant else header.channels
+    channels, words = graphics.decode(decoder.words(), (height, width, count))
+    decoder.resume(words)
+    return np.concatenate([channels, alpha.samples.astype(np.uint8)], -1) if constant else channels
 
 
 def mapped_planes(method: Method, outline: Outline, source: Mapped) -> list[tuple[Outline, Plane]]:

@@ -74,6 +74,28 @@ def test_levels_come_back(shape: tuple[int, ...]) -> None:
     assert np.array_equal(mixed.read(head, method, outline, stream), pixels)
 
 
+@pytest.mark.parametrize("shape", [(30, 41, 1), (30, 41, 3), (30, 41, 4)])
+@pytest.mark.parametrize("opaque", [False, True])
+def test_graphics_come_back(shape: tuple[int, ...], opaque: bool) -> None:
+    rng = np.random.default_rng(1)
+    pixels = rng.integers(0, 3, (6, 9, shape[2])).astype(np.uint8).repeat(5, 0).repeat(5, 1)[:, :41] * 80
+    if opaque and shape[2] == 4:
+        pixels[..., 3] = 255
+    head = header(shape if shape[2] > 1 else shape[:2])
+    outline, method = Outline.plain(Tiling.of(head).bands()[0]), method_of(head, MODEL)
+    stream = mixed.write(head, method, outline, pixels, mixed.Graphics())
+    assert np.array_equal(mixed.read(head, method, outline, stream), pixels)
+
+
+def test_flat_pictures_are_coded_as_graphics() -> None:
+    pixels = np.full((400, 300, 3), 250, np.uint8)
+    pixels[100:140, 50:200] = (20, 60, 90)
+    data = saidcodec.encode(pixels)
+    assert container.unpack(data).header.coder == ResidualCoder.MIXED
+    assert len(data) < 80
+    assert np.array_equal(saidcodec.decode(data), pixels)
+
+
 def test_files_of_pictures_that_were_jpegs_are_mixed_and_shorter() -> None:
     pixels = through_jpeg(scene(200, 260), 2)
     files = {
@@ -101,15 +123,15 @@ def test_bands_of_one_file_may_differ() -> None:
 def test_other_methods_and_heads_are_refused() -> None:
     head = header((16, 16, 3))
     outline, method = Outline.plain(Tiling.of(head).bands()[0]), method_of(head, MODEL)
-    for symbols in ([3], [BandMethod.MAPPED], [BandMethod.LEVELS]):
+    for symbols in ([BandMethod.MAPPED], [BandMethod.LEVELS]):
         encoder = Encoder()
-        encoder.add(np.array(symbols), uniform(mixed.METHODS))
+        encoder.add(np.array(symbols), uniform(len(BandMethod)))
         encoder.add(np.full(8, 255), uniform(256))
         with pytest.raises(CorruptError):
             mixed.read(head, method, outline, encoder.finish())
     stored = Outline(outline.band, np.ones(len(outline.stored), bool), None)
     encoder = Encoder()
-    encoder.add(np.array([BandMethod.MAPPED]), uniform(mixed.METHODS))
+    encoder.add(np.array([BandMethod.MAPPED]), uniform(len(BandMethod)))
     with pytest.raises(CorruptError, match="does not have"):
         mixed.read(head, method, stored, encoder.finish())
 

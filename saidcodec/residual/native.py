@@ -1,0 +1,30 @@
+"""Finding the C libraries that setuptools built beside this file, if it did."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping, Sequence
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+from typing import Any
+
+Signature = tuple[Any, Sequence[Any]]  # the type of the result, those of the arguments
+
+
+def load(name: str, signatures: Mapping[str, Signature]) -> Any:
+    """The library of a name with the types of its functions, or None where it was not built.
+
+    ctypes releases the interpreter's lock while a function runs.
+    """
+    for suffix in EXTENSION_SUFFIXES:
+        path = Path(__file__).with_name(name + suffix)
+        if path.is_file():
+            try:
+                found = ctypes.CDLL(str(path))
+            except OSError:  # built for another machine
+                continue
+            for function, (result, arguments) in signatures.items():
+                getattr(found, function).restype = result
+                getattr(found, function).argtypes = arguments
+            return found
+    return None
