@@ -10,6 +10,7 @@ import hashlib
 import json
 import zlib
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate
 
 import numpy as np
@@ -407,8 +408,7 @@ def prediction(file, tensors, description, width, height):
 
 # 6, 7, 8. The residual
 
-
-NETWORK_NEIGHBOURS = [(-1, 0), *WINDOW]  # the reference stands for (−1, 0)
+OFFSETS = [(-1, 0), *WINDOW]  # (−1, 0) stands for the reference
 
 
 class Plane:
@@ -427,10 +427,10 @@ class Plane:
         self.to_read = np.isin(self.tile_of, self.coded)
         self.style = np.zeros(len(self.places), np.int64)
         listed = tensors.get("residual.origins", [(-1, 0)] * len(WINDOW))
-        self.origins = [NETWORK_NEIGHBOURS.index((int(dx), int(dy))) for dx, dy in listed]
+        self.origins = [OFFSETS.index((int(dx), int(dy))) for dx, dy in listed]
         self.marks = [int(mark) for mark in tensors.get("residual.marks", (128, 127))]
         listed = tensors.get("residual.copies", [])
-        self.copies = [NETWORK_NEIGHBOURS.index((int(dx), int(dy))) for dx, dy in listed]
+        self.copies = [OFFSETS.index((int(dx), int(dy))) for dx, dy in listed]
         self.told = 3
         if file.coder == 2:
             more = [len(tensors[f"residual.hidden_{name}.weight"]) for name in ("cg", "co")]
@@ -504,11 +504,10 @@ class Plane:
         while f"residual.trunk{trunk}.weight" in tensors:
             hidden = layer(tensors, f"residual.trunk{trunk}", hidden)
             trunk += 1
-        self.samples[y, x] = 0
         copied = self.read_copies(stream, hidden, near) if self.copies else {}
         for i, values in copied.items():
             self.samples[y[i], x[i]] = values
-        learnt = [i for i in places if i not in copied]
+        learnt = np.array([i for i in places if i not in copied], int)
         beside = np.zeros((len(x), 0), np.int64)  # e_Y, then e_Y and e_Co
         for c in range(self.components):
             start = near[0, :, c]
@@ -529,15 +528,15 @@ class Plane:
             )
             means = np.clip(16 * start + means, 16 * COMPONENT_LOW[c], 16 * 255)
             scales, tails = np.clip(scales, 0, 43), np.clip(tails, 0, 3)
-            for i in learnt:
-                mean, scale, tail = int(means[i]), int(scales[i]), int(tails[i])
-                if self.adaptation:
-                    mean, scale = self.adaptation.adapt(int(x[i]), int(y[i]), c, mean, scale, tail)
-                row, centre, sign = table_of(mean, scale, tail)
+            choices = means[learnt], scales[learnt], tails[learnt]
+            if self.adaptation:
+                choices = *self.adaptation.adapt(x[learnt], y[learnt], c, *choices), choices[2]
+            for i, *choice in zip(learnt, *(numbers.tolist() for numbers in choices)):
+                row, centre, sign = table_of(*choice)
                 distance = sign * (stream.take(self.mixture[row]) - 510)
                 self.samples[y[i], x[i], c] = self.sample(centre, distance, c)
-                if self.adaptation:
-                    self.adaptation.decoded(int(x[i]), int(y[i]), c)
+            if self.adaptation:
+                self.adaptation.decoded(x[learnt], y[learnt], c)
             values = self.samples[y, x, c]
             errors = values - [halves_to_even(int(mean), 16) for mean in means]
             shown = [4 * errors, errors, values - near[0, :, c]]
@@ -546,7 +545,7 @@ class Plane:
                 shown.append((16 * values - means) * factor >> scales // 4)
             beside = np.concatenate([beside, as_bytes(np.stack(shown, 1))], 1)
         if self.adaptation:
-            self.adaptation.learn([(int(x[i]), int(y[i])) for i in learnt])
+            self.adaptation.learn(x[learnt], y[learnt])
 
     def read_copies(self, stream, hidden, near):
         """6.7: samples of the pixels that are copies, by place in the step."""
@@ -592,96 +591,132 @@ SIX = ((-1, 0), (0, -1), (-1, -1), (1, -1), (-2, 0), (0, -2))
 FIVE = ((-2, -1), (1, -2), (-1, -2), (2, -2), (-2, -2))
 SIX_WEIGHTS = (2, 2, 1, 1, 1, 1)
 EDGES = (6, 10, 16, 24, 34, 48, 72)
-FACTORS = [
-    *[32767] * 7,
-    *[27554, 23170, 19484, 16384, 13777, 11585, 9742, 8192, 6889, 5793, 4871, 4096, 3444, 2896, 2435, 2048],
-    *[1722, 1448, 1218, 1024, 861, 724, 609, 512, 431, 362, 304, 256, 215, 181, 152, 128, 108, 91, 76, 64],
-    54,
-]
-MEAN_FACTORS = (181, 215, 256, 304)
+FACTORS = np.array(
+    [
+        *[32767] * 7,
+        *[
+            27554,
+            23170,
+            19484,
+            16384,
+            13777,
+            11585,
+            9742,
+            8192,
+            6889,
+            5793,
+            4871,
+            4096,
+            3444,
+            2896,
+            2435,
+            2048,
+        ],
+        *[
+            1722,
+            1448,
+            1218,
+            1024,
+            861,
+            724,
+            609,
+            512,
+            431,
+            362,
+            304,
+            256,
+            215,
+            181,
+            152,
+            128,
+            108,
+            91,
+            76,
+            64,
+        ],
+        54,
+    ]
+)
+MEAN_FACTORS = np.array((181, 215, 256, 304))
 
 
+@cache
 def length(frequency):
     """7.2."""
     n = frequency.bit_length() - 1
     z, fraction = frequency << 31 - n, 0
     for _ in range(16):
         z = z * z >> 31
-        fraction = 2 * fraction + (z >= 1 << 32)
-        z >>= z >= 1 << 32
+        bit = z >= 1 << 32
+        z, fraction = z >> bit, 2 * fraction + bit
     return (24 - n << 16) - fraction
 
 
-def width(v, scale):
-    return clamp(8 * v, -32768, 32767) * FACTORS[scale] + 2**14 >> 15
+def in_widths(v, scale):
+    """width(v, s)."""
+    return np.clip(8 * v, -32768, 32767) * FACTORS[scale] + 2**14 >> 15
 
 
-def bounded(e):
-    return clamp(e, -2047, 2047)
-
-
-@dataclass
 class Learner:
     """What a component has learnt."""
 
-    w: np.ndarray
-    a: np.ndarray
-    b: np.ndarray
-    shift: list[list[int]]
-    count: list[list[int]]
+    def __init__(self):
+        self.w, self.a, self.b = np.zeros(32, np.int64), np.zeros((32, 32), np.int64), np.zeros(32, np.int64)
+        self.shift, self.count = np.zeros((44, 8), np.int64), np.zeros((44, 8), np.int64)
+
+    def improve(self):
+        w, a, b = self.w, self.a, self.b
+        for k in range(32):
+            rho = (a[k, k] >> 10) + 4096
+            w[k] = clamp(w[k] + (2**14 * b[k] - rho * w[k] - a[k] @ w) // (a[k, k] + rho), -32767, 32767)
+        a -= a >> 6
+        b -= b >> 6
 
 
 class Adaptation:
+    """All arguments ``x``, ``y``, ``mean`` … are arrays over the samples of a step that are coded."""
+
     def __init__(self, plane):
         self.plane, self.waiting = plane, 0
-        self.learners = [
-            Learner(
-                np.zeros(32, np.int64),
-                np.zeros((32, 32), np.int64),
-                np.zeros(32, np.int64),
-                [[0] * 8 for _ in range(44)],
-                [[0] * 8 for _ in range(44)],
-            )
-            for _ in range(plane.components)
-        ]
-        self.errors, self.own_errors = {}, {}  # e and e' by x, y and component; 0 where there is none
-        self.step = {}  # what is known of the step's samples, by x, y and component
-
-    def value(self, x, y, c):
-        return int(self.plane.samples[y, x, c])
+        self.learners = [Learner() for _ in range(plane.components)]
+        # e and e' with a margin of two above and at each side: 0 where no sample is decoded
+        self.errors = np.zeros((plane.height + 2, plane.width + 4, 3), np.int64)
+        self.own_errors = np.zeros_like(self.errors)
+        self.step = []  # per component what is known of the step's samples
 
     def features(self, x, y, c, mean):
-        found = [self.errors.get((x + dx, y + dy, k), 0) for dx, dy in SIX for k in range(3)]
-        found += [self.errors.get((x + dx, y + dy, c), 0) for dx, dy in FIVE]
+        found = [self.errors[y + 2 + dy, x + 2 + dx, k] for dx, dy in SIX for k in range(3)]
+        found += [self.errors[y + 2 + dy, x + 2 + dx, c] for dx, dy in FIVE]
         for dx, dy in SIX:
-            inside = 0 <= x + dx < self.plane.width and 0 <= y + dy
-            found.append(bounded(16 * self.value(x + dx, y + dy, c) - mean) if inside else 0)
-        found += [self.errors[x, y, k] if k < c else 0 for k in (0, 1)]
-        return [*found, 16]
+            column, row = x + dx, y + dy
+            inside = (column >= 0) & (column < self.plane.width) & (row >= 0)
+            value = self.plane.samples[row, np.minimum(column, self.plane.width - 1), c]
+            found.append(np.where(inside, np.clip(16 * value - mean, -2047, 2047), 0))
+        found += [self.errors[y + 2, x + 2, k] * (k < c) for k in (0, 1)]
+        return np.stack([*found, np.full_like(x, 16)], 1)
 
     def adapt(self, x, y, c, mean, scale, tail):
-        """The mean and the scale index that a sample is coded with."""
-        learner, low = self.learners[c], COMPONENT_LOW[c]
-        n = np.array([clamp(width(f, scale), -1023, 1023) for f in self.features(x, y, c, mean)])
-        t = clamp(int(learner.w @ n) + 2**8 >> 9, -32768, 32767)
-        u = max(scale, 6)
+        """The means and the scale indices that samples are coded with."""
+        learner = self.learners[c]
+        n = np.clip(in_widths(self.features(x, y, c, mean), scale[:, None]), -1023, 1023)
+        t = np.clip(n @ learner.w + 2**8 >> 9, -32768, 32767)
+        u = np.maximum(scale, 6)
         h = 17 - (u >> 2)
-        change = clamp(t * MEAN_FACTORS[u & 3] + 2 ** (h - 1) >> h, -1024, 1024)
-        own_mean = clamp(mean + change, 16 * low, 16 * 255)
-        e = sum(
-            g * abs(self.own_errors.get((x + dx, y + dy, c), 0)) for g, (dx, dy) in zip(SIX_WEIGHTS, SIX)
-        )
+        change = np.clip(t * MEAN_FACTORS[u & 3] + (1 << h - 1) >> h, -1024, 1024)
+        own_mean = np.clip(mean + change, 16 * COMPONENT_LOW[c], 16 * 255)
+        e = sum(g * abs(self.own_errors[y + 2 + dy, x + 2 + dx, c]) for g, (dx, dy) in zip(SIX_WEIGHTS, SIX))
         if c:
-            e = (5 * e >> 3) + 3 * abs(self.own_errors[x, y, c - 1])
-        level = sum(e * FACTORS[scale] >> 15 >= edge for edge in EDGES)
-        own_scale = clamp(scale + (learner.shift[scale][level] + 2**15 >> 16), 0, 43)
-        self.step[x, y, c] = (mean, scale, tail, n, own_mean, own_scale, level)
+            e = (5 * e >> 3) + 3 * abs(self.own_errors[y + 2, x + 2, c - 1])
+        level = ((e * FACTORS[scale] >> 15)[:, None] >= EDGES).sum(1)
+        own_scale = np.clip(scale + (learner.shift[scale, level] + 2**15 >> 16), 0, 43)
+        self.step.append((mean, scale, tail, n, own_mean, own_scale, level))
         return own_mean, own_scale
 
     def decoded(self, x, y, c):
-        mean, _, _, _, own_mean, _, _ = self.step[x, y, c]
-        self.errors[x, y, c] = bounded(16 * self.value(x, y, c) - mean)
-        self.own_errors[x, y, c] = bounded(16 * self.value(x, y, c) - own_mean)
+        mean, _, _, _, own_mean, _, _ = self.step[c]
+        value = self.plane.samples[y, x, c]
+        self.errors[y + 2, x + 2, c] = np.clip(16 * value - mean, -2047, 2047)
+        self.own_errors[y + 2, x + 2, c] = np.clip(16 * value - own_mean, -2047, 2047)
 
     def length_at(self, value, mean, scale, tail, c):
         row, centre, sign = table_of(mean, clamp(scale, 0, 43), tail)
@@ -690,37 +725,31 @@ class Adaptation:
         table = self.plane.mixture[row]
         return length(table[symbol + 1] - table[symbol])
 
-    def learn(self, places):
-        for x, y in places:
-            for c, learner in enumerate(self.learners):
-                mean, scale, tail, n, own_mean, own_scale, level = self.step.pop((x, y, c))
-                value = self.value(x, y, c)
-                above, below = (
-                    self.length_at(value, own_mean, own_scale + more, tail, c) for more in (1, -1)
-                )
-                g = clamp(above - below, -(2**17), 2**17)
-                shifts, counts = learner.shift[scale], learner.count[scale]
-                r = 2 if counts[level] < 8 else 3 if counts[level] < 256 else 4
-                shifts[level] = clamp(shifts[level] - (g >> r), -(2**19), 2**19)
-                counts[level] += 1
-                d = clamp(width(16 * value - own_mean, scale), -96, 96)
-                target = clamp(width(own_mean - mean, scale) + d, -1023, 1023)
-                learner.a += np.outer(n, n)
-                learner.b += n * target
-        self.waiting += len(places)
+    def learn(self, x, y):
+        for c, learner in enumerate(self.learners):
+            mean, scale, tail, n, own_mean, own_scale, level = self.step[c]
+            value = self.plane.samples[y, x, c]
+            for i in range(len(x)):
+                about = int(value[i]), int(own_mean[i]), int(own_scale[i]), int(tail[i])
+                self.learn_scale(learner, int(scale[i]), int(level[i]), *about, c)
+            d = np.clip(in_widths(16 * value - own_mean, scale), -96, 96)
+            target = np.clip(in_widths(own_mean - mean, scale) + d, -1023, 1023)
+            learner.a += n.T @ n
+            learner.b += target @ n
+        self.step = []
+        self.waiting += len(x)
         if self.waiting >= 512:
             self.waiting = 0
             for learner in self.learners:
-                self.improve(learner)
+                learner.improve()
 
-    def improve(self, learner):
-        w, a, b = learner.w, learner.a, learner.b
-        for k in range(32):
-            rho = (int(a[k, k]) >> 10) + 4096
-            rest = 2**14 * int(b[k]) - rho * int(w[k]) - int(a[k] @ w)
-            w[k] = clamp(int(w[k]) + rest // (int(a[k, k]) + rho), -32767, 32767)
-        a -= a >> 6
-        b -= b >> 6
+    def learn_scale(self, learner, scale, level, value, own_mean, own_scale, tail, c):
+        above, below = (self.length_at(value, own_mean, own_scale + more, tail, c) for more in (1, -1))
+        g = clamp(above - below, -(2**17), 2**17)
+        seen, shift = learner.count[scale, level], learner.shift[scale, level]
+        r = 2 if seen < 8 else 3 if seen < 256 else 4
+        learner.shift[scale, level] = clamp(shift - (g >> r), -(2**19), 2**19)
+        learner.count[scale, level] += 1
 
 
 def read_band(file, tensors, banks, tiles, data):

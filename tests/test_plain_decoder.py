@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 import plain_decoder
 import pytest
-from factory import flat_colour_model, random_model
+from factory import flat_colour_model, random_description, random_model
 
 import saidcodec.entropy
 from saidcodec import codec, models
+from saidcodec.encoder import plan
 from saidcodec.format import container
-from saidcodec.format.header import Metadata
-from saidcodec.said import read_section
+from saidcodec.format.header import Header, Metadata, Mode, ResidualCoder, TileKind
+from saidcodec.said import read_section, render_band
 
 BANKS = Path(saidcodec.entropy.__file__).with_name("tables.npz")
 MODES = {"L": (), "LA": (2,), "RGB": (3,), "RGBA": (4,)}
@@ -41,6 +42,67 @@ def agree(image, model, banks, **options):
     assert found.shape == image.shape
     assert (found == expected).all()
     return data, found
+
+
+def agree_in_tiles(image, mode, model, banks, bands=1, max_error=0, adaptive=True, coder="context"):
+    """Like ``agree``, of a file with tiles of at most 16×16 and the number of bands and adaptation asked for."""
+    height, width = image.shape[:2]
+    how = False, ResidualCoder[coder.upper()], max_error, model.id, 16, bands, adaptive
+    header = Header(width, height, Mode(mode), *how)
+    data = codec.write(header, model, image, Metadata(), None, 1, lambda share: None)
+    expected = codec.decode(data, model=model, threads=1)
+    found = plain_decoder.decode(data, model.tensors, banks)
+    assert (found == expected).all()
+    assert np.abs(found.astype(int) - image).max() <= max_error
+    return data
+
+
+@pytest.fixture
+def mixed(monkeypatch):
+    """Every tile is of a random kind, and painted at random where it has a SAID layer."""
+    rng = np.random.default_rng(5)
+
+    def plan_band(header, model, network, band, channels, glimpses, threads):
+        kinds = rng.permutation(np.arange(len(band.places)) % len(TileKind))
+        described = [
+            random_description(rng, header.grey) if kind == TileKind.SAID else None for kind in kinds
+        ]
+        return plan.Plan(kinds, described, render_band(described, band, header.grey, model))
+
+    monkeypatch.setattr(plan, "plan_band", plan_band)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("bound", [0, 5])
+@pytest.mark.parametrize("bands", [1, 2, 8])
+def test_bands_and_adaptation(mode, bound, bands, banks):
+    image = picture(37, 50, mode)
+    agree_in_tiles(image, mode, random_model(3, told=4), banks, bands, bound)
+
+
+@pytest.mark.parametrize("adaptive", [False, True])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("bound", [0, 2])
+def test_mixed_tiles(mode, bound, adaptive, mixed, banks):
+    image = picture(35, 50, mode)
+    for copies, told, bands in ((False, 4, 2), (True, 3, 1)):
+        model = random_model(7 + told, copies, copies, told)
+        agree_in_tiles(image, mode, model, banks, bands, bound, adaptive)
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGB"])
+def test_mixed_tiles_with_the_gaussian_coder(mode, mixed, banks):
+    for bound in (0, 2):
+        agree_in_tiles(
+            picture(35, 50, mode), mode, random_model(3), banks, 2, bound, adaptive=False, coder="gaussian"
+        )
+
+
+@pytest.mark.parametrize("bound", [0, 1])
+def test_adaptation_that_has_learnt_much(bound, banks):
+    """Long enough for the weights to be solved for several times, by a network that misleads."""
+    agree_in_tiles(picture(60, 70, "RGB"), "RGB", random_model(8), banks, max_error=bound)
+    agree_in_tiles(flat_shapes(60, 70, 3), "RGB", random_model(5, copies=True), banks, max_error=bound)
 
 
 @pytest.mark.parametrize("copies", [False, True])
