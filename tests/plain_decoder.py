@@ -346,6 +346,7 @@ def kept(scale):
     return positions(scale) // 2 + 1
 
 
+@cache
 def bank_row(scale, tail, position):
     rows = sum(tails(s) * kept(s) for s in range(scale))
     return rows + tail * tails(scale) // 4 * kept(scale) + position
