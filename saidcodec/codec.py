@@ -1,6 +1,6 @@
 """encode() and decode(): from pixels to a .said file and back (bitstream_spec.md, section 1).
 
-An image is cut into bands of tiles.  Encoding plans each band (``encoder.plan``), codes its residual
+An image is cut into bands, of whole tile rows.  Encoding plans each band (``encoder.plan``), codes its residual
 (``residual.band``), and puts what was planned (``said.section``) and the streams of the bands into a file
 (``format.container``).  Decoding goes the other way.  Bands are independent, so that each thread takes one.
 """
@@ -58,7 +58,7 @@ def encode(
     ``model``: a name, a path or a Model; "auto" keeps the smallest file of the shipped models that apply.
     ``residual``: "context" (the residual network), "gaussian" (the paper's) or "none" (x̂(T) alone: lossy).
     ``glimpses``: force their number per tile instead of choosing it by bits.
-    ``progress`` is told the share that is done after every band of tiles.
+    ``progress`` is told the share that is done after every band.
     Raises ImageError, LimitError, FileError or ModelError; TypeError or ValueError for arguments of another
     kind.  Metadata that cannot be kept is named by a SaidWarning.
     """

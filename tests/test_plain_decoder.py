@@ -49,7 +49,7 @@ def agree(image, model, banks, **options):
 
 
 def agree_in_tiles(image, mode, model, banks, bands=1, max_error=0, adaptive=True, coder="context"):
-    """Like ``agree``, of a file with tiles of at most 16×16 and the number of bands and adaptation asked for."""
+    """Like ``agree``, with tiles of at most 16×16 and up to ``bands`` bands; the kinds of the tiles."""
     height, width = image.shape[:2]
     how = False, ResidualCoder[coder.upper()], max_error, model.id, 16, bands, adaptive
     header = Header(width, height, Mode(mode), *how)
@@ -110,6 +110,17 @@ def test_adaptation_that_has_learnt_much(bound, banks):
     """Long enough for the weights to be solved for several times, by a network that misleads."""
     agree_in_tiles(picture(48, 60, "RGB"), "RGB", random_model(8), banks, max_error=bound)
     agree_in_tiles(flat_shapes(40, 50, 3), "RGB", random_model(5, copies=True), banks, max_error=bound)
+
+
+def test_adaptation_that_runs_into_its_limits(banks):
+    """Black and white squares with errors among them: means out of range, corrections that are too great."""
+    rng = np.random.default_rng(1)
+    y, x = np.indices((40, 50))
+    squares = ((x // 9 + y // 7) + (rng.random(x.shape) < 0.1)) % 2 * 255
+    noise = rng.integers(-6, 7, (40, 50, 3))
+    image = np.clip(squares[..., None] + noise, 0, 255).astype(np.uint8)
+    agree_in_tiles(image, "RGB", random_model(3, told=4), banks)
+    agree_in_tiles(squares.astype(np.uint8), "L", models.find("photo"), banks)
 
 
 @pytest.mark.parametrize("copies", [False, True])

@@ -29,7 +29,8 @@ class RawLayer(Structure):
     """``RawLayer`` of _core.c."""
 
     _fields_ = [
-        ("weight", c_void_p), ("bias", c_void_p), ("shift", c_void_p), ("inputs", c_int32), ("outputs", c_int32)
+        ("weight", c_void_p), ("bias", c_void_p), ("shift", c_void_p),
+        ("inputs", c_int32), ("outputs", c_int32),
     ]  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """The residual engine: the plane of a band ⇄ symbols of a stream (bitstream_spec.md, sections 6 and 7).
 
 Two engines give the same bytes: the C core (``_core.c``, called by ``core.py``) and the NumPy reference
-(``reference.py``).  The core is taken where it was built; ``SAIDCODEC_ENGINE=reference`` or ``core`` forces one.
+(``reference.py``).  The core is taken where it was built; ``SAIDCODEC_ENGINE=reference`` or ``core`` forces
+one.
 Arrays go in and come out upright: row by row, as the image stands.
 """
 
