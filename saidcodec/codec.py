@@ -1,8 +1,9 @@
 """encode() and decode(): from pixels to a .said file and back (bitstream_spec.md, section 1).
 
-An image is cut into bands, of whole tile rows.  Encoding plans each band (``encoder.plan``), codes its residual
-(``residual.band``), and puts what was planned (``said.section``) and the streams of the bands into a file
-(``format.container``).  Decoding goes the other way.  Bands are independent, so that each thread takes one.
+An image is cut into bands of whole tile rows.  Encoding plans each band (``encoder.plan``), codes its
+residual (``residual.band``), and puts what was planned (``said.section``) and the streams of the bands into a
+file (``format.container``).  Decoding goes the other way.  Bands are independent, so that each thread takes
+one.
 """
 
 from __future__ import annotations

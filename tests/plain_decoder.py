@@ -337,6 +337,7 @@ def render(tensors, step, base, boxes, latents, width, height):
     return canvas
 
 
+@cache
 def positions(scale):
     """P of section 7."""
     return next(p for last, p in ((13, 8), (17, 4), (21, 2), (43, 1)) if scale <= last)
@@ -817,11 +818,10 @@ def without_residual(file, tiles):
 def decode(data, tensors, banks):
     """A file's pixels, uint8 H×W or H×W×C.
 
-    ``tensors``: those of its model; ``banks``: the arrays ``mixture``, ``gaussian`` and ``copy`` (7).
+    ``tensors``: those of its model; ``banks``: what ``load_banks`` gives.
     """
     file = parse(data)
     need(file.model == identify(tensors))
-    banks = [[sums(row) for row in array] for array in banks]
     kinds, descriptions = read_said(file, tensors, banks[0])
     tiles = [
         (kind, description and prediction(file, tensors, description, *place[2:]), place)
@@ -844,6 +844,19 @@ def decode(data, tensors, banks):
         out = out[..., 0]
     need(zlib.crc32(np.ascontiguousarray(out)) == file.checksum)
     return out
+
+
+# 7. The bank
+
+BANKS_SHA256 = "c6fdf0e2f70ddac0c28b93431e6e1d4e18e8a43e2519665db762cfe7429088f5"
+
+
+def load_banks(path):
+    """Sums of the frequencies of ``mixture``, ``gaussian`` and ``copy``, by row."""
+    with np.load(path) as file:
+        arrays = [file[name] for name in ("mixture", "gaussian", "copy")]
+    need(hashlib.sha256(b"".join(a.astype("<i4").tobytes() for a in arrays)).hexdigest() == BANKS_SHA256)
+    return [[sums(row) for row in array.tolist()] for array in arrays]
 
 
 # 10. Model files
