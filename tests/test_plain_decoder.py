@@ -82,7 +82,7 @@ def mixed(monkeypatch):
 @pytest.mark.parametrize("bound", [0, 5])
 def test_bands_and_adaptation(mode, bound, banks):
     image = picture(37, 33, mode)
-    agree_in_tiles(image, mode, random_model(3, told=4), banks, 2, bound)
+    agree_in_tiles(image, mode, random_model(3, told=4), banks, 4, bound)  # of 3 rows of tiles
 
 
 MIXED = [*((mode, bound, True) for mode in MODES for bound in (0, 2)), ("RGBA", 0, False), ("LA", 2, False)]
