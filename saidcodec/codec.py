@@ -1,8 +1,9 @@
 """encode() and decode(): from pixels to a .said file and back (bitstream_spec.md, section 1).
 
-An image is cut into bands of tiles.  Encoding plans each band (``encoder.plan``), codes its residual
-(``residual.band``), and puts what was planned (``said.section``) and the streams of the bands into a file
-(``format.container``).  Decoding goes the other way.  Bands are independent, so that each thread takes one.
+An image is cut into bands of whole tile rows.  Encoding plans each band (``encoder.plan``), codes its
+residual (``residual.band``), and puts what was planned (``said.section``) and the streams of the bands into a
+file (``format.container``).  Decoding goes the other way.  Bands are independent, so that each thread takes
+one.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def encode(
     ``glimpses``: force their number per tile instead of choosing it by bits.
     ``effort``: "fast" codes larger images without adaptation and without a look at what they were made of;
     "best" looks for chroma of half the resolution, too, for seconds a megapixel.
-    ``progress`` is told the share that is done after every band of tiles.
+    ``progress`` is told the share that is done after every band.
     Raises ImageError, LimitError, FileError or ModelError; TypeError or ValueError for arguments of another
     kind.  Metadata that cannot be kept is named by a SaidWarning.
     """

@@ -105,11 +105,11 @@ def encoder(rng: np.random.Generator) -> Tensors:
     return found
 
 
-def random_tensors(seed: int = 0, copies: bool = False, origins: bool = False) -> Tensors:
+def random_tensors(seed: int = 0, copies: bool = False, origins: bool = False, told: int = 3) -> Tensors:
     """A whole model of random integers within all limits, of a network with copies or without, whose
-    differences count from random origins or all from the reference."""
+    differences count from random origins or all from the reference, and whose heads hear ``told`` bytes."""
     rng = np.random.default_rng(seed)
-    found = {**tables(rng), **residual(rng, copies, origins), **encoder(rng)}
+    found = {**tables(rng), **residual(rng, copies, origins, told=told), **encoder(rng)}
     for i, (inputs, outputs) in enumerate(DECODER):
         put(found, f"said.decoder.{i}", layer(rng, inputs, outputs, 112, 64))
     found["said.latent.multiplier"] = rng.integers(1, 129, LATENTS).astype(np.int32)
@@ -152,8 +152,8 @@ def model_of(tensors: Mapping[str, np.ndarray], name: str = "test") -> Model:
     return Model(name, identify(tensors), tensors, {"name": name})
 
 
-def random_model(seed: int = 0, copies: bool = False, origins: bool = False) -> Model:
-    return model_of(random_tensors(seed, copies, origins))
+def random_model(seed: int = 0, copies: bool = False, origins: bool = False, told: int = 3) -> Model:
+    return model_of(random_tensors(seed, copies, origins, told))
 
 
 def flat_colour_model() -> Model:

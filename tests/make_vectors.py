@@ -15,11 +15,11 @@ import numpy as np
 from PIL import Image
 
 import saidcodec
-from saidcodec import models
+from saidcodec import codec, models
 from saidcodec.entropy.bank import bank
 from saidcodec.entropy.rans import uniform
 from saidcodec.format import container
-from saidcodec.format.header import VERSION
+from saidcodec.format.header import VERSION, Header, Metadata, Mode, ResidualCoder
 from saidcodec.training import datasets
 
 ROOT = Path(__file__).parent.parent
@@ -28,14 +28,17 @@ EXAMPLE = "photo"  # the worked example's model
 
 
 def pictures() -> Iterator[tuple[str, np.ndarray, dict[str, object]]]:
-    """(name, pixels, options of ``encode``); a name begins with the model's."""
+    """(name, pixels, options of ``encode`` or ``encode_in_bands``); a name begins with the model's."""
     scene = Image.open(ROOT / "examples" / "scene.png").convert("RGB")
     whole = np.asarray(scene)
     small = np.asarray(scene.resize((64, 64), Image.Resampling.LANCZOS))
     slope = np.linspace(0, 255, 53 * 70).reshape(53, 70, 1).astype(np.uint8)
     digits = np.asarray(Image.open(ROOT / "tests" / "digits.png").convert("RGB"))
     sprites = datasets.multi_dsprites(2, 12).images
-    yield "photo-context", whole[40:160, 60:260], {}
+    yield "photo-context", whole[100:180, 150:240], {}
+    yield "photo-adaptation", whole[40:168, 60:188], {}
+    yield "photo-adaptation-near-lossless", whole[40:168, 60:188], {"max_error": 3}
+    yield "photo-bands", np.concatenate([whole[60:113, 90:160], slope], 2), {"side": 16, "bands": 4}
     yield "photo-rgba", np.concatenate([whole[:53, :70], slope], 2), {}
     yield "photo-near-lossless", whole[100:180, 150:240], {"max_error": 3}
     yield "clevr-context", small, {}
@@ -45,7 +48,18 @@ def pictures() -> Iterator[tuple[str, np.ndarray, dict[str, object]]]:
     yield "multimnist-glimpses", digits, {"glimpses": 3}
     yield "multidsprites-context", sprites[0], {}
     yield "multidsprites-glimpses", sprites[1], {"glimpses": 3}
+    yield "multidsprites-bands", sprites[0], {"side": 16, "bands": 2, "glimpses": 2}
     yield "multidsprites-near-lossless", small, {"max_error": 2}
+
+
+def encode_in_bands(
+    pixels: np.ndarray, *, model: str, side: int, bands: int, glimpses: int | None = None
+) -> bytes:
+    """An adaptive file of RGB or RGBA with smaller tiles and more bands than ``encode`` would choose."""
+    height, width, channels = pixels.shape
+    mode, found = Mode("RGBA"[:channels]), models.find(model)
+    header = Header(width, height, mode, False, ResidualCoder.CONTEXT, 0, found.id, side, bands, True)
+    return codec.write(header, found, pixels, Metadata(), glimpses, 1, lambda share: None)
 
 
 def write_vectors() -> None:
@@ -53,7 +67,8 @@ def write_vectors() -> None:
         path.unlink()
     listed = {}
     for name, pixels, options in pictures():
-        data = saidcodec.encode(pixels, model=name.split("-")[0], **options)  # type: ignore[arg-type]
+        encode = encode_in_bands if "bands" in options else saidcodec.encode
+        data = encode(pixels, model=name.split("-")[0], **options)  # type: ignore[operator]
         seen = saidcodec.decode(data)
         (VECTORS / f"{name}.said").write_bytes(data)
         listed[name] = {"shape": list(seen.shape), "sha256": hashlib.sha256(seen.tobytes()).hexdigest()}

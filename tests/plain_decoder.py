@@ -10,6 +10,7 @@ import hashlib
 import json
 import zlib
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate
 
 import numpy as np
@@ -95,7 +96,7 @@ class Bytes:
 
     def number(self):
         value = 0
-        for i in range(4):
+        for i in range(5):
             byte = self.take(1)[0]
             value += (byte & 127) << 7 * i
             if byte < 128:
@@ -120,6 +121,7 @@ class File:
     mode: int
     grey: bool
     coder: int
+    adaptive: bool
     max_error: int
     model: str
     side: int
@@ -138,14 +140,14 @@ class File:
         return 1 if self.grey else 3
 
     @property
-    def tile_size(self):
-        """(tw, th)."""
-        across, down = -(-self.width // self.side), -(-self.height // self.side)
-        return -(-self.width // across), -(-self.height // down)
+    def tile_counts(self):
+        """(nx, ny)."""
+        return -(-self.width // self.side), -(-self.height // self.side)
 
     def tiles(self):
         """(x, y, w, h) of every tile."""
-        tw, th = self.tile_size
+        across, down = self.tile_counts
+        tw, th = -(-self.width // across), -(-self.height // down)
         return [
             (x, y, min(tw, self.width - x), min(th, self.height - y))
             for y in range(0, self.height, th)
@@ -156,16 +158,17 @@ class File:
 def parse(data):
     source = Bytes(data)
     need(source.take(4) == b"\xd3A\r\n")
-    need(source.take(1) == b"\x04")
+    need(source.take(1) == b"\x05")
     layout = source.take(1)[0]
     mode, replicated, coder = layout & 3, layout >> 2 & 1, layout >> 4 & 3
-    need(not layout & 128 and coder < 3 and (not replicated or mode >= 2))
+    need(coder < 3 and (coder == 2 or not layout & 128) and (not replicated or mode >= 2))
     width, height = source.number() + 1, source.number() + 1
     need(max(width, height) <= 1 << 24 and width * height <= 1 << 28)
     model = source.take(4).hex()
     max_error = source.number() if layout & 64 else 0
     need(not layout & 64 or 1 <= max_error <= 255)
     tiling = source.take(1)[0]
+    need(tiling & 15 <= 5)
     metadata = items(source.take(source.number())) if layout & 8 else {}
     said = source.take(source.number())
     head = data[: source.at]
@@ -177,6 +180,7 @@ def parse(data):
         mode,
         grey,
         coder,
+        layout >> 7 == 1,
         max_error,
         model,
         16 << (tiling & 15),
@@ -188,7 +192,7 @@ def parse(data):
     )
     if coder:
         body = Bytes(source.take(source.number() if file.bands > 1 else len(data) - source.at - 4))
-        count = min(file.bands, len(file.tiles()))
+        count = min(file.bands, file.tile_counts[1])
         lengths = [body.number() for _ in range(count - 1)]
         file.streams = [body.take(length) for length in lengths]
         file.streams.append(body.take(len(body.data) - body.at))
@@ -333,6 +337,7 @@ def render(tensors, step, base, boxes, latents, width, height):
     return canvas
 
 
+@cache
 def positions(scale):
     """P of section 7."""
     return next(p for last, p in ((13, 8), (17, 4), (21, 2), (43, 1)) if scale <= last)
@@ -342,6 +347,7 @@ def kept(scale):
     return positions(scale) // 2 + 1
 
 
+@cache
 def bank_row(scale, tail, position):
     rows = sum(tails(s) * kept(s) for s in range(scale))
     return rows + tail * tails(scale) // 4 * kept(scale) + position
@@ -404,51 +410,56 @@ def prediction(file, tensors, description, width, height):
 
 # 6, 7, 8. The residual
 
-
-@dataclass
-class Tile:
-    """One plane of a tile on its way: ``seen`` is x̂(T) in Y, Co, Cg or None."""
-
-    width: int
-    height: int
-    seen: np.ndarray | None
-    style: int = 0
-    samples: dict[tuple[int, int], list[int]] | None = None
+OFFSETS = [(-1, 0), *WINDOW]  # (−1, 0) stands for the reference
 
 
 class Plane:
-    """The colour (three components or one) or the alpha of a band's coded tiles."""
+    """The colour (three components or one) or the alpha of a band.
 
-    def __init__(self, file, tensors, banks, tiles, components, errors):
-        self.tensors, self.tiles = tensors, tiles
+    ``samples``: int64 [h, w, 3], right where ``tile_of``, [h, w], names a tile that is not in ``coded``; the
+    rest is read into it.  ``seen``: x̂(T) in Y, Co, Cg where ``has_seen``, [h, w].
+    """
+
+    def __init__(self, file, tensors, banks, geometry, components, errors, samples, seen, has_seen):
+        self.tensors, self.components, self.errors = tensors, components, errors
         self.mixture, self.gaussian, self.copy = banks
-        listed = self.tensors.get("residual.origins", [(-1, 0)] * len(WINDOW))
-        self.origins = [(int(dx), int(dy)) for dx, dy in listed]
-        self.marks = [int(mark) for mark in self.tensors.get("residual.marks", (128, 127))]
-        self.copies = [
-            tuple(offset) for offset in tensors.get("residual.copies", np.zeros((0, 2), int)).tolist()
-        ]
-        self.tw, self.th = file.tile_size
-        self.components, self.errors = components, errors
-        self.context_coder = file.coder == 2
+        self.places, self.coded, self.tile_of = geometry
+        self.samples, self.seen, self.has_seen = samples, seen, has_seen
+        self.height, self.width = self.tile_of.shape
+        self.to_read = np.isin(self.tile_of, self.coded)
+        self.style = np.zeros(len(self.places), np.int64)
+        listed = tensors.get("residual.origins", [(-1, 0)] * len(WINDOW))
+        self.origins = [OFFSETS.index((int(dx), int(dy))) for dx, dy in listed]
+        self.marks = [int(mark) for mark in tensors.get("residual.marks", (128, 127))]
+        listed = tensors.get("residual.copies", [])
+        self.copies = [OFFSETS.index((int(dx), int(dy))) for dx, dy in listed]
+        self.told = 3
+        if file.coder == 2:
+            more = [len(tensors[f"residual.hidden_{name}.weight"]) for name in ("cg", "co")]
+            self.told = 4 if more[0] - more[1] == 4 else 3
+        self.adaptation = Adaptation(self) if file.adaptive else None
 
     def read(self, stream):
-        if not self.context_coder:
-            return [self.read_gaussian(stream, tile) for tile in self.tiles]
+        """Take the samples to be read from the stream: the context coder's."""
         styles = sums(self.tensors["tile.style.frequency"])
-        for tile in self.tiles:
-            tile.style, tile.samples = stream.take(styles), {}
-        for step in range(self.tw + 2 * (self.th - 1)):
-            self.read_step(stream, step)
-        return [
-            np.array(
-                [
-                    [tile.samples[x, y][: self.components] for x in range(tile.width)]
-                    for y in range(tile.height)
-                ]
-            )
-            for tile in self.tiles
-        ]
+        for tile in self.coded:
+            self.style[tile] = stream.take(styles)
+        for step in range(self.width + 2 * (self.height - 1)):
+            places = [(step - 2 * y, y) for y in range(self.height) if 0 <= step - 2 * y < self.width]
+            places = [(x, y) for x, y in places if self.to_read[y, x]]
+            if places:
+                self.read_step(stream, *np.array(places).T)
+
+    def read_gaussian(self, stream):
+        """8.1."""
+        for tile in self.coded:
+            left, top, width, height = self.places[tile]
+            for c in range(self.components):
+                table = self.gaussian[stream.take(uniform(44))]
+                for y in range(top, top + height):
+                    for x in range(left, left + width):
+                        mean = int(self.seen[y, x, c]) if self.has_seen[y, x] else MIDDLE[c]
+                        self.samples[y, x, c] = self.sample(mean, stream.take(table) - 510, c)
 
     def sample(self, centre, distance, component):
         """7 and 7.1."""
@@ -457,226 +468,395 @@ class Plane:
         need(error or low <= value <= 255)
         return clamp(value, low, 255)
 
-    def read_gaussian(self, stream, tile):
-        """8.1."""
-        planes = np.zeros((tile.height, tile.width, self.components), np.int64)
-        for c in range(self.components):
-            table = self.gaussian[stream.take(uniform(44))]
-            for y in range(tile.height):
-                for x in range(tile.width):
-                    mean = MIDDLE[c] if tile.seen is None else int(tile.seen[y, x, c])
-                    planes[y, x, c] = self.sample(mean, stream.take(table) - 510, c)
-        return planes
-
-    def reference(self, tile, x, y):
-        """6.2."""
-        if x:
-            return tile.samples[x - 1, y]
-        return tile.samples[0, y - 1] if y else list(MIDDLE)
-
-    def near(self, tile, x, y):
-        """6.3: the reference, then the window, by offset."""
-        found = {(-1, 0): self.reference(tile, x, y)}
+    def near(self, x, y):
+        """6.2, 6.3: the reference, then the window; int64 [20, n, 3]."""
+        beside = np.where((x > 0)[:, None], self.samples[y, x - 1], self.samples[y - 1, x])
+        beside[(x == 0) & (y == 0)] = MIDDLE
+        found = [beside]
         for dx, dy in WINDOW:
-            row = max(y + dy, 0)
-            column = min(clamp(x + dx, 0, self.tw - 1), x + 2 * (y - row) - 1)
-            found[dx, dy] = found[-1, 0] if column < 0 else tile.samples[column, row]
-        return found
+            row = np.maximum(y + dy, 0)
+            column = np.minimum(np.clip(x + dx, 0, self.width - 1), x + 2 * (y - row) - 1)
+            found.append(np.where((column < 0)[:, None], beside, self.samples[row, column]))
+        return np.array(found)
 
-    def context(self, tile, x, y):
-        """6.4."""
-        near = self.near(tile, x, y)
-        reference = near[-1, 0]
-        inputs = [
-            v - r for offset, origin in zip(WINDOW, self.origins) for v, r in zip(near[offset], near[origin])
-        ]
+    def inputs(self, near, x, y):
+        """6.4: bytes, int64 [n, inputs]."""
+        parts = [near[i + 1] - near[origin] for i, origin in enumerate(self.origins)]
         for dx, dy in self.tensors["residual.around"].astype(int):
-            if tile.seen is None:
-                inputs += [0, 0, 0]
-            else:
-                row = min(clamp(y + dy, 0, self.th - 1), tile.height - 1)
-                column = min(clamp(x + dx, 0, self.tw - 1), tile.width - 1)
-                inputs += [int(v) - r for v, r in zip(tile.seen[row, column], reference)]
-        inputs += [
-            0 if tile.seen is None else 127,
-            self.marks[0] * x // self.tw,
-            self.marks[0] * y // self.th,
-        ]
+            row, column = np.clip(y + dy, 0, self.height - 1), np.clip(x + dx, 0, self.width - 1)
+            parts.append(np.where(self.has_seen[row, column][:, None], self.seen[row, column] - near[0], 0))
+        if self.components == 1:
+            for part in parts:
+                part[:, 1:] = 0
+        own = [127 * self.has_seen[y, x], self.marks[0] * x // self.width, self.marks[0] * y // self.height]
         if self.copies:
-            most = max(1, *(values[0] for values in near.values()))
-            inputs += [most >> 1, *(127 * values[0] // most for values in near.values())]
-        inputs += [
-            self.marks[1] * (s == tile.style) for s in range(len(self.tensors["tile.style.frequency"]))
-        ]
-        return [clamp(d, -128, 127) + 128 for d in inputs]
+            luma = near[..., 0]
+            most = np.maximum(luma.max(0), 1)
+            own += [most >> 1, *(127 * luma // most)]
+        styles = len(self.tensors["tile.style.frequency"])
+        own += [self.marks[1] * (self.style[self.tile_of[y, x]] == s) for s in range(styles)]
+        return as_bytes(np.concatenate([*parts, np.stack(own, 1)], 1))
 
-    def read_step(self, stream, step):
-        found = [
-            (tile, step - 2 * y, y)
-            for y in range(self.th)
-            for tile in self.tiles
-            if 0 <= step - 2 * y < self.tw
-        ]
-        if not found:
-            return
-        hidden = np.array([self.context(*one) for one in found], np.int64)
+    def read_step(self, stream, x, y):
+        """Take the samples of a step at columns ``x`` and rows ``y``: those that the stream holds of it."""
+        tensors, places = self.tensors, range(len(x))
+        near = self.near(x, y)
+        hidden = self.inputs(near, x, y)
         trunk = 0
-        while f"residual.trunk{trunk}.weight" in self.tensors:
-            hidden = layer(self.tensors, f"residual.trunk{trunk}", hidden)
+        while f"residual.trunk{trunk}.weight" in tensors:
+            hidden = layer(tensors, f"residual.trunk{trunk}", hidden)
             trunk += 1
-        near = [self.near(*one) for one in found]
-        references = [one[-1, 0] for one in near]
-        inside = [i for i, (tile, x, y) in enumerate(found) if x < tile.width and y < tile.height]
-        copied = self.read_copies(stream, hidden, near, inside) if self.copies else {}
-        for tile, x, y in found:
-            tile.samples[x, y] = [0, 0, 0]
-        beside = [[] for _ in found]  # e_Y, then e_Y and e_Co
+        copied = self.read_copies(stream, hidden, near) if self.copies else {}
+        for i, values in copied.items():
+            self.samples[y[i], x[i]] = values
+        learnt = np.array([i for i in places if i not in copied], int)
+        beside = np.zeros((len(x), 0), np.int64)  # e_Y, then e_Y and e_Co
         for c in range(self.components):
-            starts, rows = [reference[c] for reference in references], [[] for _ in found]
-            if c and self.copies:
-                for i, (tile, x, y) in enumerate(found):
-                    starts[i], rows[i] = chroma_start(near[i], tile.samples[x, y][0], c)
+            start = near[0, :, c]
             if c:
+                clues = np.zeros((len(x), 0), np.int64)
+                if self.copies:
+                    found = [chroma_start(near[:, i], self.samples[y[i], x[i], 0], c) for i in places]
+                    start = np.array([one[0] for one in found])
+                    clues = as_bytes(np.array([one[1] for one in found]))
                 name = ("co", "cg")[c - 1]
-                extra = np.array([e + row for e, row in zip(beside, rows)], np.int64)
-                inner = layer(
-                    self.tensors, f"residual.hidden_{name}", np.concatenate([hidden, extra + 128], 1)
-                )
-                total, shift = raw(self.tensors, f"residual.head_{name}", inner)
+                inner = np.concatenate([hidden, beside, clues], 1)
+                inner = layer(tensors, f"residual.hidden_{name}", inner)
+                total, shift = raw(tensors, f"residual.head_{name}", inner)
             else:
-                total, shift = raw(self.tensors, "residual.head_y", hidden)
-            choices = [
-                self.choice([halves_to_even(int(t), 1 << int(s)) for t, s in zip(row, shift)], start, c)
-                for row, start in zip(total, starts)
-            ]
-            for i, (tile, x, y) in enumerate(found):
-                tile.samples[x, y][c] = copied.get(i, references[i])[c]
-            coded = [i for i in inside if i not in copied]
-            for i in sorted(coded, key=lambda i: choices[i][1]):
-                _, row, centre, sign = choices[i]
-                tile, x, y = found[i]
-                tile.samples[x, y][c] = self.sample(centre, sign * (stream.take(self.mixture[row]) - 510), c)
-            for i, (tile, x, y) in enumerate(found):
-                sample = tile.samples[x, y][c]
-                error = sample - halves_to_even(choices[i][0], 16)
-                shown = (4 * error, error, sample - references[i][c])
-                beside[i] = beside[i] + [clamp(d, -128, 127) for d in shown]
+                total, shift = raw(tensors, "residual.head_y", hidden)
+            means, scales, tails = (
+                np.array([halves_to_even(int(t), 1 << int(shift[k])) for t in total[:, k]]) for k in range(3)
+            )
+            means = np.clip(16 * start + means, 16 * COMPONENT_LOW[c], 16 * 255)
+            scales, tails = np.clip(scales, 0, 43), np.clip(tails, 0, 3)
+            choices = means[learnt], scales[learnt], tails[learnt]
+            if self.adaptation:
+                choices = *self.adaptation.adapt(x[learnt], y[learnt], c, *choices), choices[2]
+            for i, *choice in zip(learnt, *(numbers.tolist() for numbers in choices)):
+                row, centre, sign = table_of(*choice)
+                distance = sign * (stream.take(self.mixture[row]) - 510)
+                self.samples[y[i], x[i], c] = self.sample(centre, distance, c)
+            if self.adaptation:
+                self.adaptation.decoded(x[learnt], y[learnt], c)
+            values = self.samples[y, x, c]
+            errors = values - [halves_to_even(int(mean), 16) for mean in means]
+            shown = [4 * errors, errors, values - near[0, :, c]]
+            if self.told == 4:
+                factor = np.array((23, 19, 16, 13))[scales % 4]
+                shown.append((16 * values - means) * factor >> scales // 4)
+            beside = np.concatenate([beside, as_bytes(np.stack(shown, 1))], 1)
+        if self.adaptation:
+            self.adaptation.learn(x[learnt], y[learnt])
 
-    def read_copies(self, stream, hidden, near, inside):
+    def read_copies(self, stream, hidden, near):
         """6.7: samples of the pixels that are copies, by place in the step."""
         total, shift = raw(self.tensors, "residual.head_copy", hidden)
         copied = {}
         for j, offset in enumerate(self.copies):
-            asked = []
-            for i in inside:
-                earlier = [near[i][before] for before in self.copies[:j]]
-                if i not in copied and near[i][offset] not in earlier:
-                    asked.append((clamp(halves_to_even(int(total[i, j]), 1 << int(shift[j])), 0, 48), i))
-            for logit, i in sorted(asked, key=lambda one: one[0]):
-                if stream.take(self.copy[logit]):
-                    copied[i] = near[i][offset]
+            for i in range(len(hidden)):
+                earlier = [near[before, i].tolist() for before in self.copies[:j]]
+                if i not in copied and near[offset, i].tolist() not in earlier:
+                    logit = clamp(halves_to_even(int(total[i, j]), 1 << int(shift[j])), 0, 48)
+                    if stream.take(self.copy[logit]):
+                        copied[i] = near[offset, i]
         return copied
 
-    def choice(self, whole, start, component):
-        """(mean, bank row, centre, sign) of 6.6 and 7."""
-        mean = clamp(16 * start + whole[0], 16 * COMPONENT_LOW[component], 16 * 255)
-        scale, tail = clamp(whole[1], 0, 43), clamp(whole[2], 0, 3)
-        p = positions(scale)
-        g = 16 // p
-        place = ((mean & 15) + g // 2) // g
-        if 2 * place > p:
-            return mean, bank_row(scale, tail, p - place), (mean >> 4) + 1, -1
-        return mean, bank_row(scale, tail, place), mean >> 4, 1
+
+def as_bytes(d):
+    return np.clip(d, -128, 127) + 128
+
+
+def table_of(mean, scale, tail):
+    """(bank row, centre, sign) of 7."""
+    p = positions(scale)
+    g = 16 // p
+    place = ((mean & 15) + g // 2) // g
+    if 2 * place > p:
+        return bank_row(scale, tail, p - place), (mean >> 4) + 1, -1
+    return bank_row(scale, tail, place), mean >> 4, 1
 
 
 def chroma_start(near, luma, c):
-    """6.8: where the mean of Co (1) or Cg (2) starts, and the clues."""
-    values = list(near.values())
-    equal = [v for v in values if v[0] == luma]
-    brightest = max(v[0] for v in values)
-    chosen = equal[0] if equal else next(v for v in values if v[0] == brightest)
-    bright, chroma = chosen[0], chosen[c]
+    """6.8: where the mean of Co (1) or Cg (2) starts, and the clues; ``near``: [20, 3]."""
+    equal, luma = (near[:, 0] == luma).nonzero()[0], int(luma)
+    bright, *chroma = (int(v) for v in near[equal[0] if len(equal) else near[:, 0].argmax()])
+    chroma = chroma[c - 1]
     start = clamp((2 * chroma * luma + bright) // (2 * bright), -255, 255) if bright else chroma
     brighter = 127 if bright == luma else (luma - bright) >> 1
-    clues = (start - values[0][c], bright >> 1, brighter)
-    return start, [clamp(d, -128, 127) for d in clues]
+    return start, [start - int(near[0, c]), bright >> 1, brighter]
+
+
+# 6.9. Adaptation
+
+SIX = ((-1, 0), (0, -1), (-1, -1), (1, -1), (-2, 0), (0, -2))
+FIVE = ((-2, -1), (1, -2), (-1, -2), (2, -2), (-2, -2))
+SIX_WEIGHTS = (2, 2, 1, 1, 1, 1)
+EDGES = (6, 10, 16, 24, 34, 48, 72)
+FACTORS = np.array(
+    [
+        *[32767] * 7,
+        *[
+            27554,
+            23170,
+            19484,
+            16384,
+            13777,
+            11585,
+            9742,
+            8192,
+            6889,
+            5793,
+            4871,
+            4096,
+            3444,
+            2896,
+            2435,
+            2048,
+        ],
+        *[
+            1722,
+            1448,
+            1218,
+            1024,
+            861,
+            724,
+            609,
+            512,
+            431,
+            362,
+            304,
+            256,
+            215,
+            181,
+            152,
+            128,
+            108,
+            91,
+            76,
+            64,
+        ],
+        54,
+    ]
+)
+MEAN_FACTORS = np.array((181, 215, 256, 304))
+
+
+@cache
+def length(frequency):
+    """7.2."""
+    n = frequency.bit_length() - 1
+    z, fraction = frequency << 31 - n, 0
+    for _ in range(16):
+        z = z * z >> 31
+        bit = z >= 1 << 32
+        z, fraction = z >> bit, 2 * fraction + bit
+    return (24 - n << 16) - fraction
+
+
+def in_widths(v, scale):
+    """width(v, s)."""
+    return np.clip(8 * v, -32768, 32767) * FACTORS[scale] + 2**14 >> 15
+
+
+class Learner:
+    """What a component has learnt."""
+
+    def __init__(self):
+        self.w, self.a, self.b = np.zeros(32, np.int64), np.zeros((32, 32), np.int64), np.zeros(32, np.int64)
+        self.shift, self.count = np.zeros((44, 8), np.int64), np.zeros((44, 8), np.int64)
+
+    def improve(self):
+        w, a, b = self.w, self.a, self.b
+        for k in range(32):
+            rho = (a[k, k] >> 10) + 4096
+            w[k] = clamp(w[k] + (2**14 * b[k] - rho * w[k] - a[k] @ w) // (a[k, k] + rho), -32767, 32767)
+        a -= a >> 6
+        b -= b >> 6
+
+
+class Adaptation:
+    """All arguments ``x``, ``y``, ``mean`` … are arrays over the samples of a step that are coded."""
+
+    def __init__(self, plane):
+        self.plane, self.waiting = plane, 0
+        self.learners = [Learner() for _ in range(plane.components)]
+        # e and e' with a margin of two above and at each side: 0 where no sample is decoded
+        self.errors = np.zeros((plane.height + 2, plane.width + 4, 3), np.int64)
+        self.own_errors = np.zeros_like(self.errors)
+        self.step = []  # per component what is known of the step's samples
+
+    def features(self, x, y, c, mean):
+        found = [self.errors[y + 2 + dy, x + 2 + dx, k] for dx, dy in SIX for k in range(3)]
+        found += [self.errors[y + 2 + dy, x + 2 + dx, c] for dx, dy in FIVE]
+        for dx, dy in SIX:
+            column, row = x + dx, y + dy
+            inside = (column >= 0) & (column < self.plane.width) & (row >= 0)
+            value = self.plane.samples[row, np.minimum(column, self.plane.width - 1), c]
+            found.append(np.where(inside, np.clip(16 * value - mean, -2047, 2047), 0))
+        found += [self.errors[y + 2, x + 2, k] * (k < c) for k in (0, 1)]
+        return np.stack([*found, np.full_like(x, 16)], 1)
+
+    def adapt(self, x, y, c, mean, scale, tail):
+        """The means and the scale indices that samples are coded with."""
+        learner = self.learners[c]
+        n = np.clip(in_widths(self.features(x, y, c, mean), scale[:, None]), -1023, 1023)
+        t = np.clip(n @ learner.w + 2**8 >> 9, -32768, 32767)
+        u = np.maximum(scale, 6)
+        h = 17 - (u >> 2)
+        change = np.clip(t * MEAN_FACTORS[u & 3] + (1 << h - 1) >> h, -1024, 1024)
+        own_mean = np.clip(mean + change, 16 * COMPONENT_LOW[c], 16 * 255)
+        e = sum(g * abs(self.own_errors[y + 2 + dy, x + 2 + dx, c]) for g, (dx, dy) in zip(SIX_WEIGHTS, SIX))
+        if c:
+            e = (5 * e >> 3) + 3 * abs(self.own_errors[y + 2, x + 2, c - 1])
+        level = ((e * FACTORS[scale] >> 15)[:, None] >= EDGES).sum(1)
+        own_scale = np.clip(scale + (learner.shift[scale, level] + 2**15 >> 16), 0, 43)
+        self.step.append((mean, scale, tail, n, own_mean, own_scale, level))
+        return own_mean, own_scale
+
+    def decoded(self, x, y, c):
+        mean, _, _, _, own_mean, _, _ = self.step[c]
+        value = self.plane.samples[y, x, c]
+        self.errors[y + 2, x + 2, c] = np.clip(16 * value - mean, -2047, 2047)
+        self.own_errors[y + 2, x + 2, c] = np.clip(16 * value - own_mean, -2047, 2047)
+
+    def length_at(self, value, mean, scale, tail, c):
+        row, centre, sign = table_of(mean, clamp(scale, 0, 43), tail)
+        error = self.plane.errors[c]
+        symbol = sign * ((value - centre + error) // (2 * error + 1)) + 510
+        table = self.plane.mixture[row]
+        return length(table[symbol + 1] - table[symbol])
+
+    def learn(self, x, y):
+        for c, learner in enumerate(self.learners):
+            mean, scale, tail, n, own_mean, own_scale, level = self.step[c]
+            value = self.plane.samples[y, x, c]
+            for i in range(len(x)):
+                about = int(value[i]), int(own_mean[i]), int(own_scale[i]), int(tail[i])
+                self.learn_scale(learner, int(scale[i]), int(level[i]), *about, c)
+            d = np.clip(in_widths(16 * value - own_mean, scale), -96, 96)
+            target = np.clip(in_widths(own_mean - mean, scale) + d, -1023, 1023)
+            learner.a += n.T @ n
+            learner.b += target @ n
+        self.step = []
+        self.waiting += len(x)
+        if self.waiting >= 512:
+            self.waiting = 0
+            for learner in self.learners:
+                learner.improve()
+
+    def learn_scale(self, learner, scale, level, value, own_mean, own_scale, tail, c):
+        above, below = (self.length_at(value, own_mean, own_scale + more, tail, c) for more in (1, -1))
+        g = clamp(above - below, -(2**17), 2**17)
+        seen, shift = learner.count[scale, level], learner.shift[scale, level]
+        r = 2 if seen < 8 else 3 if seen < 256 else 4
+        learner.shift[scale, level] = clamp(shift - (g >> r), -(2**19), 2**19)
+        learner.count[scale, level] += 1
 
 
 def read_band(file, tensors, banks, tiles, data):
-    """``tiles``: (kind, x̂(T) or None, w, h) each → int64 [h, w, channels] each, in coded channels."""
+    """``tiles``: (kind, x̂(T) or None, (x, y, w, h)) each → int64 [h, w, channels], in coded channels."""
     stream = Stream(data)
-    channels = file.components + file.has_alpha
-    stored = {}
-    for i, (kind, _, width, height) in enumerate(tiles):
+    channels, top = file.components + file.has_alpha, tiles[0][2][1]
+    places = [(x, y - top, w, h) for _, _, (x, y, w, h) in tiles]
+    height = places[-1][1] + places[-1][3]
+    out = np.zeros((height, file.width, channels), np.int64)
+    seen, has_seen = np.zeros((height, file.width, 3), np.int64), np.zeros((height, file.width), bool)
+    tile_of, coded = np.zeros((height, file.width), int), []
+    for i, (kind, image, _) in enumerate(tiles):
+        x, y, w, h = places[i]
+        tile_of[y : y + h, x : x + w] = i
+        if kind == 1:
+            seen[y : y + h, x : x + w], has_seen[y : y + h, x : x + w] = image, True
         if kind == 2:
-            values = stream.take_many(uniform(256), width * height * channels)
-            stored[i] = np.array(values).reshape(height, width, channels)
-    coded = [i for i in range(len(tiles)) if i not in stored]
+            values = stream.take_many(uniform(256), w * h * channels)
+            out[y : y + h, x : x + w] = np.array(values).reshape(h, w, channels)
+        else:
+            coded.append(i)
     if coded:
+        geometry, d, to_read = (places, coded, tile_of), file.max_error, np.isin(tile_of, coded)
         constant = file.has_alpha and stream.take(uniform(2)) == 1
-        value = stream.take(uniform(256)) if constant else 255
-        d = file.max_error
+        if constant:
+            out[to_read, -1] = stream.take(uniform(256))
         errors = (d,) if file.grey else (d - 2 * (d // 3), 2 * (d // 3), 2 * (d // 3))
-        colour = [Tile(w, h, seen) for _, seen, w, h in (tiles[i] for i in coded)]
-        planes = Plane(file, tensors, banks, colour, file.components, errors).read(stream)
-        alpha = [np.full((tile.height, tile.width, 1), value) for tile in colour]
+        samples = np.zeros((height, file.width, 3), np.int64)
+        if file.grey:
+            samples[..., 0] = out[..., 0]
+        else:
+            samples[:] = np.stack(to_planes(*np.moveaxis(out[..., :3], -1, 0)), -1)
+        jobs = [(file.components, errors, samples, has_seen)]
         if file.has_alpha and not constant:
-            empty = [Tile(tile.width, tile.height, None) for tile in colour]
-            alpha = Plane(file, tensors, banks, empty, 1, (d,)).read(stream)
-        for i, one, transparency in zip(coded, planes, alpha):
-            samples = coloured(file, one, check=not d)
-            stored[i] = np.concatenate([samples, transparency], -1) if file.has_alpha else samples
+            alpha = np.zeros_like(samples)
+            alpha[..., 0] = out[..., -1]
+            jobs.append((1, (d,), alpha, np.zeros_like(has_seen)))
+        for components, errors, samples, has in jobs:
+            plane = Plane(file, tensors, banks, geometry, components, errors, samples, seen, has)
+            (plane.read if file.coder == 2 else plane.read_gaussian)(stream)
+        colours = coloured(file, jobs[0][2][to_read], check=not d)
+        out[to_read, : file.components] = colours
+        if len(jobs) == 2:
+            out[to_read, -1] = jobs[1][2][to_read, 0]
     stream.finish()
-    return [stored[i] for i in range(len(tiles))]
+    return out
 
 
 def coloured(file, planes, check):
-    """Y, Co, Cg or Y → coded channels within 0..255."""
-    samples = planes if file.grey else np.stack(to_rgb(*np.moveaxis(planes, -1, 0)), -1)
+    """Y, Co, Cg (of a grey image the first counts), [..., 3] → coded channels within 0..255."""
+    samples = planes[..., :1] if file.grey else np.stack(to_rgb(*np.moveaxis(planes, -1, 0)), -1)
     need(not check or (samples.min() >= 0 and samples.max() <= 255))
     return np.clip(samples, 0, 255)
 
 
-def without_residual(file, seen, width, height):
-    planes = np.broadcast_to(MIDDLE, (height, width, 3)) if seen is None else seen
-    samples = coloured(file, planes[..., : file.components], check=False)
-    opaque = np.full((height, width, 1), 255)
-    return np.concatenate([samples, opaque], -1) if file.has_alpha else samples
+def without_residual(file, tiles):
+    out = np.full((file.height, file.width, file.components + file.has_alpha), 255)
+    for _, seen, (x, y, w, h) in tiles:
+        planes = np.broadcast_to(MIDDLE, (h, w, 3)) if seen is None else seen
+        out[y : y + h, x : x + w, : file.components] = coloured(file, planes, check=False)
+    return out
 
 
 def decode(data, tensors, banks):
     """A file's pixels, uint8 H×W or H×W×C.
 
-    ``tensors``: those of its model; ``banks``: the arrays ``mixture``, ``gaussian`` and ``copy`` (7).
+    ``tensors``: those of its model; ``banks``: what ``load_banks`` gives.
     """
     file = parse(data)
     need(file.model == identify(tensors))
-    banks = [[sums(row) for row in array] for array in banks]
     kinds, descriptions = read_said(file, tensors, banks[0])
-    places = file.tiles()
-    tiles = []
-    for kind, description, (_, _, w, h) in zip(kinds, descriptions, places):
-        tiles.append(
-            (kind, None if description is None else prediction(file, tensors, description, w, h), w, h)
-        )
+    tiles = [
+        (kind, description and prediction(file, tensors, description, *place[2:]), place)
+        for kind, description, place in zip(kinds, descriptions, file.tiles())
+    ]
     if file.coder:
-        count, bands = len(tiles), len(file.streams)
-        decoded = []
-        for b, stream in enumerate(file.streams):
-            decoded += read_band(
-                file, tensors, banks, tiles[b * count // bands : (b + 1) * count // bands], stream
-            )
+        across, down, bands = *file.tile_counts, len(file.streams)
+        edges = [across * (b * down // bands) for b in range(bands + 1)]
+        decoded = [
+            read_band(file, tensors, banks, tiles[low:high], stream)
+            for low, high, stream in zip(edges, edges[1:], file.streams)
+        ]
+        out = np.concatenate(decoded)
     else:
-        decoded = [without_residual(file, seen, w, h) for _, seen, w, h in tiles]
-    out = np.zeros((file.height, file.width, file.components + file.has_alpha), np.uint8)
-    for (x, y, w, h), pixels in zip(places, decoded):
-        out[y : y + h, x : x + w] = pixels
+        out = without_residual(file, tiles)
+    out = out.astype(np.uint8)
     if file.grey and file.mode >= 2:
         out = np.concatenate([out[..., :1], out[..., :1], out], -1)
     if file.mode == 0:
         out = out[..., 0]
     need(zlib.crc32(np.ascontiguousarray(out)) == file.checksum)
     return out
+
+
+# 7. The bank
+
+BANKS_SHA256 = "c6fdf0e2f70ddac0c28b93431e6e1d4e18e8a43e2519665db762cfe7429088f5"
+
+
+def load_banks(path):
+    """Sums of the frequencies of ``mixture``, ``gaussian`` and ``copy``, by row."""
+    with np.load(path) as file:
+        arrays = [file[name] for name in ("mixture", "gaussian", "copy")]
+    need(hashlib.sha256(b"".join(a.astype("<i4").tobytes() for a in arrays)).hexdigest() == BANKS_SHA256)
+    return [[sums(row) for row in array.tolist()] for array in arrays]
 
 
 # 10. Model files

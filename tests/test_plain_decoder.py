@@ -1,26 +1,30 @@
 """The codec against a decoder written from bitstream_spec.md alone."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
 import plain_decoder
 import pytest
-from factory import flat_colour_model, random_model
+from factory import flat_colour_model, random_description, random_model
 
 import saidcodec.entropy
 from saidcodec import codec, models
+from saidcodec.encoder import plan
 from saidcodec.format import container
-from saidcodec.format.header import Metadata
-from saidcodec.said import read_section
+from saidcodec.format.header import Header, Metadata, Mode, ResidualCoder, TileKind
+from saidcodec.format.tiling import Tiling
+from saidcodec.said import read_section, render_band
 
 BANKS = Path(saidcodec.entropy.__file__).with_name("tables.npz")
+VECTORS = Path(__file__).with_name("vectors")
 MODES = {"L": (), "LA": (2,), "RGB": (3,), "RGBA": (4,)}
 
 
 @pytest.fixture(scope="module")
 def banks():
-    with np.load(BANKS) as data:
-        return data["mixture"], data["gaussian"], data["copy"]
+    return plain_decoder.load_banks(BANKS)
 
 
 def picture(height, width, mode, seed=0):
@@ -41,6 +45,81 @@ def agree(image, model, banks, **options):
     assert found.shape == image.shape
     assert (found == expected).all()
     return data, found
+
+
+def agree_in_tiles(image, mode, model, banks, bands=1, max_error=0, adaptive=True, coder="context"):
+    """Like ``agree``, with tiles of at most 16×16 and up to ``bands`` bands; the kinds of the tiles."""
+    height, width = image.shape[:2]
+    how = False, ResidualCoder[coder.upper()], max_error, model.id, 16, bands, adaptive
+    header = Header(width, height, Mode(mode), *how)
+    tiles = Tiling.of(header).count()
+    data = codec.write(header, model, image, Metadata(), None, None, 1, lambda share: None)
+    expected = codec.decode(data, model=model, threads=1)
+    found = plain_decoder.decode(data, model.tensors, banks)
+    assert (found == expected).all()
+    assert np.abs(found.astype(int) - image).max() <= max_error
+    kinds, _ = read_section(container.unpack(data).said, tiles, header.grey, model)
+    assert max_error or (kinds != TileKind.STORED).any()
+    return set(kinds.tolist())
+
+
+@pytest.fixture
+def mixed(monkeypatch):
+    """Every tile is of a random kind, and painted at random where it has a SAID layer."""
+    rng = np.random.default_rng(5)
+
+    def plan_band(header, model, network, band, channels, glimpses, threads):
+        kinds = rng.permutation(np.arange(len(band.places)) % len(TileKind))
+        described = [
+            random_description(rng, header.grey) if kind == TileKind.SAID else None for kind in kinds
+        ]
+        return plan.Plan(kinds, described, render_band(described, band, header.grey, model))
+
+    monkeypatch.setattr(plan, "plan_band", plan_band)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("bound", [0, 5])
+def test_bands_and_adaptation(mode, bound, banks):
+    image = picture(37, 33, mode)
+    agree_in_tiles(image, mode, random_model(3, told=4), banks, 4, bound)  # of 3 rows of tiles
+
+
+MIXED = [*((mode, bound, True) for mode in MODES for bound in (0, 2)), ("RGBA", 0, False), ("LA", 2, False)]
+
+
+@pytest.mark.parametrize(("mode", "bound", "adaptive"), MIXED)
+def test_mixed_tiles(mode, bound, adaptive, mixed, banks):
+    image = picture(35, 40, mode)
+    for copies, told, bands in ((False, 4, 2), (True, 3, 1)):
+        model = random_model(9, copies, copies, told)
+        assert agree_in_tiles(image, mode, model, banks, bands, bound, adaptive) == set(TileKind)
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGB"])
+def test_mixed_tiles_with_the_gaussian_coder(mode, mixed, banks):
+    image = picture(35, 40, mode)
+    for bound in (0, 2):
+        kinds = agree_in_tiles(image, mode, random_model(3), banks, 2, bound, False, "gaussian")
+        assert kinds == set(TileKind)
+
+
+@pytest.mark.parametrize("bound", [0, 1])
+def test_adaptation_that_has_learnt_much(bound, banks):
+    """Long enough for the weights to be solved for several times, by a network that misleads."""
+    agree_in_tiles(picture(48, 60, "RGB"), "RGB", random_model(8), banks, max_error=bound)
+    agree_in_tiles(flat_shapes(40, 50, 3), "RGB", random_model(5, copies=True), banks, max_error=bound)
+
+
+def test_adaptation_that_runs_into_its_limits(banks):
+    """Black and white squares with errors among them: means out of range, corrections that are too great."""
+    rng = np.random.default_rng(1)
+    y, x = np.indices((40, 50))
+    squares = ((x // 9 + y // 7) + (rng.random(x.shape) < 0.1)) % 2 * 255
+    noise = rng.integers(-6, 7, (40, 50, 3))
+    image = np.clip(squares[..., None] + noise, 0, 255).astype(np.uint8)
+    agree_in_tiles(image, "RGB", random_model(3, told=4), banks)
+    agree_in_tiles(squares.astype(np.uint8), "L", models.find("photo"), banks)
 
 
 @pytest.mark.parametrize("copies", [False, True])
@@ -152,6 +231,15 @@ def test_shipped_models(path, banks):
     image = picture(32, 32, "RGB")
     data = codec.encode(image, model=model, threads=1, glimpses=1)
     assert (plain_decoder.decode(data, tensors, banks) == image).all()
+
+
+@pytest.mark.parametrize("path", sorted(VECTORS.glob("*.said")), ids=lambda path: path.stem)
+def test_vectors(path, banks):
+    model = models.find(path.stem.split("-")[0])
+    pixels = plain_decoder.decode(path.read_bytes(), model.tensors, banks)
+    expected = json.loads((VECTORS / "pixels.json").read_text())[path.stem]
+    assert list(pixels.shape) == expected["shape"]
+    assert hashlib.sha256(pixels.tobytes()).hexdigest() == expected["sha256"]
 
 
 def test_damage_is_refused(banks):

@@ -42,8 +42,8 @@ class ResidualNetwork:
         if max((abs(d) for offset in self.around for d in offset), default=0) > FARTHEST:
             raise ModelError(f"The model looks farther than {FARTHEST} samples around in the reconstruction.")
         copies = self._offsets("residual.copies") if "residual.copies" in tensors else ()
-        if not set(copies) <= set(near):
-            raise ModelError("The model copies from outside the window.")
+        if not set(copies) <= set(near) or len(copies) > len(near):
+            raise ModelError("The model copies from outside the window, or from too many places.")
         self.copies = np.array([near.index(offset) for offset in copies], np.int32)
         origins = (
             self._offsets("residual.origins") if "residual.origins" in tensors else (REFERENCE,) * len(WINDOW)

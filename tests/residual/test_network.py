@@ -41,3 +41,9 @@ def test_marks_that_are_no_bytes_are_refused(marks: list[int]) -> None:
     assert ResidualNetwork({**tensors, "residual.marks": np.array([128, 127], np.int32)}).mark == 127
     with pytest.raises(ModelError, match="marks"):
         ResidualNetwork({**tensors, "residual.marks": np.array(marks, np.int32)})
+
+
+@pytest.mark.parametrize("copies", [[(1, 0)], [REFERENCE] * (len(WINDOW) + 2)], ids=["ahead", "21"])
+def test_other_copies_are_refused(copies: list[tuple[int, int]]) -> None:
+    with pytest.raises(ModelError, match="copies from"):
+        ResidualNetwork({**random_tensors(1, copies=True), "residual.copies": np.array(copies, np.int8)})
