@@ -59,7 +59,7 @@ def encode_in_bands(
     height, width, channels = pixels.shape
     mode, found = Mode("RGBA"[:channels]), models.find(model)
     header = Header(width, height, mode, False, ResidualCoder.CONTEXT, 0, found.id, side, bands, True)
-    return codec.write(header, found, pixels, Metadata(), glimpses, 1, lambda share: None)
+    return codec.write(header, found, pixels, Metadata(), glimpses, None, 1, lambda share: None)
 
 
 def write_vectors() -> None:
