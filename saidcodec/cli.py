@@ -111,8 +111,30 @@ def fail(sentence: str) -> NoReturn:
     sys.exit(1)
 
 
+def show_version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    """Print the versions of program and bitstream and what runs on this machine, and end."""
+    if not wanted or context.resilient_parsing:
+        return
+    from saidcodec.format.header import VERSION
+    from saidcodec.residual import engine
+
+    try:
+        running = engine.explained()
+    except SaidError as error:
+        fail(str(error))
+    say(f"saidcodec {__version__}, bitstream {'.'.join(map(str, VERSION))}, {running}")
+    context.exit()
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="saidcodec")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=show_version,
+    help="Show the versions of program and bitstream, the engine and its instruction set.",
+)
 def main() -> None:
     """Encode images into .said files and back, exactly."""
 

@@ -1,7 +1,16 @@
 """The residual layer: what is left of the image after x̂(T), losslessly.
 
-From a pixel to its bits: ``band`` arranges the tiles of a band and writes what precedes their samples;
-``context`` says which decoded samples the network sees, ``network`` holds its weights, ``copies`` asks the
-questions of flat colours; ``walk`` takes all samples through the network in the order of ``wavefront``, and
-``coders`` writes, reads or measures them.  ``gaussian`` is the paper's residual code instead.
+``band``        one band ⇄ one residual stream: which samples are coded, styles, alpha, then the plane
+``gaussian``    the paper's residual code, tile by tile
+``engine``      what both engines do, and which one runs; a ``Plane`` goes in, symbols and words come out
+``reference``   the engine in NumPy: the specification in Python
+``core``        the engine in C, through ctypes: ``_core.c``, ``_walk.h`` and ``_adapt.h``
+``network``     a model's residual network, checked
+``context``     which decoded samples the network sees
+``copies``      the questions of models of flat colours
+``adaptation``  what learns along in the reference; ``_adapt.h`` is the same in C
+``lengths``     code lengths in integers, by which the encoder chooses
+
+From a pixel to its bits: ``band.write`` makes a ``Plane`` of a band; the engine's ``symbols`` names for every
+sample one table of the bank and the symbol; its ``push`` puts the symbols on the band's stream.
 """

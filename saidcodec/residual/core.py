@@ -21,6 +21,7 @@ from saidcodec.residual.engine import Plane
 from saidcodec.residual.network import ResidualNetwork
 
 ISA_VARIABLE = "SAIDCODEC_ISA"
+INTERFACE = 1  # said_interface() of _core.c
 NO_MEMORY, IMPOSSIBLE_SAMPLE = 1, 2
 SIZE_MAX = ctypes.c_size_t(-1).value
 
@@ -29,7 +30,8 @@ class RawLayer(Structure):
     """``RawLayer`` of _core.c."""
 
     _fields_ = [
-        ("weight", c_void_p), ("bias", c_void_p), ("shift", c_void_p), ("inputs", c_int32), ("outputs", c_int32)
+        ("weight", c_void_p), ("bias", c_void_p), ("shift", c_void_p),
+        ("inputs", c_int32), ("outputs", c_int32),
     ]  # fmt: skip
 
 
@@ -49,12 +51,18 @@ def library() -> Any:
     folder = Path(__file__).parent
     for suffix in EXTENSION_SUFFIXES:
         path = folder / f"_core{suffix}"
-        if path.is_file():
-            try:
-                return declared(ctypes.CDLL(str(path)))
-            except OSError:  # built for another machine
-                continue
+        if path.is_file() and (found := loaded(path)):
+            return found
     return None
+
+
+def loaded(path: Path) -> Any:
+    """The library, or None if it was built for another machine or from other sources."""
+    try:
+        found = ctypes.CDLL(str(path))
+        return declared(found) if found.said_interface() == INTERFACE else None
+    except (OSError, AttributeError):
+        return None
 
 
 def declared(found: Any) -> Any:
