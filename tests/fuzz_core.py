@@ -2,9 +2,9 @@
 
     python tests/fuzz_core.py [COUNT] [--seed SEED]
 
-Meant for a core that was built with sanitizers (tests/sanitized.sh), which end the process at the first read or
-write outside a buffer.  Here it is checked that each stream is decoded or refused, that samples stay in their range,
-that what is left of a stream is no longer than it was, and that samples known beforehand stay as they are.
+Meant for a core that was built with sanitizers (tests/sanitized.sh).  They end the process at the first
+access outside a buffer.  The script itself checks that each stream is decoded or refused, that samples stay
+in their range, that a stream does not grow, and that samples known beforehand stay as they are.
 """
 
 from __future__ import annotations

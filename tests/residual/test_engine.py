@@ -185,7 +185,7 @@ def test_what_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
 @every_set
 @pytest.mark.parametrize("errors", [(0, 0, 0), (1, 0, 2)])
 def test_adaptation_over_many_samples(isa: str, errors: tuple[int, int, int]) -> None:
-    """Long enough for the weights to be solved for several times, and worth it where the plane has a habit."""
+    """Long enough for the weights to be solved for several times, and worth it on a plane with a habit."""
     rng = np.random.default_rng(4)
     y, x = np.indices((48, 70))
     luma = 100 + 60 * np.sin(x / 9) * np.cos(y / 7) + rng.normal(0, 2, x.shape)
