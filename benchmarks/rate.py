@@ -23,7 +23,7 @@ SEED = 20_000
 
 def heading(threads: int) -> str:
     """What the figures were measured with."""
-    return (
+    return conditions.wrapped(
         f"Measured on: {conditions.machine(threads)}; {conditions.versions()}; "
         "PNG: Pillow, optimize; WebP: lossless, default method; JPEG 2000: reversible; "
         "JPEG XL: lossless, efforts 7 and 9."

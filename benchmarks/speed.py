@@ -287,9 +287,12 @@ def rows(wanted: argparse.Namespace, folder: Path) -> Iterable[Row]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     wanted = parse(arguments)
+    heading = (
+        f"Measured on: {conditions.machine(wanted.threads)}, {conditions.load()} at the start; "
+        f"medians of {wanted.repeats} rounds; {conditions.versions()}."
+    )
     told = [
-        f"{conditions.machine(wanted.threads)}, {conditions.load()} at the start; "
-        f"medians of {wanted.repeats} rounds; {conditions.versions()}.",
+        *conditions.wrapped(heading).splitlines(),
         "",
         f"| | saidcodec | JPEG XL e{EFFORT} | ratio | target |",
         "|---|---|---|---|---|",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import textwrap
 from importlib import metadata
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import saidcodec
 from saidcodec import models
 from saidcodec.residual import engine
 
+COLUMNS = 110  # of a page
 PACKAGES = ("numpy", "constriction", "pillow", "imagecodecs")
 
 
@@ -51,3 +53,8 @@ def versions() -> str:
     found += [f"{name} {number}" for name in PACKAGES if (number := version(name))]
     shipped = ", ".join(f"{path.stem} {models.read_metadata(path)['id']}" for path in models.installed())
     return f"{', '.join(found)}; models {shipped}"
+
+
+def wrapped(text: str) -> str:
+    """Text in lines that fit a page."""
+    return textwrap.fill(text, COLUMNS, break_long_words=False, break_on_hyphens=False)
