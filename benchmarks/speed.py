@@ -220,11 +220,11 @@ def large(picture: np.ndarray, folder: Path, threads: int) -> Iterable[Row]:
 
 
 def size_of(folder: Path) -> int:
-    return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file() and p.suffix != ".pyc")
+    return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
 
 
 def installed_size() -> int:
-    """Bytes of the package, its models and everything that it depends on, without compiled Python."""
+    """Bytes of the package, its models and everything that it depends on."""
     from saidcodec.models import installed
 
     package = Path(saidcodec.__file__).parent
@@ -237,7 +237,7 @@ def installed_size() -> int:
         seen.add(name)
         found = metadata.distribution(name)
         files = [Path(str(file.locate())) for file in found.files or ()]
-        total += sum(p.stat().st_size for p in files if p.is_file() and p.suffix != ".pyc")
+        total += sum(p.stat().st_size for p in files if p.is_file())
         needed = [line for line in found.requires or () if ";" not in line]
         waiting += [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in needed]
     return total
