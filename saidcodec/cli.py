@@ -156,6 +156,13 @@ def main() -> None:
     "--max-error", type=click.IntRange(0, 255), default=0, help="Near-lossless: largest error of a sample."
 )
 @click.option("--glimpses", default="auto", show_default=True, help="auto, or a number per tile.")
+@click.option(
+    "--effort",
+    type=click.Choice(["fast", "normal", "best"]),
+    default="normal",
+    show_default=True,
+    help="How long to look for a shorter file.",
+)
 @click.option("--no-verify", is_flag=True, help="Do not decode the result and compare it with IN.")
 @click.option("--quiet", is_flag=True, help="Do not print the result's size and time.")
 @click.option("--force", is_flag=True, help="Overwrite OUT.")
@@ -166,6 +173,7 @@ def encode(
     residual: str,
     max_error: int,
     glimpses: str,
+    effort: str,
     no_verify: bool,
     quiet: bool,
     force: bool,
@@ -187,6 +195,7 @@ def encode(
         residual=residual,
         max_error=max_error,
         glimpses=count,
+        effort=effort,
         metadata=metadata,
         progress=progress("encoding"),
     )
