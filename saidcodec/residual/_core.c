@@ -92,6 +92,7 @@ enum {
     PERIOD = 512, /* samples after which the weights are solved for */
     RIDGE = 4096,
     MOST_ERROR = 2047, /* sixteenths */
+    RING = 8, /* errors of a row that are kept: those of the last 6 samples are read */
     OUTSIDE = INT16_MIN
 };
 static const i8 CLOSE_X[CLOSE] = {-1, 0, -1, 1, -2, 0}, CLOSE_Y[CLOSE] = {0, -1, -1, -1, 0, -2};
@@ -496,8 +497,9 @@ typedef struct {
     i32 *mean[3], *coded_mean[3];   /* the network's, and what samples are coded with */
     u32 *choice[3], *coded_choice[3];
     Adaptive *adaptive;      /* NULL without adaptation, as all that follows */
-    Errors *errors;          /* [REACH_Y + height][row_cells] */
-    ptrdiff_t close_at[CLOSE], far_at[FAR]; /* offsets in errors */
+    Errors *errors;          /* [REACH_Y + height][error_row], sample x at (x + REACH_X) & error_mask */
+    size_t error_row, error_mask;
+    ptrdiff_t close_at[CLOSE]; /* offsets in cells */
     int learners;            /* active samples of the step, numbered anew */
     i32 *learner;            /* [most + BATCH]: which places they are */
     i16 *shared, *beside[3]; /* [3 * CLOSE] and [CLOSE][most + BATCH]: errors and values around */
@@ -630,7 +632,7 @@ static void walk_parts(Walk *w, Arena *a) {
     }
     if (p->adaptive && w->mode != MEASURE) {
         w->adaptive = part(a, 1, sizeof(Adaptive));
-        w->errors = part(a, w->row_cells * (height + REACH_Y), sizeof(Errors));
+        w->errors = part(a, w->error_row * (height + REACH_Y), sizeof(Errors));
         w->learner = part(a, most, sizeof(i32));
         w->shared = part(a, 3 * CLOSE * most, sizeof(i16));
         w->sum = part(a, most, sizeof(i32));
@@ -675,7 +677,10 @@ static int walk_open(Walk *w, const Network *network, const Bank *bank, const Pl
     for (int i = 0; i < network->around; i++)
         w->around_at[i] = network->around_y[i] * (ptrdiff_t)w->seen_row + network->around_x[i];
     for (int j = 0; j < CLOSE; j++) w->close_at[j] = CLOSE_Y[j] * (ptrdiff_t)w->row_cells + CLOSE_X[j];
-    for (int j = 0; j < FAR; j++) w->far_at[j] = FAR_Y[j] * (ptrdiff_t)w->row_cells + FAR_X[j];
+    /* Where every sample is coded, each row keeps the errors of its last few samples only. */
+    int all = !network->copies && !memchr(p->coded, 0, (size_t)p->width * (size_t)p->height);
+    w->error_row = all ? RING : w->row_cells;
+    w->error_mask = all ? RING - 1 : SIZE_MAX;
     Arena arena = {NULL, 0, 0};
     walk_parts(w, &arena);
     if (arena.overflow) return NO_MEMORY;
