@@ -44,6 +44,7 @@ PIXEL_TAGS = (
 JPEG_TAGS = (*range(512, 522), *range(529, 533))
 ICC_TAG, XMP_TAG = 34675, 700
 STORAGE_TAGS = frozenset((*PIXEL_TAGS, *JPEG_TAGS, ICC_TAG, XMP_TAG))
+STRIP = 256  # rows that are compared at a time, for the sake of memory
 EXIF_PREFIX = b"Exif\0\0"
 EXIF_IFD, GPS_IFD, INTEROP_IFD = 34665, 34853, 40965
 BITS_PER_SAMPLE = 258
@@ -434,7 +435,8 @@ def same_pixels(image: Image, wanted: Image) -> bool:
     image = in_mode(image)
     if image.mode != wanted.mode:
         image, wanted = image.convert("RGBA"), wanted.convert("RGBA")
-    return bool(np.array_equal(np.asarray(image), np.asarray(wanted)))
+    strips = [(0, y, image.width, min(y + STRIP, image.height)) for y in range(0, image.height, STRIP)]
+    return all(image.crop(strip).tobytes() == wanted.crop(strip).tobytes() for strip in strips)
 
 
 def turned_as(back: Image, image: Image) -> Image:
