@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Build a source archive and a wheel into dist/, and try the wheel where there is no compiler.
+# Build a source archive and a wheel into FOLDER, or dist/, and try the wheel where there is no compiler.
 #
-#     packaging/wheels.sh
+#     packaging/wheels.sh [FOLDER]
 #
 # The core calls nothing but functions of libc that are older than every manylinux tag, so that no container is
 # needed: auditwheel checks that and names the wheel.  One wheel serves CPython 3.10 and later.  For another
@@ -11,6 +11,7 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
+dist=${1:-$root/dist}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 git -C "$root" ls-files -z --cached --others --exclude-standard |
@@ -26,8 +27,8 @@ if ! python -m zipfile -l "$built" | grep '_core.*\.so' >/dev/null; then
     exit 1
 fi
 auditwheel repair --wheel-dir "$work/repaired" "$built"
-mkdir -p "$root/dist"
-cp "$work"/built/*.tar.gz "$work"/repaired/*.whl "$root/dist"
+mkdir -p "$dist"
+cp "$work"/built/*.tar.gz "$work"/repaired/*.whl "$dist"
 wheel=$(echo "$work"/repaired/*.whl)
 
 case "$wheel" in
