@@ -3,49 +3,34 @@
     python benchmarks/rate.py --photos FOLDER --multimnist mnist.npz --multidsprites --sheets FOLDER
 
 Needs the extra "benchmarks" for the other codecs.  Versions, settings and hardware are printed first.  --page
-README.md puts what is printed into its places of that page.
+README.md --page docs/results.md puts what is printed into the places of those pages.
 """
 
 from __future__ import annotations
 
 import argparse
-import platform
-from importlib import metadata
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-import saidcodec
-from saidcodec import codec, models
-from saidcodec.evaluation import page, rate
+from saidcodec import codec
+from saidcodec.evaluation import conditions, page, rate
 from saidcodec.training import datasets
 
 SEED = 20_000
 
 
-def processor() -> str:
-    """The processor's name, as the system gives it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "")
-
-
 def heading(threads: int) -> str:
     """What the figures were measured with."""
-    packages = ("numpy", "onnxruntime", "constriction", "pillow", "imagecodecs")
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages)
-    shipped = ", ".join(f"{p.stem} {models.read_metadata(p)['id']}" for p in models.installed())
-    return (
-        f"{processor()}, {threads} threads, Python {platform.python_version()}; "
-        f"saidcodec {saidcodec.__version__}, {versions}; "
-        f"models {shipped}; PNG: Pillow, optimize; WebP: lossless, default method; "
-        "JPEG 2000: reversible; JPEG XL: lossless, efforts 7 and 9"
+    return conditions.wrapped(
+        f"Measured on: {conditions.machine(threads)}; {conditions.versions()}; "
+        "PNG: Pillow, optimize; WebP: lossless, default method; JPEG 2000: reversible; "
+        "JPEG XL: lossless, efforts 7 and 9."
     )
 
 
-def main() -> None:
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--photos", help="folder of images")
     parser.add_argument("--multimnist", type=Path, help="MNIST files, as for training; test digits are used")
@@ -54,21 +39,32 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100, help="images of each generated set")
     parser.add_argument("--model", default="auto")
     parser.add_argument("--threads", type=int, default=codec.cores())
-    parser.add_argument("--page", type=Path, help="a page that shows the tables")
-    wanted = parser.parse_args()
-    sets: list[tuple[str, list[np.ndarray]]] = []
+    parser.add_argument(
+        "--page", type=Path, action="append", default=[], help="a page that shows tables; may be repeated"
+    )
+    return parser.parse_args(arguments)
+
+
+def chosen(wanted: argparse.Namespace) -> list[tuple[str, list[np.ndarray]]]:
+    """The sets of images that are asked for, each with the name of its place in a page."""
+    found: list[tuple[str, list[np.ndarray]]] = []
     if wanted.photos:
-        sets.append(("photographs", rate.gather([wanted.photos])))
+        found.append(("photographs", rate.gather([wanted.photos])))
     if wanted.multimnist:
         digits = datasets.mnist_digits(wanted.multimnist, "test")
-        sets.append(("multimnist", list(datasets.multi_mnist(digits, wanted.count, SEED).images)))
+        found.append(("multimnist", list(datasets.multi_mnist(digits, wanted.count, SEED).images)))
     if wanted.multidsprites:
-        sets.append(("multidsprites", list(datasets.multi_dsprites(wanted.count, SEED).images)))
+        found.append(("multidsprites", list(datasets.multi_dsprites(wanted.count, SEED).images)))
     if wanted.sheets:
-        sets.append(("clevr", list(datasets.sheets(wanted.sheets, "dev").images[: wanted.count])))
-    tables = {"conditions": "Measured on: " + heading(wanted.threads) + "."}
+        found.append(("clevr", list(datasets.sheets(wanted.sheets, "dev").images[: wanted.count])))
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    wanted = parse(arguments)
+    tables = {"conditions": heading(wanted.threads)}
     print(tables["conditions"])
-    for name, pictures in sets:
+    for name, pictures in chosen(wanted):
         print(f"\n{name}\n")
         rows = []
         for line in rate.table(pictures, wanted.model, wanted.threads):
@@ -76,7 +72,7 @@ def main() -> None:
             rows.append(line)
         tables[name] = "\n".join(rows)
     if wanted.page:
-        page.fill(wanted.page, tables)
+        page.fill_pages(wanted.page, tables)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from saidcodec.models import Model
 Source = bytes | bytearray | memoryview | str | os.PathLike[str] | IO[bytes]
 
 RESIDUALS = ("context", "gaussian", "none")
+EFFORTS = ("fast", "normal", "best")
 
 
 def name_of(source: object) -> str | None:
@@ -58,6 +59,7 @@ def check_encoding(
     glimpses: int | None,
     metadata: Metadata | None,
     threads: int | None,
+    effort: str = "normal",
 ) -> tuple[int, int | None, int | None]:
     """Check the options of ``encode``; returns max_error, glimpses and threads as plain integers.
 
@@ -65,6 +67,8 @@ def check_encoding(
     """
     if residual not in RESIDUALS:
         raise ValueError(f"residual must be one of {', '.join(RESIDUALS)}, not {residual!r}.")
+    if effort not in EFFORTS:
+        raise ValueError(f"effort must be one of {', '.join(EFFORTS)}, not {effort!r}.")
     check_metadata(metadata)
     return (
         whole("max_error", max_error, 0, 255),

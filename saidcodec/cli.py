@@ -8,8 +8,8 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn, TextIO
 
 import click
@@ -27,29 +27,35 @@ class Commands(click.Group):
 
     def invoke(self, context: click.Context) -> Any:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that no temporary file stays
-        try:
-            with warnings.catch_warnings():
-                if not sys.warnoptions:
-                    warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata are no errors
-                    warnings.simplefilter("always", SaidWarning)
-                    warnings.showwarning = show_note
-                return super().invoke(context)
-        except SaidError as error:
-            fail(str(error))
-        except KeyboardInterrupt:
-            fail("Interrupted.")
-        except BrokenPipeError:
+        with reported_errors(), warnings.catch_warnings():
+            if not sys.warnoptions:
+                warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata are no errors
+                warnings.simplefilter("always", SaidWarning)
+                warnings.showwarning = show_note
+            return super().invoke(context)
+
+
+@contextmanager
+def reported_errors() -> Iterator[None]:
+    """Turns errors into one line on standard error and exit status 1."""
+    try:
+        yield
+    except SaidError as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        fail("Interrupted.")
+    except BrokenPipeError:
+        drop_output()
+        sys.exit(1)
+    except MemoryError:
+        fail("There is not enough memory for this image.")
+    except OSError as error:
+        name = error.filename
+        if name is None and error.errno is not None:  # files are named
+            name = "Standard output"
             drop_output()
-            sys.exit(1)
-        except MemoryError:
-            fail("There is not enough memory for this image.")
-        except OSError as error:
-            name = error.filename
-            if name is None and error.errno is not None:  # files are named
-                name = "Standard output"
-                drop_output()
-            sentence = (error.strerror or str(error)).rstrip(".")
-            fail(f"{name}: {sentence}." if name else f"{sentence}.")
+        sentence = (error.strerror or str(error)).rstrip(".")
+        fail(f"{name}: {sentence}." if name else f"{sentence}.")
 
 
 def drop_output() -> None:
@@ -111,8 +117,28 @@ def fail(sentence: str) -> NoReturn:
     sys.exit(1)
 
 
+def show_version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    """Print the versions of program and bitstream and what runs on this machine, and end."""
+    if not wanted or context.resilient_parsing:
+        return
+    from saidcodec.format.header import VERSION
+    from saidcodec.residual import engine
+
+    with reported_errors():
+        bitstream = ".".join(map(str, VERSION))
+        say(f"saidcodec {__version__}, bitstream {bitstream}, {engine.explained()}")
+    context.exit()
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="saidcodec")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=show_version,
+    help="Show the versions of program and bitstream, the engine and its instruction set.",
+)
 def main() -> None:
     """Encode images into .said files and back, exactly."""
 
@@ -130,6 +156,13 @@ def main() -> None:
     "--max-error", type=click.IntRange(0, 255), default=0, help="Near-lossless: largest error of a sample."
 )
 @click.option("--glimpses", default="auto", show_default=True, help="auto, or a number per tile.")
+@click.option(
+    "--effort",
+    type=click.Choice(["fast", "normal", "best"]),
+    default="normal",
+    show_default=True,
+    help="How long to look for a shorter file.",
+)
 @click.option("--no-verify", is_flag=True, help="Do not decode the result and compare it with IN.")
 @click.option("--quiet", is_flag=True, help="Do not print the result's size and time.")
 @click.option("--force", is_flag=True, help="Overwrite OUT.")
@@ -140,6 +173,7 @@ def encode(
     residual: str,
     max_error: int,
     glimpses: str,
+    effort: str,
     no_verify: bool,
     quiet: bool,
     force: bool,
@@ -161,6 +195,7 @@ def encode(
         residual=residual,
         max_error=max_error,
         glimpses=count,
+        effort=effort,
         metadata=metadata,
         progress=progress("encoding"),
     )

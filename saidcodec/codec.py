@@ -73,9 +73,9 @@ def encode(
     from saidcodec.encoder import auto
     from saidcodec.encoder.sources import Sources
 
-    max_error, glimpses, threads = arguments.check_encoding(residual, max_error, glimpses, metadata, threads)
-    if effort not in auto.EFFORTS:
-        raise ValueError(f"effort must be one of {', '.join(auto.EFFORTS)}, not {effort!r}.")
+    max_error, glimpses, threads = arguments.check_encoding(
+        residual, max_error, glimpses, metadata, threads, effort
+    )
     arguments.check_model(model)
     pixels, mode, found = images.from_any(image)
     height, width = pixels.shape[:2]

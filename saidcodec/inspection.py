@@ -38,7 +38,7 @@ def unpacked(data: Source) -> tuple[Container, int]:
 
 
 def inspect(data: Source, *, model: AnyModel | None = None) -> dict[str, Any]:
-    """The account of a file (design: README, "inspect"), without decoding its residual.
+    """The account of a file (README, "Use it"), without decoding its residual.
 
     ``bits`` adds up to 8 × the file's size.  A glimpse's ``bits`` are those of its box and latent;
     ``saved_bits`` estimates from the file alone what it spared the residual (see ``saving``).

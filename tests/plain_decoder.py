@@ -166,7 +166,7 @@ def parse(data):
     need((coder >= 2 or not layout & 128) and (not replicated or mode >= 2))
     need(coder < 3 or not layout & 64)
     width, height = source.number() + 1, source.number() + 1
-    need(max(width, height) <= 1 << 24 and width * height <= 1 << 28)
+    need(max(width, height) <= 1 << 20 and width * height <= 1 << 28)
     model = source.take(4).hex()
     max_error = source.number() if layout & 64 else 0
     need(not layout & 64 or 1 <= max_error <= 255)

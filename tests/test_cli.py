@@ -14,11 +14,13 @@ from click.testing import CliRunner, Result
 from factory import flat_colour_tensors, random_tensors
 from PIL import Image
 
+import saidcodec
 from saidcodec import codec, models
 from saidcodec.cli import main
 from saidcodec.errors import LimitError
 from saidcodec.format import container
 from saidcodec.format.header import SIGNATURE
+from saidcodec.residual import core, engine
 
 RNG = np.random.default_rng(11)
 SHAPES = {"L": (6, 9), "LA": (6, 9, 2), "RGB": (6, 9, 3), "RGBA": (6, 9, 4)}
@@ -358,7 +360,7 @@ def test_decoding_a_small_file_loads_little() -> None:
         "import sys\n"
         "from saidcodec.cli import main\n"
         "main(['decode', 'it.said'], standalone_mode=False)\n"
-        "print(*{'torch', 'onnx', 'onnxruntime', 'imagecodecs'} & set(sys.modules))\n"
+        "print(*{'torch', 'imagecodecs'} & set(sys.modules))\n"
     )
     assert (result.stdout, result.stderr) == ("\n", "")
 
@@ -538,6 +540,7 @@ def test_refusals_name_their_file() -> None:
         ("models", ">&-", "Error: Standard output cannot be written: it is closed.\n"),
         ("decode it.said -", ">/dev/full", "Error: Standard output: No space left on device.\n"),
         ("models", ">/dev/full", "Error: Standard output: No space left on device.\n"),
+        ("--version", ">&-", "Error: Standard output cannot be written: it is closed.\n"),
         ("decode gone.said", "2>&-", ""),
     ],
 )
@@ -548,3 +551,44 @@ def test_streams_that_are_closed_or_full(arguments: str, closing: str, said: str
     command = f"exec {sys.executable} -c '{code}' {arguments} {closing}"
     result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=environment)
     assert (result.returncode, result.stderr) == (1, said)
+
+
+def version(monkeypatch: pytest.MonkeyPatch, wanted: str) -> Result:
+    """What --version says where the environment asks for an engine."""
+    monkeypatch.setenv(engine.ENGINE_VARIABLE, wanted)
+    engine.current.cache_clear()
+    try:
+        return run("--version")
+    finally:
+        engine.current.cache_clear()
+
+
+def test_the_version_tells_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = f"saidcodec {saidcodec.__version__}, bitstream 0.5, engine "
+    if core.available():
+        told = version(monkeypatch, "core")
+        assert told.stdout == f"{start}core ({core.instruction_sets()[0]})\n"
+        told = version(monkeypatch, "reference")
+        assert told.stdout == f"{start}reference (NumPy), as SAIDCODEC_ENGINE says\n"
+    told = version(monkeypatch, "fpga")
+    assert (told.exit_code, told.stdout) == (1, "")
+    assert told.stderr == "Error: SAIDCODEC_ENGINE must be core or reference, not fpga.\n"
+
+
+def test_the_version_tells_how_to_get_the_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core, "library", lambda: None)
+    told = version(monkeypatch, "")
+    assert "engine reference (NumPy)\nThe C core was not built" in told.stdout
+    assert "install a C compiler" in told.stdout
+
+
+def test_a_core_of_other_sources_is_not_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not core.available():
+        pytest.skip("the core was not built")
+    monkeypatch.setattr(core, "INTERFACE", core.INTERFACE + 1)
+    core.library.cache_clear()
+    try:
+        assert not core.available()
+    finally:
+        monkeypatch.undo()
+        core.library.cache_clear()

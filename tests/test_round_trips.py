@@ -263,7 +263,7 @@ def test_shipped_models(channels: int) -> None:
         assert account["model"]["id"] == container.unpack(data).header.model
 
 
-@pytest.mark.parametrize("shape", [(128, 128, 3), (600, 470, 4), (300, 61)])
+@pytest.mark.parametrize("shape", [(128, 128, 4), (600, 470), (300, 61, 3)])
 @pytest.mark.parametrize("max_error", [0, 2])
 def test_larger_images_adapt(shape: tuple[int, ...], max_error: int) -> None:
     """Images that are long enough to learn from say so in their header, whatever their number of bands."""

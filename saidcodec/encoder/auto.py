@@ -15,8 +15,6 @@ AUTO_PIXELS = 1 << 14  # up to here every shipped model is tried
 WITHIN_REACH = 1.25  # of the shortest file without glimpses: what a model may take to be tried with them
 DEFAULT_MODEL = "photo"
 
-EFFORTS = ("fast", "normal", "best")
-
 FileWith = Callable[[Model, "int | None", Progress], bytes]  # model, number of glimpses, progress
 
 

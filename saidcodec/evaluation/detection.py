@@ -1,4 +1,4 @@
-"""How well boxes that nobody taught match the true ones (paper section 4.1; README, "Metrics").
+"""How well boxes that nobody taught match the true ones (paper section 4.1; docs/paper.md).
 
 Boxes are (x0, y0, x1, y1) arrays [n, 4] in any one unit; confidences are the bits a glimpse saves.
 """

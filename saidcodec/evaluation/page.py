@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 PLACE = re.compile(r"<!-- (\w+) -->\n.*?<!-- end -->", re.DOTALL)
@@ -27,3 +27,12 @@ def filled(page: str, tables: Mapping[str, str]) -> str:
 def fill(path: Path, tables: Mapping[str, str]) -> None:
     """``filled`` for a file."""
     path.write_text(filled(path.read_text(), tables))
+
+
+def fill_pages(paths: Sequence[Path], tables: Mapping[str, str]) -> None:
+    """Each table goes to every page that has a place for it.  Raises KeyError where none has."""
+    places = {path: set(PLACE.findall(path.read_text())) for path in paths}
+    if lost := tables.keys() - set().union(*places.values()):
+        raise KeyError(f"No page has a place for {', '.join(sorted(lost))}.")
+    for path, names in places.items():
+        fill(path, {name: table for name, table in tables.items() if name in names})

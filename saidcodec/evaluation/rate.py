@@ -51,12 +51,6 @@ def peers(threads: int) -> list[Peer]:
     except ImportError:
         return found
 
-    def jpegxl(effort: int) -> Encode:
-        def encode(pixels: np.ndarray) -> bytes | bytearray:
-            return imagecodecs.jpegxl_encode(pixels, lossless=True, effort=effort, numthreads=threads)
-
-        return encode
-
     return [
         *found,
         Peer("WebP lossless", lambda p: imagecodecs.webp_encode(p, lossless=True), imagecodecs.webp_decode),
@@ -65,9 +59,20 @@ def peers(threads: int) -> list[Peer]:
             lambda p: imagecodecs.jpeg2k_encode(p, level=0, reversible=True),
             imagecodecs.jpeg2k_decode,
         ),
-        Peer("JPEG XL e7", jpegxl(7), imagecodecs.jpegxl_decode),
-        Peer("JPEG XL e9", jpegxl(9), imagecodecs.jpegxl_decode),
+        jpegxl(7, threads),
+        jpegxl(9, threads),
     ]
+
+
+def jpegxl(effort: int, threads: int) -> Peer:
+    """Lossless JPEG XL of imagecodecs.  Raises ImportError."""
+    import imagecodecs
+
+    return Peer(
+        f"JPEG XL e{effort}",
+        lambda p: imagecodecs.jpegxl_encode(p, lossless=True, effort=effort, numthreads=threads),
+        lambda data: imagecodecs.jpegxl_decode(data, numthreads=threads),
+    )
 
 
 def own(model: str, threads: int) -> Peer:

@@ -20,6 +20,7 @@ from saidcodec.errors import CorruptError, FormatError, LimitError, TruncatedErr
 from saidcodec.format.header import (
     LARGEST_TILE,
     MODES,
+    MOST_BAND_PIXELS,
     MOST_PIXELS,
     MOST_SIDE,
     SIGNATURE,
@@ -189,6 +190,8 @@ def read_header(cursor: Cursor) -> tuple[Header, bool]:
         )
     coded = ResidualCoder(coder), max_error, model, side, bands, adaptive
     header = Header(width, height, mode, replicated, *coded)
+    if Tiling.of(header).most_pixels() > MOST_BAND_PIXELS:
+        raise LimitError(f"The file claims bands of more than the limit of {MOST_BAND_PIXELS} pixels.")
     return header, bool(layout & 8)
 
 

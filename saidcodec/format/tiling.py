@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
-from saidcodec.format.header import Header
+from saidcodec.format.header import MOST_BAND_PIXELS, SMALLEST_TILE, Header
 
 # The SAID layer works tile by tile, and a tile's style costs bits, so tiles grow with the image.
 SMALL_IMAGE = 160  # up to this many pixels a side, the image is one tile
@@ -14,6 +14,7 @@ SIDES = (64, 128)
 # A second band lets a second thread help; its border costs few bits where bands are not low.
 DIVIDED_PIXELS, DIVIDED_ROWS = 1 << 18, 128  # from here on, in both, there are several bands
 BAND_ROWS = 384  # rows of a band, at least, where there are more than two
+BAND_PIXELS = 1_500_000  # of a large image, about, for the sake of memory
 
 Place = tuple[slice, slice]  # rows, columns
 
@@ -73,6 +74,10 @@ class Tiling:
     def count_bands(self) -> int:
         return min(self.most_bands, self.rows)
 
+    def most_pixels(self) -> int:
+        """Pixels of the largest band, or a little more."""
+        return -(-self.rows // self.count_bands()) * self.tile_height * self.width
+
     def tiles(self) -> list[Place]:
         """The place of every tile in the image, row by row."""
         return self._places(0, self.height)
@@ -110,7 +115,9 @@ def choose_tiling(width: int, height: int) -> tuple[int, int]:
         return 1 << max(4, (max(width, height) - 1).bit_length()), 1
     pixels = width * height
     side = SIDES[pixels > MIDDLE_IMAGE]
-    if pixels < DIVIDED_PIXELS or height < DIVIDED_ROWS:
-        return side, 1
-    most = max(2, height // BAND_ROWS)
+    while side > SMALLEST_TILE and even_share(height, side) * width > MOST_BAND_PIXELS:
+        side //= 2
+    most = max(1, pixels // BAND_PIXELS)
+    if pixels >= DIVIDED_PIXELS and height >= DIVIDED_ROWS:
+        most = max(most, 2, height // BAND_ROWS)
     return side, 1 << (most.bit_length() - 1)

@@ -1,8 +1,8 @@
 """Pillow opens and saves .said files after ``saidcodec.plugins.pillow.register()``.
 
 ``Image.open`` decodes pixels only when they are needed.  ``save`` takes the options of ``saidcodec.encode``
-(model, residual, max_error, glimpses, threads) and Pillow's ``icc_profile``, ``exif``, ``xmp``.  Of an image
-with several frames it saves the current one.
+(model, residual, max_error, glimpses, effort, threads) and Pillow's ``icc_profile``, ``exif``, ``xmp``.  Of
+an image with several frames it saves the current one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from saidcodec.format import container
 from saidcodec.format.header import SIGNATURE, Metadata
 
 FORMAT = "SAID"
-OPTIONS = ("model", "residual", "max_error", "glimpses", "threads")
+OPTIONS = ("model", "residual", "max_error", "glimpses", "effort", "threads")
 
 
 class SaidImageFile(ImageFile.ImageFile):

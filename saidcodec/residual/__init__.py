@@ -1,15 +1,19 @@
 """The residual layer: what is left of the image after x̂(T), losslessly or within a bound.
 
-``band``        one band of the image ⇄ one stream: what the planes need, in which order they come
-``gaussian``    the paper's residual code: one Gaussian for each component of a tile
-``engine``      a plane ⇄ its symbols, and what they would cost; picks one of the two engines:
-``reference``   in NumPy, the specification in Python; ``adaptation``: what a plane's own errors teach
-``core``        in C (``_core.c``, ``_walk.h``, ``_adapt.h``), the same to the last bit
-``network``     the weights of a model, checked
-``context``     which samples the network sees; ``copies``: the questions about flat colours
-``lengths``     code lengths as integers
+``band``        one band ⇄ one residual stream: which samples are coded, styles, alpha, then the plane
+``mixed``       the same where the band says how it is coded: plain, levels, a known map, graphics
+``gaussian``    the paper's residual code, tile by tile
+``engine``      what both engines do, and which one runs; a ``Plane`` goes in, symbols and words come out
+``reference``   the engine in NumPy: the specification in Python
+``core``        the engine in C: ``_core.c``, ``_walk.h`` and ``_adapt.h``
+``network``     a model's residual network, checked
+``context``     which decoded samples the network sees
+``copies``      the questions of models of flat colours
+``adaptation``  what learns along in the reference; ``_adapt.h`` is the same in C
+``lengths``     code lengths in integers, by which adaptation decides and the encoder chooses
+``graphics``    a coder of flat bands that needs no network: ``_graphics.c``, or ``graphics_reference``
+``native``      finds the C libraries
 
-From a pixel to its bits: ``band`` puts its tile's samples into the band's plane; the engine takes the plane's
-samples step by step, shows each one's neighbours and x̂ to the network, looks up the table that the network
-names (``saidcodec.entropy.bank``) and codes the sample under it.
+From a pixel to its bits: ``band.write`` makes a ``Plane`` of a band; the engine's ``symbols`` names for every
+sample one table of the bank and the symbol; its ``push`` puts the symbols on the band's stream.
 """

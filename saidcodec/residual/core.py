@@ -20,6 +20,7 @@ from saidcodec.residual.engine import Plane
 from saidcodec.residual.network import ResidualNetwork
 
 ISA_VARIABLE = "SAIDCODEC_ISA"
+INTERFACE = 1  # said_interface() of _core.c
 NO_MEMORY, IMPOSSIBLE_SAMPLE = 1, 2
 SIZE_MAX = ctypes.c_size_t(-1).value
 
@@ -47,9 +48,10 @@ class RawPlane(Structure):
 def library() -> Any:
     """The loaded library, or None where it was not built."""
     p, i, n = c_void_p, c_int, c_size_t
-    return native.load(
+    found = native.load(
         "_core",
         {
+            "said_interface": (i, []),
             "said_bank_new": (p, [p, p, p, p, p]),
             "said_bank_measure": (None, [p]),
             "said_push": (n, [p, p, n, p, n]),
@@ -61,6 +63,7 @@ def library() -> Any:
             "said_decode": (i, [i, p, p, POINTER(RawPlane), p, POINTER(n)]),
         },
     )
+    return found if found and found.said_interface() == INTERFACE else None
 
 
 def available() -> bool:

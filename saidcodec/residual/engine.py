@@ -20,6 +20,10 @@ from saidcodec.residual.network import ResidualNetwork
 ENGINE_VARIABLE = "SAIDCODEC_ENGINE"
 SYMBOL_BITS = 10  # a coded symbol is table << 10 | symbol
 LENGTH_BITS = 16  # lengths are measured in 2**-16 bit
+REMEDY = (
+    "The C core was not built, so that everything takes many times as long.  To get it, install a C compiler "
+    "(such as gcc) and then saidcodec again, with pip's options --force-reinstall --no-deps."
+)
 
 
 @dataclass(frozen=True)
@@ -99,3 +103,15 @@ def current() -> Engine:
     from saidcodec.residual.reference import ReferenceEngine
 
     return ReferenceEngine()
+
+
+def explained() -> str:
+    """The engine of this process; where it is the reference, why.  Raises ModelError as ``current`` does."""
+    from saidcodec.residual import core
+
+    found = f"engine {current().name}"
+    if isinstance(current(), core.CoreEngine):
+        return found
+    if core.available():
+        return f"{found}, as {ENGINE_VARIABLE} says"
+    return f"{found}\n{REMEDY}"

@@ -21,10 +21,10 @@ def load(name: str, signatures: Mapping[str, Signature]) -> Any:
         if path.is_file():
             try:
                 found = ctypes.CDLL(str(path))
-            except OSError:  # built for another machine
+                for function, (result, arguments) in signatures.items():
+                    getattr(found, function).restype = result
+                    getattr(found, function).argtypes = arguments
+            except (OSError, AttributeError):  # built for another machine, or from other sources
                 continue
-            for function, (result, arguments) in signatures.items():
-                getattr(found, function).restype = result
-                getattr(found, function).argtypes = arguments
             return found
     return None

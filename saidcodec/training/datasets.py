@@ -1,4 +1,4 @@
-"""Images of 64×64 pixels to train and measure the SAID layer on (recipes: README, "Training").
+"""Images of 64×64 pixels to train and measure the SAID layer on (recipes: docs/training.md).
 
 Every source gives a ``Dataset``: uint8 images [N, 64, 64, 3], the true boxes where they are known,
 float32 [N, K, 4] as (x0, y0, x1, y1) in canvas units, padded with -1, and the true counts [N].

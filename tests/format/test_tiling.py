@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from saidcodec.format.header import MOST_BAND_PIXELS, MOST_PIXELS
 from saidcodec.format.tiling import Tiling, choose_tiling
 
 
@@ -41,9 +42,15 @@ def test_bands_share_out_the_tiles(width: int, height: int, side: int, most: int
         (768, 512, 2),
         (2000, 1535, 2),
         (2000, 1536, 4),
-        (6000, 4000, 8),
+        (6000, 4000, 16),  # of about 1.5 megapixels each, for the sake of memory
         (100, 100_000, 256),
     ],
 )
 def test_how_many_bands(width: int, height: int, bands: int) -> None:
     assert len(Tiling(width, height, *choose_tiling(width, height)).bands()) == bands
+
+
+@given(st.integers(1, 1 << 20), st.integers(1, 1 << 20))
+def test_no_band_is_beyond_the_limit(width: int, height: int) -> None:
+    height = min(height, MOST_PIXELS // width)
+    assert Tiling(width, height, *choose_tiling(width, height)).most_pixels() <= MOST_BAND_PIXELS

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# The core under AddressSanitizer and UndefinedBehaviorSanitizer: its own tests, the hostile ones, and mutated streams.
+#
+#     tests/sanitized.sh [PYTHON [STREAMS]]
+#
+# PYTHON has the package's dependencies and those of its tests.  STREAMS is the number of mutated streams, 2,000 if
+# it is not given.
+set -euo pipefail
+
+python=$(command -v "${1:-python3}")
+streams=${2:-2000}
+root=$(cd "$(dirname "$0")/.." && pwd)
+case "$python" in /*) ;; *) python=$PWD/$python ;; esac
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+compiler=${CC:-gcc}
+flags=(-std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+
+# A C program of its own, on every instruction set of this processor.
+"$compiler" "${flags[@]}" "$root/tests/residual/every_isa.c" -o "$work/every_isa"
+ASAN_OPTIONS=detect_leaks=0 "$work/every_isa"
+
+# The package with such a core, before any that is installed.
+cp -r "$root/saidcodec" "$work/saidcodec"
+rm -f "$work"/saidcodec/residual/_core*.so
+cp -r "$root/models" "$work/saidcodec/_models"
+"$compiler" "${flags[@]}" -fPIC -shared "$root/saidcodec/residual/_core.c" -o "$work/saidcodec/residual/_core.abi3.so"
+libraries="$("$compiler" -print-file-name=libasan.so) $("$compiler" -print-file-name=libubsan.so)"
+run() {
+    LD_PRELOAD=$libraries ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONPATH=$work \
+        SAIDCODEC_ENGINE=core "$python" "$@"
+}
+cd "$root"
+run -P -c "from saidcodec.residual import core; assert core.__file__.startswith('$work'), core.__file__"
+run -P -m pytest -p no:cacheprovider tests/residual/test_engine.py tests/test_hostile.py
+run -P tests/fuzz_core.py "$streams"
