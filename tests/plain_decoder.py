@@ -146,6 +146,10 @@ class File:
         """(nx, ny)."""
         return -(-self.width // self.side), -(-self.height // self.side)
 
+    @property
+    def band_count(self):
+        return min(self.bands, self.tile_counts[1])
+
     def tiles(self):
         """(x, y, w, h) of every tile."""
         across, down = self.tile_counts
@@ -193,9 +197,10 @@ def parse(data):
         [],
         0,
     )
+    rows, count = file.tile_counts[1], file.band_count
+    need(width * -(-rows // count) * -(-height // rows) <= 1 << 24)
     if coder:
         body = Bytes(source.take(source.number() if file.bands > 1 else len(data) - source.at - 4))
-        count = min(file.bands, file.tile_counts[1])
         lengths = [body.number() for _ in range(count - 1)]
         file.streams = [body.take(length) for length in lengths]
         file.streams.append(body.take(len(body.data) - body.at))
