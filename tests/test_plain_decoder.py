@@ -17,6 +17,7 @@ from PIL import Image
 import saidcodec.entropy
 from saidcodec import codec, models
 from saidcodec.encoder import plan, preimage
+from saidcodec.errors import CorruptError
 from saidcodec.format import container, maps, planes
 from saidcodec.format.header import Header, Metadata, Mode, ResidualCoder, TileKind
 from saidcodec.format.levels import levels_of
@@ -449,3 +450,76 @@ def test_damage_is_refused(banks):
         damaged[at] ^= 4
         with pytest.raises(plain_decoder.RefusedError):
             plain_decoder.decode(bytes(damaged), model.tensors, banks)
+
+
+@pytest.mark.parametrize("method", ["levels", "mapped", "graphics"])
+def test_damage_to_mixed_files_is_refused(method, banks):
+    source = made_of(6, 7, 1, maps.Layout(maps.Siting.BOX, (True, True)), 9)
+    image = {
+        "levels": with_few_levels(6, 7, "RGB"),
+        "mapped": source.pixels(),
+        "graphics": flat_shapes(6, 7, 3),
+    }
+    sources = {"levels": levels, "mapped": lambda own: source, "graphics": graphics}
+    model = random_model(3)
+    data = agree_in_bands(image[method], "RGB", model, banks, [sources[method]])
+    for at in range(0, len(data), 3):
+        damaged = bytearray(data)
+        damaged[at] ^= 32
+        with pytest.raises(plain_decoder.RefusedError):
+            plain_decoder.decode(bytes(damaged), model.tensors, banks)
+
+
+def head_of(number=1, flags=0, more=b"\0"):
+    return bytes([number, flags]) + more
+
+
+def changes_of(listed):
+    packed = zlib.compress(listed)
+    return bytes([len(packed)]) + packed
+
+
+REFUSED = [
+    head_of(0),
+    head_of(12),
+    head_of(more=b""),
+    head_of(more=b"\0\0"),
+    head_of(flags=1),  # sited with no axis halved
+    head_of(flags=4),
+    head_of(flags=16),  # a phase on an axis that is not halved
+    head_of(flags=1 | 4 | 32),
+    head_of(flags=1 | 4 | 64),  # a ring of repeated chroma
+    head_of(flags=64),
+    head_of(flags=3 | 4, more=b"\5\0"),
+    head_of(more=b"\4\0"),
+    head_of(more=b"\4\0\0\0\0"),
+    head_of(more=changes_of(b"\1\0\0\1\2")),
+    head_of(more=changes_of(b"\1\0\0\1\2\3\4")),
+    head_of(more=changes_of(b"\1\x1e\0\1\2\3")),  # beyond 5 × 6 pixels
+    head_of(more=changes_of(bytes(16 * 30 + 17))),
+]
+
+
+@pytest.mark.parametrize("head", REFUSED)
+def test_heads_that_are_refused(head):
+    with pytest.raises(plain_decoder.RefusedError):
+        plain_decoder.MappedHead.parse(head, 5, 6)
+    if not head.startswith(head_of(more=b"\0\0")):  # bytes too many are the caller's to refuse
+        with pytest.raises(CorruptError):
+            maps.parse_head(head, 5, 6)
+
+
+SOUND = [
+    head_of(),
+    head_of(flags=128),
+    head_of(flags=1 | 4 | 8 | 16),
+    head_of(flags=3 | 8 | 64, more=b"\4\0"),
+    head_of(more=changes_of(b"\0")),
+    head_of(more=changes_of(b"\1\x1d\0\1\2\3")),
+]
+
+
+@pytest.mark.parametrize("head", SOUND)
+def test_heads_that_are_sound(head):
+    plain_decoder.MappedHead.parse(head, 5, 6)
+    assert maps.parse_head(head, 5, 6)[1] == len(head)
