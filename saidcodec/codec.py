@@ -19,10 +19,11 @@ import numpy as np
 
 from saidcodec import arguments, images, models
 from saidcodec.entropy.bank import bank
+from saidcodec.entropy.rans import Decoder
 from saidcodec.errors import CorruptError, ModelError, about
 from saidcodec.format import container, planes
 from saidcodec.format.container import Container
-from saidcodec.format.header import Header, Metadata, Mode, ResidualCoder, TileKind
+from saidcodec.format.header import BandMethod, Header, Metadata, Mode, ResidualCoder, TileKind
 from saidcodec.format.tiling import Band, Tiling, choose_tiling
 from saidcodec.models import Model
 from saidcodec.residual import band as residual
@@ -242,17 +243,18 @@ def check_lengths(header: Header, method: Method, streams: Sequence[bytes]) -> N
     """Refuse a band that has too few bits for its samples, before anything is allocated for them.
 
     Even where every sample has the likeliest symbol of the narrowest table, or is a copy of the surest
-    kind, it costs a little.
+    kind, it costs a little.  Only runs of graphics are all but free.
     """
-    components = (
-        1 if header.coder == ResidualCoder.MIXED else header.components
-    )  # chroma may be fewer samples
+    in_methods = header.coder == ResidualCoder.MIXED
+    components = 1 if in_methods else header.components  # chroma may be fewer samples
     cheapest = components * bank().cheapest
     if method.network and len(method.network.copies):
         cheapest = min(cheapest, min(float(table.bits.min()) for table in bank().copies))
     for band, stream in zip(Tiling.of(header).bands(), streams, strict=True):
         pixels = band.height * band.width
         if 8 * len(stream) + STREAM_SLACK < cheapest * pixels:
+            if in_methods and mixed.take_method(Decoder(stream)) == BandMethod.GRAPHICS:
+                continue
             raise CorruptError(f"{len(stream)} bytes cannot hold {pixels} pixels.")
 
 

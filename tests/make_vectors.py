@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import textwrap
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,12 @@ from saidcodec.entropy.bank import bank
 from saidcodec.entropy.rans import uniform
 from saidcodec.format import container
 from saidcodec.format.header import VERSION, Header, Metadata, Mode, ResidualCoder
+from saidcodec.format.levels import levels_of
+from saidcodec.format.maps import Layout, Mapped, Rounding, Siting
+from saidcodec.format.tiling import Tiling
+from saidcodec.residual import mixed
+from saidcodec.residual.band import Outline, method_of
+from saidcodec.said import write_section
 from saidcodec.training import datasets
 
 ROOT = Path(__file__).parent.parent
@@ -28,7 +35,10 @@ EXAMPLE = "photo"  # the worked example's model
 
 
 def pictures() -> Iterator[tuple[str, np.ndarray, dict[str, object]]]:
-    """(name, pixels, options of ``encode`` or ``encode_in_bands``); a name begins with the model's."""
+    """(name, pixels, options of ``encode``, ``encode_in_bands`` or ``encode_made_of``).
+
+    A name begins with the model's.
+    """
     scene = Image.open(ROOT / "examples" / "scene.png").convert("RGB")
     whole = np.asarray(scene)
     small = np.asarray(scene.resize((64, 64), Image.Resampling.LANCZOS))
@@ -50,6 +60,40 @@ def pictures() -> Iterator[tuple[str, np.ndarray, dict[str, object]]]:
     yield "multidsprites-glimpses", sprites[1], {"glimpses": 3}
     yield "multidsprites-bands", sprites[0], {"side": 16, "bands": 2, "glimpses": 2}
     yield "multidsprites-near-lossless", small, {"max_error": 2}
+    stretched = np.minimum(whole[100:150, 150:210] // 4 * 5, 255)
+    yield "photo-levels", stretched, {"source": levels_of(stretched)}
+    once = np.asarray(scene.convert("YCbCr"))[40:90, 60:121]
+    for name, layout in (("photo-mapped", Layout()), ("photo-mapped-halved", HALVED)):
+        source = made_of(once, layout)
+        yield name, source.pixels(), {"source": source}
+    yield "photo-graphics", drawing(), {"source": mixed.Graphics()}
+
+
+HALVED = Layout(Siting.CENTRED, (True, True), (0, 1), Rounding.COLUMNS, ring=True)
+
+
+def made_of(once: np.ndarray, layout: Layout) -> Mapped:
+    """What has the luma of Y, Cb, Cr uint8 [h, w, 3], every second Cb and Cr along a halved axis, and a few
+    exceptions."""
+    height, width, _ = once.shape
+    axes = zip(layout.halved, layout.grid(height, width), (height, width), strict=True)
+    rows, columns = (np.minimum(np.arange(n) << half, last - 1) for half, n, last in axes)
+    places = np.array([0, 1, 7 * width - 1, 7 * width, 900, height * width - 1])
+    values = np.arange(18, dtype=np.uint8).reshape(6, 3) * 14
+    relative = any(layout.halved)
+    return Mapped(1, layout, once[..., 0], once[rows][:, columns, 1:], places, values, relative)
+
+
+def drawing() -> np.ndarray:
+    """Boxes, a pattern, a slope and a few odd pixels, RGBA."""
+    y, x = np.mgrid[0:70, 0:160]
+    pixels = np.full((70, 160, 4), (250, 248, 240, 255), np.uint8)
+    pixels[8:30, 20:140] = (20, 60, 120, 255)
+    pixels[12:26, 30:80][(x + y)[12:26, 30:80] % 5 == 0] = (240, 200, 40, 255)
+    pixels[40:60, 90:110, 0] = (x * 7 + y * 3)[40:60, 90:110]
+    pixels[44:50, 10:60, 3] = 128
+    pixels[(x * 31 + y * 57) % 997 == 5] = (200, 0, 90, 60)
+    return pixels
 
 
 def encode_in_bands(
@@ -62,12 +106,26 @@ def encode_in_bands(
     return codec.write(header, found, pixels, Metadata(), glimpses, None, 1, lambda share: None)
 
 
+def encode_made_of(pixels: np.ndarray, *, model: str, source: mixed.Source) -> bytes:
+    """An adaptive mixed file of RGB or RGBA with one band that was made of ``source``."""
+    height, width, channels = pixels.shape
+    mode, found = Mode("RGBA"[:channels]), models.find(model)
+    header = Header(width, height, mode, False, ResidualCoder.MIXED, 0, found.id, 32, 1, True)
+    (band,) = Tiling.of(header).bands()
+    stream = mixed.write(header, method_of(header, found), Outline.plain(band), pixels, source)
+    tiles = len(band.places)
+    said = write_section([0] * tiles, [None] * tiles, False, found)
+    return container.pack(header, Metadata(), said, [stream], zlib.crc32(pixels.tobytes()))
+
+
 def write_vectors() -> None:
     for path in VECTORS.glob("*.said"):
         path.unlink()
     listed = {}
     for name, pixels, options in pictures():
-        encode = encode_in_bands if "bands" in options else saidcodec.encode
+        encode = saidcodec.encode
+        for option, other in (("bands", encode_in_bands), ("source", encode_made_of)):
+            encode = other if option in options else encode
         data = encode(pixels, model=name.split("-")[0], **options)  # type: ignore[operator]
         seen = saidcodec.decode(data)
         (VECTORS / f"{name}.said").write_bytes(data)

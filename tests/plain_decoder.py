@@ -14,6 +14,8 @@ from functools import cache
 from itertools import accumulate
 
 import numpy as np
+import plain_graphics
+import plain_maps
 
 COMPONENT_LOW = (0, -255, -255)
 MIDDLE = (128, 0, 0)
@@ -144,6 +146,10 @@ class File:
         """(nx, ny)."""
         return -(-self.width // self.side), -(-self.height // self.side)
 
+    @property
+    def band_count(self):
+        return min(self.bands, self.tile_counts[1])
+
     def tiles(self):
         """(x, y, w, h) of every tile."""
         across, down = self.tile_counts
@@ -161,7 +167,8 @@ def parse(data):
     need(source.take(1) == b"\x05")
     layout = source.take(1)[0]
     mode, replicated, coder = layout & 3, layout >> 2 & 1, layout >> 4 & 3
-    need(coder < 3 and (coder == 2 or not layout & 128) and (not replicated or mode >= 2))
+    need((coder >= 2 or not layout & 128) and (not replicated or mode >= 2))
+    need(coder < 3 or not layout & 64)
     width, height = source.number() + 1, source.number() + 1
     need(max(width, height) <= 1 << 20 and width * height <= 1 << 28)
     model = source.take(4).hex()
@@ -190,9 +197,10 @@ def parse(data):
         [],
         0,
     )
+    rows, count = file.tile_counts[1], file.band_count
+    need(width * -(-rows // count) * -(-height // rows) <= 1 << 24)
     if coder:
         body = Bytes(source.take(source.number() if file.bands > 1 else len(data) - source.at - 4))
-        count = min(file.bands, file.tile_counts[1])
         lengths = [body.number() for _ in range(count - 1)]
         file.streams = [body.take(length) for length in lengths]
         file.streams.append(body.take(len(body.data) - body.at))
@@ -201,10 +209,19 @@ def parse(data):
     return file
 
 
-def items(packed):
+def unpacked(packed, most):
+    """What is in a zlib stream, exactly: at most ``most`` bytes."""
     unpacker = zlib.decompressobj()
-    source = Bytes(unpacker.decompress(packed, 1 << 26))
-    need(unpacker.eof and not unpacker.unused_data)
+    try:
+        data = unpacker.decompress(packed, most + 1)
+    except zlib.error as error:
+        raise RefusedError from error
+    need(unpacker.eof and not unpacker.unused_data and len(data) <= most)
+    return data
+
+
+def items(packed):
+    source = Bytes(unpacked(packed, 1 << 26))
     found = {}
     while source.at < len(source.data):
         kind = source.take(1)[0]
@@ -434,7 +451,7 @@ class Plane:
         listed = tensors.get("residual.copies", [])
         self.copies = [OFFSETS.index((int(dx), int(dy))) for dx, dy in listed]
         self.told = 3
-        if file.coder == 2:
+        if file.coder >= 2:
             more = [len(tensors[f"residual.hidden_{name}.weight"]) for name in ("cg", "co")]
             self.told = 4 if more[0] - more[1] == 4 else 3
         self.adaptation = Adaptation(self) if file.adaptive else None
@@ -757,15 +774,36 @@ class Adaptation:
 def read_band(file, tensors, banks, tiles, data):
     """``tiles``: (kind, x̂(T) or None, (x, y, w, h)) each → int64 [h, w, channels], in coded channels."""
     stream = Stream(data)
-    channels, top = file.components + file.has_alpha, tiles[0][2][1]
-    places = [(x, y - top, w, h) for _, _, (x, y, w, h) in tiles]
-    height = places[-1][1] + places[-1][3]
-    out = np.zeros((height, file.width, channels), np.int64)
-    seen, has_seen = np.zeros((height, file.width, 3), np.int64), np.zeros((height, file.width), bool)
-    tile_of, coded = np.zeros((height, file.width), int), []
-    for i, (kind, image, _) in enumerate(tiles):
-        x, y, w, h = places[i]
-        tile_of[y : y + h, x : x + w] = i
+    top = tiles[0][2][1]
+    tiles = [(kind, image, (x, y - top, w, h)) for kind, image, (x, y, w, h) in tiles]
+    method = stream.take(uniform(4)) if file.coder == 3 else 0
+    need(method == 0 or all(kind == 0 for kind, _, _ in tiles))
+    if method == 0:
+        out = read_plain(file, tensors, banks, tiles, stream)
+    elif method == 1:
+        levels = read_levels(file, stream)
+        out = read_plain(file, tensors, banks, tiles, stream)
+        for c, values in enumerate(levels):
+            need(out[..., c].max() < len(values))
+            out[..., c] = np.array(values)[out[..., c]]
+    else:
+        out = (read_mapped if method == 2 else read_graphics)(file, tensors, banks, tiles, stream)
+    stream.finish()
+    return out
+
+
+def extent(tiles):
+    _, _, (x, y, w, h) = tiles[-1]
+    return y + h, x + w
+
+
+def read_plain(file, tensors, banks, tiles, stream):
+    channels, (height, width) = file.components + file.has_alpha, extent(tiles)
+    places = [place for _, _, place in tiles]
+    out = np.zeros((height, width, channels), np.int64)
+    seen, has_seen = np.zeros((height, width, 3), np.int64), np.zeros((height, width), bool)
+    tile_of, coded = tiled(places), []
+    for i, (kind, image, (x, y, w, h)) in enumerate(tiles):
         if kind == 1:
             seen[y : y + h, x : x + w], has_seen[y : y + h, x : x + w] = image, True
         if kind == 2:
@@ -775,28 +813,148 @@ def read_band(file, tensors, banks, tiles, data):
             coded.append(i)
     if coded:
         geometry, d, to_read = (places, coded, tile_of), file.max_error, np.isin(tile_of, coded)
-        constant = file.has_alpha and stream.take(uniform(2)) == 1
-        if constant:
-            out[to_read, -1] = stream.take(uniform(256))
+        alpha = constant_alpha(file, stream)
+        if alpha is not None:
+            out[to_read, -1] = alpha
         errors = (d,) if file.grey else (d - 2 * (d // 3), 2 * (d // 3), 2 * (d // 3))
-        samples = np.zeros((height, file.width, 3), np.int64)
+        samples = np.zeros((height, width, 3), np.int64)
         if file.grey:
             samples[..., 0] = out[..., 0]
         else:
             samples[:] = np.stack(to_planes(*np.moveaxis(out[..., :3], -1, 0)), -1)
         jobs = [(file.components, errors, samples, has_seen)]
-        if file.has_alpha and not constant:
-            alpha = np.zeros_like(samples)
-            alpha[..., 0] = out[..., -1]
-            jobs.append((1, (d,), alpha, np.zeros_like(has_seen)))
+        if file.has_alpha and alpha is None:
+            samples = np.zeros_like(samples)
+            samples[..., 0] = out[..., -1]
+            jobs.append((1, (d,), samples, np.zeros_like(has_seen)))
         for components, errors, samples, has in jobs:
             plane = Plane(file, tensors, banks, geometry, components, errors, samples, seen, has)
-            (plane.read if file.coder == 2 else plane.read_gaussian)(stream)
-        colours = coloured(file, jobs[0][2][to_read], check=not d)
-        out[to_read, : file.components] = colours
+            (plane.read if file.coder >= 2 else plane.read_gaussian)(stream)
+        out[to_read, : file.components] = coloured(file, jobs[0][2][to_read], check=not d)
         if len(jobs) == 2:
             out[to_read, -1] = jobs[1][2][to_read, 0]
-    stream.finish()
+    return out
+
+
+def tiled(places):
+    """The number of every pixel's tile."""
+    x, y, w, h = places[-1]
+    tile_of = np.zeros((y + h, x + w), int)
+    for i, (x, y, w, h) in enumerate(places):
+        tile_of[y : y + h, x : x + w] = i
+    return tile_of
+
+
+def constant_alpha(file, stream):
+    """Step 2 of 8: alpha if it is constant."""
+    return stream.take(uniform(256)) if file.has_alpha and stream.take(uniform(2)) else None
+
+
+# 8.2, 8.3, 8.4, 8.5. Mixed files
+
+
+def read_head(stream):
+    length = int.from_bytes(bytes(stream.take_many(uniform(256), 4)), "little")
+    need(length <= min(1 << 26, 4 * len(stream.words) + 8))
+    return bytes(stream.take_many(uniform(256), length))
+
+
+def read_levels(file, stream):
+    """For each colour channel its levels."""
+    data = unpacked(read_head(stream), 32 * file.components)
+    need(len(data) == 32 * file.components)
+    bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little").reshape(-1, 256)
+    need(bits.any(1).all())
+    return [row.nonzero()[0] for row in bits]
+
+
+@dataclass
+class MappedHead:
+    number: int
+    rows: plain_maps.Axis
+    columns: plain_maps.Axis
+    siting: int
+    rounding: int
+    relative: bool
+    changes: tuple[list[int], np.ndarray]
+
+    @staticmethod
+    def parse(data, height, width):
+        head = Bytes(data)
+        number, flags = head.take(2)
+        siting, ring = flags & 3, flags >> 6 & 1
+        halved, phases = (flags >> 2 & 1, flags >> 3 & 1), (flags >> 4 & 1, flags >> 5 & 1)
+        rounding = head.take(1)[0] if siting == 3 else 0
+        exceptions = head.take(head.number())
+        need(1 <= number <= 11 and rounding <= 4 and head.at == len(data))
+        need((siting > 0) == any(halved) and (siting >= 2 or not ring))
+        need(all(half or not phase for half, phase in zip(halved, phases)))
+        changes = read_exceptions(exceptions, height, width) if exceptions else ([], np.zeros((0, 3), int))
+        axes = [
+            plain_maps.Axis(n, half, phase, siting, ring)
+            for n, half, phase in zip((height, width), halved, phases)
+        ]
+        return MappedHead(number, *axes, siting, rounding, flags >> 7 == 1, changes)
+
+    def shown(self, luma, grids):
+        """R, G, B."""
+        need(all(plane.min() >= 0 and plane.max() <= 255 for plane in (luma, *grids)))
+        chroma = [plain_maps.full(grid, self.rows, self.columns, self.rounding) for grid in grids]
+        out = plain_maps.colours(self.number, luma, *chroma)
+        places, values = self.changes
+        pixels = out.reshape(-1, 3)
+        pixels[places] = (pixels[places] * self.relative + values) & 255
+        return out
+
+
+def read_mapped(file, tensors, banks, tiles, stream):
+    need(not file.grey)
+    head = MappedHead.parse(read_head(stream), *extent(tiles))
+    alpha = constant_alpha(file, stream)
+    places = [place for _, _, place in tiles]
+
+    def plane(components, places):
+        tile_of = tiled(places)
+        samples, has_seen = np.zeros((*tile_of.shape, 3), np.int64), np.zeros(tile_of.shape, bool)
+        geometry = places, range(len(places)), tile_of
+        read = Plane(file, tensors, banks, geometry, components, (0,) * 3, samples, samples.copy(), has_seen)
+        read.read(stream)
+        return samples
+
+    if head.siting:
+        luma = plane(1, places)[..., 0]
+        grids = [plane(1, [(0, 0, head.columns.cells, head.rows.cells)])[..., 0] for _ in "UV"]
+    else:
+        luma, *grids = np.moveaxis(plane(3, places) + np.array((0, 128, 128)), -1, 0)
+    out = head.shown(luma, grids)
+    if file.has_alpha:
+        last = plane(1, places)[..., :1] if alpha is None else np.full_like(out[..., :1], alpha)
+        out = np.concatenate([out, last], -1)
+    return out
+
+
+def read_exceptions(packed, height, width):
+    """(places in row-major order, values [n, 3])."""
+    source = Bytes(unpacked(packed, 16 * height * width + 16))
+    places, end = [], 0
+    for _ in range(source.number()):
+        begin = end + source.number()
+        end = begin + source.number() + 1
+        need(end <= height * width)
+        places += range(begin, end)
+    differences = np.frombuffer(source.take(3 * len(places)), np.uint8).reshape(3, -1).T
+    need(source.at == len(source.data))
+    return places, differences.cumsum(0, np.int64) & 255
+
+
+def read_graphics(file, tensors, banks, tiles, stream):
+    height, width = extent(tiles)
+    alpha = constant_alpha(file, stream)
+    channels = file.components + (file.has_alpha and alpha is None)
+    rows = plain_graphics.Graphics(stream, height, width, channels).read()
+    out = np.array(rows, np.int64)[..., None] >> 8 * np.arange(channels) & 255
+    if alpha is not None:
+        out = np.concatenate([out, np.full_like(out[..., :1], alpha)], -1)
     return out
 
 

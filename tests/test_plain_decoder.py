@@ -1,21 +1,30 @@
 """The codec against a decoder written from bitstream_spec.md alone."""
 
 import hashlib
+import io
+import itertools
 import json
+import zlib
 from pathlib import Path
 
 import numpy as np
 import plain_decoder
+import plain_maps
 import pytest
 from factory import flat_colour_model, random_description, random_model
+from PIL import Image
 
 import saidcodec.entropy
 from saidcodec import codec, models
-from saidcodec.encoder import plan
-from saidcodec.format import container
+from saidcodec.encoder import plan, preimage
+from saidcodec.errors import CorruptError
+from saidcodec.format import container, maps, planes
 from saidcodec.format.header import Header, Metadata, Mode, ResidualCoder, TileKind
+from saidcodec.format.levels import levels_of
 from saidcodec.format.tiling import Tiling
-from saidcodec.said import read_section, render_band
+from saidcodec.residual import mixed
+from saidcodec.residual.band import Outline, method_of
+from saidcodec.said import read_section, render_band, write_section
 
 BANKS = Path(saidcodec.entropy.__file__).with_name("tables.npz")
 VECTORS = Path(__file__).with_name("vectors")
@@ -64,7 +73,7 @@ def agree_in_tiles(image, mode, model, banks, bands=1, max_error=0, adaptive=Tru
 
 
 @pytest.fixture
-def mixed(monkeypatch):
+def kinds_mixed(monkeypatch):
     """Every tile is of a random kind, and painted at random where it has a SAID layer."""
     rng = np.random.default_rng(5)
 
@@ -89,7 +98,7 @@ MIXED = [*((mode, bound, True) for mode in MODES for bound in (0, 2)), ("RGBA", 
 
 
 @pytest.mark.parametrize(("mode", "bound", "adaptive"), MIXED)
-def test_mixed_tiles(mode, bound, adaptive, mixed, banks):
+def test_mixed_tiles(mode, bound, adaptive, kinds_mixed, banks):
     image = picture(35, 40, mode)
     for copies, told, bands in ((False, 4, 2), (True, 3, 1)):
         model = random_model(9, copies, copies, told)
@@ -97,7 +106,7 @@ def test_mixed_tiles(mode, bound, adaptive, mixed, banks):
 
 
 @pytest.mark.parametrize("mode", ["LA", "RGB"])
-def test_mixed_tiles_with_the_gaussian_coder(mode, mixed, banks):
+def test_mixed_tiles_with_the_gaussian_coder(mode, kinds_mixed, banks):
     image = picture(35, 40, mode)
     for bound in (0, 2):
         kinds = agree_in_tiles(image, mode, random_model(3), banks, 2, bound, False, "gaussian")
@@ -242,6 +251,197 @@ def test_vectors(path, banks):
     assert hashlib.sha256(pixels.tobytes()).hexdigest() == expected["sha256"]
 
 
+def agree_in_bands(image, mode, model, banks, sources, adaptive=True, replicated=False):
+    """A mixed file of as many bands as there are ``sources``, with tiles of at most 16×16.
+
+    A source is None for a band coded plainly, or a function that gives what the band's channels were made of.
+    """
+    height, width = image.shape[:2]
+    how = replicated, ResidualCoder.MIXED, 0, model.id, 16, 4, adaptive
+    header = Header(width, height, Mode(mode), *how)
+    method, bands = method_of(header, model), Tiling.of(header).bands()
+    channels = planes.channels_of(header, image)
+    streams, plans = [], []
+    for band, source in zip(bands, sources, strict=True):
+        own = channels[band.rows]
+        planned, stream, _ = codec.write_band(header, model, method, band, own, 1, 1)
+        if source:
+            planned, stream = (
+                planned.all_plain(),
+                mixed.write(header, method, Outline.plain(band), own, source(own)),
+            )
+        else:
+            stream = mixed.plain(stream)
+        plans.append(planned)
+        streams.append(stream)
+    kinds = [kind for planned in plans for kind in planned.kinds.tolist()]
+    descriptions = [description for planned in plans for description in planned.descriptions]
+    said = write_section(kinds, descriptions, header.grey, model)
+    data = container.pack(header, Metadata(), said, streams, zlib.crc32(image.tobytes()))
+    assert (codec.decode(data, model=model, threads=1) == image).all()
+    assert (plain_decoder.decode(data, model.tensors, banks) == image).all()
+    return data
+
+
+def with_few_levels(height, width, mode, step=5):
+    """Alpha has all of its values."""
+    image = picture(height, width, mode)
+    channels = image.reshape(height, width, -1)
+    colours = channels[..., : 1 if mode in ("L", "LA") else 3]
+    colours[:] = colours // step * step + np.arange(colours.shape[-1])
+    return image
+
+
+def levels(own):
+    return levels_of(np.ascontiguousarray(own[..., : 1 if own.shape[-1] < 3 else 3]))
+
+
+def graphics(own):
+    return mixed.Graphics()
+
+
+LAYOUTS = [
+    maps.Layout(siting, halved, phase, rounding, ring)
+    for siting in maps.Siting
+    for halved in itertools.product((False, True), repeat=2)
+    for phase in itertools.product((0, 1), repeat=2)
+    for rounding in maps.Rounding
+    for ring in (False, True)
+    if (siting > 0) == any(halved)
+    and all(half or not p for half, p in zip(halved, phase))
+    and (siting == 3 or not rounding)
+    and (siting >= 2 or not ring)
+]
+
+
+def made_of(height, width, number, layout, exceptions=0, relative=False, seed=0, smooth=True):
+    """What a band may be made of: planes at random, exceptions at random places."""
+    rng = np.random.default_rng(seed)
+
+    def plane(*shape):
+        if not smooth:
+            return rng.integers(0, 256, shape, np.uint8)
+        return np.clip(rng.integers(60, 190, shape[2:]) + rng.integers(-9, 10, shape), 0, 255).astype(
+            np.uint8
+        )
+
+    grid = layout.grid(height, width)
+    places = np.sort(rng.choice(height * width, exceptions, replace=False)).astype(np.int64)
+    values = rng.integers(0, 256, (exceptions, 3), np.uint8)
+    return maps.Mapped(number, layout, plane(height, width), plane(*grid, 2), places, values, relative)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_a_band_of_each_method(mode, banks):
+    image = with_few_levels(64, 21, mode)
+    source = made_of(16, 21, 1, maps.Layout())
+    image[32:48, :, :3] = source.pixels()
+    image[48:, 4:] = 90
+    model = random_model(5, copies=True, told=4)
+    agree_in_bands(image, mode, model, banks, [None, levels, lambda own: source, graphics])
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_levels(mode, adaptive, banks):
+    image = with_few_levels(40, 20, mode)
+    agree_in_bands(image, mode, random_model(3), banks, [levels, None, levels], adaptive)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_graphics(mode, banks):
+    image = flat_shapes(40, 60, *MODES[mode] or (1,)).reshape(picture(40, 60, mode).shape)
+    model = random_model(3)
+    agree_in_bands(image, mode, model, banks, [graphics, None, graphics])
+    if mode in ("LA", "RGBA"):
+        image[..., -1] = 77
+        agree_in_bands(image, mode, model, banks, [graphics, None, graphics])
+    if mode in ("RGB", "RGBA"):
+        image[..., 1] = image[..., 2] = image[..., 0]
+        agree_in_bands(image, mode, model, banks, [graphics, levels, None], replicated=True)
+
+
+def drawings():
+    """Pictures for every path of the coder of graphics."""
+    rng = np.random.default_rng(3)
+    for channels in (1, 2, 3, 4):
+        yield rng.integers(0, 256, (4, 7, channels))
+        yield np.tile(rng.integers(0, 4, (7, 23, channels)) * 60, (5, 5, 1))
+        page = np.full((60, 300, channels), 200)
+        page[10:30, 50:120], page[20:50, 100:280] = 30, np.arange(channels) * 10
+        page[rng.integers(0, 60, 12), rng.integers(0, 300, 12)] = 7
+        yield page
+        yield np.indices((20, 30)).sum(0)[..., None] * np.arange(2, 2 + channels) % 256
+    yield np.zeros((1, 1, 3))
+    yield np.full((9, 1, 4), 3)
+    yield np.full((300, 700, 3), 5)
+
+
+def test_graphics_of_many_kinds(banks):
+    model = random_model(3)
+    names = dict(zip((1, 2, 3, 4), MODES))
+    for image in drawings():
+        mode = names[image.shape[-1]]
+        how = False, ResidualCoder.MIXED, 0, model.id, 512, 1, False
+        header = Header(image.shape[1], image.shape[0], Mode(mode), *how)
+        outline = Outline.plain(Tiling.of(header).bands()[0])
+        stream = mixed.write(
+            header, method_of(header, model), outline, image.astype(np.uint8), graphics(None)
+        )
+        file = plain_decoder.parse(container.pack(header, Metadata(), b"", [stream], 0))
+        tiles = [(0, None, place) for place in file.tiles()]
+        assert (plain_decoder.read_band(file, model.tensors, banks, tiles, stream) == image).all()
+
+
+@pytest.mark.parametrize("number", range(1, 12))
+def test_every_map(number, banks):
+    """The colour of what every map makes of 2^16 triples and of the extremes; a file of a few."""
+    rng = np.random.default_rng(number)
+    luma, u, v = (rng.integers(0, 256, (256, 256), np.uint8) for _ in range(3))
+    u[:2], v[:2] = np.arange(256), 255 * np.arange(2)[:, None]
+    u[2:4], v[2:4] = v[:2], u[:2]
+    expected = maps.MAPS[number - 1].apply(luma, np.stack([u, v], -1))
+    assert (plain_maps.colours(number, luma, u, v) == expected).all()
+    source = made_of(10, 13, number, maps.Layout(), 9, number % 2 == 0)
+    agree_in_bands(source.pixels(), "RGB", random_model(3), banks, [lambda own: source])
+
+
+def test_every_layout_of_chroma():
+    """Heads and planes, without the entropy coder."""
+    for i, layout in enumerate(LAYOUTS):
+        for height, width in ((1, 1), (1, 2), (2, 5), (3, 1), (6, 7), (7, 6)):
+            about = i % 11 + 1, layout, i % (height * width + 1), i % 2 == 0, i
+            source = made_of(height, width, *about, smooth=False)
+            head = plain_decoder.MappedHead.parse(source.head(), height, width)
+            assert (head.rows.cells, head.columns.cells) == source.chroma.shape[:2]
+            chroma = np.moveaxis(source.chroma.astype(np.int64), -1, 0)
+            assert (head.shown(source.luma.astype(np.int64), chroma) == source.pixels()).all()
+
+
+@pytest.mark.parametrize("i", range(0, len(LAYOUTS), 8))
+def test_bands_of_halved_chroma(i, banks):
+    layout = LAYOUTS[i]
+    mode = ("RGB", "RGBA")[i // 8 % 2]
+    own = [made_of(*(13, 21), i % 11 + 1, layout, 5 * k, k == 1, i + k) for k in range(2)]
+    image = np.concatenate([one.pixels() for one in own])
+    if mode == "RGBA":
+        alpha = np.full((26, 21, 1), 9)
+        alpha[13:] += np.arange(21)[:, None]
+        image = np.concatenate([image, alpha], -1).astype(np.uint8)
+    sources = [lambda _: own[0], lambda _: own[1]]
+    agree_in_bands(image, mode, random_model(3, copies=i % 3 == 0), banks, sources, i % 16 == 0)
+
+
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+def test_pictures_that_were_jpegs(subsampling, banks):
+    file = io.BytesIO()
+    Image.fromarray(picture(30, 44, "RGB")).save(file, "JPEG", quality=90, subsampling=subsampling)
+    image = np.array(Image.open(file))
+    source = preimage.mapped(image, 1)
+    assert (source.chroma.shape[:2] != image.shape[:2]) == (subsampling > 0)
+    agree_in_bands(image, "RGB", random_model(3), banks, [lambda own: preimage.mapped(own, 1)] * 2)
+
+
 def test_damage_is_refused(banks):
     model = random_model(3)
     data = codec.encode(picture(5, 6, "RGB"), model=model, threads=1)
@@ -250,3 +450,76 @@ def test_damage_is_refused(banks):
         damaged[at] ^= 4
         with pytest.raises(plain_decoder.RefusedError):
             plain_decoder.decode(bytes(damaged), model.tensors, banks)
+
+
+@pytest.mark.parametrize("method", ["levels", "mapped", "graphics"])
+def test_damage_to_mixed_files_is_refused(method, banks):
+    source = made_of(6, 7, 1, maps.Layout(maps.Siting.BOX, (True, True)), 9)
+    image = {
+        "levels": with_few_levels(6, 7, "RGB"),
+        "mapped": source.pixels(),
+        "graphics": flat_shapes(6, 7, 3),
+    }
+    sources = {"levels": levels, "mapped": lambda own: source, "graphics": graphics}
+    model = random_model(3)
+    data = agree_in_bands(image[method], "RGB", model, banks, [sources[method]])
+    for at in range(0, len(data), 3):
+        damaged = bytearray(data)
+        damaged[at] ^= 32
+        with pytest.raises(plain_decoder.RefusedError):
+            plain_decoder.decode(bytes(damaged), model.tensors, banks)
+
+
+def head_of(number=1, flags=0, more=b"\0"):
+    return bytes([number, flags]) + more
+
+
+def changes_of(listed):
+    packed = zlib.compress(listed)
+    return bytes([len(packed)]) + packed
+
+
+REFUSED = [
+    head_of(0),
+    head_of(12),
+    head_of(more=b""),
+    head_of(more=b"\0\0"),
+    head_of(flags=1),  # sited with no axis halved
+    head_of(flags=4),
+    head_of(flags=16),  # a phase on an axis that is not halved
+    head_of(flags=1 | 4 | 32),
+    head_of(flags=1 | 4 | 64),  # a ring of repeated chroma
+    head_of(flags=64),
+    head_of(flags=3 | 4, more=b"\5\0"),
+    head_of(more=b"\4\0"),
+    head_of(more=b"\4\0\0\0\0"),
+    head_of(more=changes_of(b"\1\0\0\1\2")),
+    head_of(more=changes_of(b"\1\0\0\1\2\3\4")),
+    head_of(more=changes_of(b"\1\x1e\0\1\2\3")),  # beyond 5 × 6 pixels
+    head_of(more=changes_of(bytes(16 * 30 + 17))),
+]
+
+
+@pytest.mark.parametrize("head", REFUSED)
+def test_heads_that_are_refused(head):
+    with pytest.raises(plain_decoder.RefusedError):
+        plain_decoder.MappedHead.parse(head, 5, 6)
+    if not head.startswith(head_of(more=b"\0\0")):  # bytes too many are the caller's to refuse
+        with pytest.raises(CorruptError):
+            maps.parse_head(head, 5, 6)
+
+
+SOUND = [
+    head_of(),
+    head_of(flags=128),
+    head_of(flags=1 | 4 | 8 | 16),
+    head_of(flags=3 | 8 | 64, more=b"\4\0"),
+    head_of(more=changes_of(b"\0")),
+    head_of(more=changes_of(b"\1\x1d\0\1\2\3")),
+]
+
+
+@pytest.mark.parametrize("head", SOUND)
+def test_heads_that_are_sound(head):
+    plain_decoder.MappedHead.parse(head, 5, 6)
+    assert maps.parse_head(head, 5, 6)[1] == len(head)

@@ -57,7 +57,7 @@ def write(header: Header, method: Method, outline: Outline, channels: np.ndarray
 def read(header: Header, method: Method, outline: Outline, stream: bytes) -> np.ndarray:
     """The coded channels that ``write`` coded, uint8 [h, w, channels].  Raises CorruptError."""
     decoder = Decoder(stream)
-    how = BandMethod(int(decoder.take(uniform(len(BandMethod)), 1)[0]))
+    how = take_method(decoder)
     if how != BandMethod.PLAIN and (outline.stored.any() or outline.reconstruction is not None):
         raise CorruptError("A band has tiles that its method does not have.")
     if how == BandMethod.MAPPED:
@@ -73,6 +73,11 @@ def read(header: Header, method: Method, outline: Outline, stream: bytes) -> np.
         channels = residual.take(header, method, outline, decoder)
     decoder.finish()
     return channels
+
+
+def take_method(decoder: Decoder) -> BandMethod:
+    """How a band is coded; the first that its stream holds."""
+    return BandMethod(int(decoder.take(uniform(len(BandMethod)), 1)[0]))
 
 
 def plain(stream: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 
 import numpy as np
 import pytest
@@ -14,11 +15,12 @@ from saidcodec.encoder import preimage
 from saidcodec.entropy.rans import Encoder, uniform
 from saidcodec.errors import CorruptError, SaidError
 from saidcodec.format import container
-from saidcodec.format.header import BandMethod, Header, Mode, ResidualCoder
+from saidcodec.format.header import BandMethod, Header, Metadata, Mode, ResidualCoder
 from saidcodec.format.levels import levels_of
 from saidcodec.format.tiling import Tiling
 from saidcodec.residual import mixed
 from saidcodec.residual.band import Outline, method_of
+from saidcodec.said import write_section
 
 MODEL = random_model()
 
@@ -94,6 +96,20 @@ def test_flat_pictures_are_coded_as_graphics() -> None:
     assert container.unpack(data).header.coder == ResidualCoder.MIXED
     assert len(data) < 80
     assert np.array_equal(saidcodec.decode(data), pixels)
+
+
+def test_large_flat_pictures_come_back() -> None:
+    """Runs cost next to nothing: no number of bytes is too few for a band of graphics."""
+    pixels = np.full((2048, 2048, 3), 250, np.uint8)
+    pixels[1000:1500, 300:800] = (20, 60, 90)
+    head = header(pixels.shape)
+    band = Tiling.of(head).bands()[0]
+    method = method_of(head, MODEL)
+    stream = mixed.write(head, method, Outline.plain(band), pixels, mixed.Graphics())
+    said = write_section([0] * len(band.places), [None] * len(band.places), False, MODEL)
+    data = container.pack(head, Metadata(), said, [stream], zlib.crc32(pixels.tobytes()))
+    assert len(data) < 100
+    assert np.array_equal(saidcodec.decode(data, model=MODEL), pixels)
 
 
 def test_files_of_pictures_that_were_jpegs_are_mixed_and_shorter() -> None:
