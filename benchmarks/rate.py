@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import saidcodec
-from saidcodec import codec, models
+from saidcodec import codec, models, parallel
 from saidcodec.evaluation import page, rate
 from saidcodec.training import datasets
 
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--sheets", type=Path, help="folder of sheets of 64×64 scenes; dev-* are used")
     parser.add_argument("--count", type=int, default=100, help="images of each generated set")
     parser.add_argument("--model", default="auto")
-    parser.add_argument("--threads", type=int, default=codec.cores())
+    parser.add_argument("--threads", type=int, default=parallel.cores())
     parser.add_argument("--page", type=Path, help="a page that shows the tables")
     wanted = parser.parse_args()
     sets: list[tuple[str, list[np.ndarray]]] = []

@@ -7,12 +7,10 @@ An image is cut into bands of tiles.  Encoding plans each band (``encoder.plan``
 
 from __future__ import annotations
 
-import os
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +22,7 @@ from saidcodec.format.container import Container
 from saidcodec.format.header import Header, Metadata, Mode, ResidualCoder, TileKind
 from saidcodec.format.tiling import Band, Tiling, choose_tiling
 from saidcodec.models import Model
+from saidcodec.parallel import Progress, cores, in_threads, no_progress
 from saidcodec.residual import band as residual
 from saidcodec.residual.band import Method, Outline, method_of
 from saidcodec.said import Description, read_section, render_band, write_section
@@ -36,8 +35,6 @@ DAMAGED = "The file is damaged or truncated, or has bytes too many at its end"
 STREAM_SLACK = 64  # bits that the coder's state may hide
 
 AnyModel = Model | str | Path
-Progress = Callable[[float], None]
-T = TypeVar("T")
 
 
 def encode(
@@ -225,25 +222,6 @@ def check_lengths(header: Header, method: Method, streams: Sequence[bytes]) -> N
         pixels = band.height * band.width
         if 8 * len(stream) + STREAM_SLACK < cheapest * pixels:
             raise CorruptError(f"{len(stream)} bytes cannot hold {pixels} pixels.")
-
-
-def in_threads(
-    work: Callable[[Any], T], jobs: Sequence[Any], threads: int, progress: Progress
-) -> Iterator[T]:
-    """The results of ``work`` on each job, in their order; ``progress`` is told after each."""
-    with ThreadPoolExecutor(min(threads, len(jobs))) as pool:
-        for done, result in enumerate(pool.map(work, jobs), 1):
-            yield result
-            progress(done / len(jobs))
-
-
-def no_progress(share: float) -> None:
-    """No-op."""
-
-
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def model_of(header: Header, named: AnyModel | None) -> Model:

@@ -17,7 +17,7 @@ import numpy as np
 
 from saidcodec.entropy.bank import bank
 from saidcodec.errors import CorruptError, ModelError
-from saidcodec.residual.engine import Plane
+from saidcodec.residual.engine import Plane, check_comparison
 from saidcodec.residual.network import ResidualNetwork
 
 ISA_VARIABLE = "SAIDCODEC_ISA"
@@ -69,6 +69,7 @@ def declared(found: Any) -> Any:
         "said_isa": (c_char_p, [i, POINTER(c_int)]),
         "said_symbols": (i, [i, p, p, POINTER(RawPlane), p, POINTER(n)]),
         "said_measure": (i, [i, p, p, POINTER(RawPlane), p, n, p]),
+        "said_compare": (i, [i, p, p, POINTER(RawPlane), p, p, n, p, p]),
         "said_decode": (i, [i, p, p, POINTER(RawPlane), p, POINTER(n)]),
     }
     for name, (result, arguments) in signatures.items():
@@ -213,6 +214,25 @@ class CoreEngine:
             library().said_measure(
                 self._isa, native(network), measuring_bank(), raw_plane(exact),
                 None if chosen is None else address(chosen), len(out), address(out),
+            )
+        )  # fmt: skip
+        return out
+
+    def compare(
+        self,
+        network: ResidualNetwork,
+        plane: Plane,
+        lengths: np.ndarray,
+        rectangles: np.ndarray,
+        inside: np.ndarray,
+    ) -> np.ndarray:
+        check_comparison(plane, lengths, rectangles, inside)
+        exact = Plane(plane.samples, plane.coded, plane.styles, plane.reconstruction, (0,) * len(plane.errors))
+        out = np.empty(len(rectangles), np.int64)
+        check(
+            library().said_compare(
+                self._isa, native(network), measuring_bank(), raw_plane(exact),
+                address(lengths), address(rectangles), len(out), address(inside), address(out),
             )
         )  # fmt: skip
         return out
