@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import saidcodec
-from saidcodec import codec, models, parallel
+from saidcodec import models, parallel
 from saidcodec.evaluation import page, rate
 from saidcodec.training import datasets
 

@@ -106,5 +106,5 @@ def window_indices(height: int, width: int, doubled: bool) -> np.ndarray:
     rows, columns = height << doubled, width << doubled
     y, x, ky, kx = np.indices((rows, columns, 3, 3)).reshape(4, -1)
     y, x = y + ky - 1, x + kx - 1
-    inside = (0 <= y) & (y < rows) & (0 <= x) & (x < columns)
+    inside = (y >= 0) & (y < rows) & (x >= 0) & (x < columns)
     return np.where(inside, (y >> doubled) * width + (x >> doubled), height * width)

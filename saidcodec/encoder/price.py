@@ -18,14 +18,15 @@ from saidcodec.models import Model
 from saidcodec.residual import band, engine, gaussian
 from saidcodec.residual.engine import LENGTH_BITS, Plane
 from saidcodec.residual.network import FARTHEST, ResidualNetwork
-from saidcodec.said import Description, account, planes_of, render_all
+from saidcodec.said import Description, account, planes_of
 from saidcodec.said.description import box_pixels, iou
 from saidcodec.said.latent import latent_bits
-from saidcodec.said.painter import blend
+from saidcodec.said.painter import blend, painted, patches
+from saidcodec.said.resampling import SIDE
 from saidcodec.said.section import box_bits, tables_of
 
 BOX_WORTH = "encoder.box.worth"  # tensor float32 [1], bits
-SHARE = 4  # of the samples, one is measured for an estimate
+SHARE = 8  # of so many samples, one is measured for an estimate
 SAME = 0.5  # intersection over union from which two boxes show the same thing
 
 Rendered = tuple["Description | None", "np.ndarray | None"]  # a description and its x̂(T), uint8 RGB
@@ -65,12 +66,12 @@ class Meter:
         return float(self.lengths[self.place].sum(dtype=np.int64)) / (1 << LENGTH_BITS)
 
     def estimate(self, reconstruction: np.ndarray) -> float:
-        """About as many bits, by one sample in four."""
+        """About as many bits, by a part of the samples."""
         whole = np.full_like(self.reconstruction, NO_RECONSTRUCTION)
         whole[self.place] = reconstruction
         height, width = self.numbers.shape
         y, x = np.ogrid[:height, :width]
-        chosen = self.numbers[(x + 2 * y) % SHARE == 0]
+        chosen = self.numbers[(x + 3 * y) % SHARE == 0]
         bits = band.measure(self.network, replace(self.plane, reconstruction=whole), chosen)
         return float(bits.mean()) * self.numbers.size / (1 << LENGTH_BITS)
 
@@ -112,6 +113,7 @@ class Pricer:
 
     def __init__(self, header: Header, model: Model, planes: np.ndarray, meter: Meter | None):
         self.header, self.model, self.planes, self.meter = header, model, planes, meter
+        self.known: dict[bytes, np.ndarray] = {}
 
     def residual(self, reconstruction: np.ndarray | None) -> float:
         """Bits of the residual under x̂ uint8 RGB [h, w, 3], or none."""
@@ -142,16 +144,34 @@ class Pricer:
         assert self.meter
         tables, known = tables_of(self.model), len(description.boxes)
         places = [box_pixels(box, *self.planes.shape[1::-1]) for box in boxes]
-        more = self.meter.changes(places, painted(canvas, places, paints, self.header.grey))
-        more += box_bits(boxes, tables) + latent_bits(latents, tables.latent)
+        more = self.meter.changes(places, variants(canvas, places, paints, self.header.grey))
+        more += box_bits(boxes, tables) + latent_bits(latents, tables.latent_bits)
         more += tables.count.bits[known + 1] - tables.count.bits[known]
         more -= box_worth(self.model) * (iou(boxes, description.boxes) <= SAME).all(1)
         return more
 
+    def patches(self, latents: np.ndarray) -> np.ndarray:
+        """What ``painter.patches`` gives, which are painted once only; uint8 [n, 8, 8, 4]."""
+        keys = [latent.tobytes() for latent in latents.astype(np.int32)]
+        new = {key: latent for key, latent in zip(keys, latents, strict=True) if key not in self.known}
+        if new:
+            self.known.update(zip(new, patches(np.array([*new.values()]), self.model), strict=True))
+        return np.array([self.known[key] for key in keys]).reshape(-1, SIDE, SIDE, 4)
+
     def rendered(self, descriptions: Sequence[Description]) -> list[Rendered]:
         """The descriptions with their x̂(T)."""
-        reconstructions = render_all(descriptions, self.model, *self.planes.shape[1::-1])
-        return list(zip(descriptions, reconstructions, strict=True))
+        found: list[Rendered] = []
+        size = self.planes.shape[1::-1]
+        for one, own in zip(descriptions, self.patches_of(descriptions), strict=True):
+            *_, last = painted(one, own, *size)
+            found.append((one, last))
+        return found
+
+    def patches_of(self, descriptions: Sequence[Description]) -> list[np.ndarray]:
+        """The patches of each description."""
+        all_patches = self.patches(np.concatenate([one.latents for one in descriptions]))
+        ends = np.cumsum([len(one.latents) for one in descriptions])
+        return np.split(all_patches, ends[:-1])
 
     def cheapest(self, options: Sequence[Rendered]) -> tuple[int, float]:
         """Which option has the least price, and that: its bits in all, less what its boxes are worth."""
@@ -171,9 +191,7 @@ class Pricer:
         return self.cheapest(self.rendered([description]))[1]
 
 
-def painted(
-    canvas: np.ndarray, places: Sequence[Place], paints: np.ndarray, grey: bool
-) -> list[np.ndarray]:
+def variants(canvas: np.ndarray, places: Sequence[Place], paints: np.ndarray, grey: bool) -> list[np.ndarray]:
     """What each patch makes of x̂ int32 RGB [h, w, 3] at its place, as the residual layer sees it; int16
     [h, w, 3] each."""
     sizes: dict[tuple[int, ...], list[int]] = {}

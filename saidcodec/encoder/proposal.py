@@ -106,5 +106,5 @@ def window_indices(height: int, width: int, size: int, stride: int) -> np.ndarra
     reach = np.arange(size) - size // 2
     y = (down[:, None] + reach)[:, None, :, None]
     x = (across[:, None] + reach)[None, :, None, :]
-    inside = (0 <= y) & (y < height) & (0 <= x) & (x < width)
+    inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
     return np.where(inside, y * width + x, height * width).reshape(-1)

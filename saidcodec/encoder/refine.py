@@ -14,14 +14,16 @@ import numpy as np
 
 from saidcodec.encoder.price import Pricer
 from saidcodec.encoder.proposal import latents_in
-from saidcodec.encoder.search import energy_of, largest, on_canvas, valid
+from saidcodec.encoder.search import SMALLEST_BOX, energy_of, largest, on_canvas, valid
 from saidcodec.entropy.rans import Table
 from saidcodec.said import Description, render
 from saidcodec.said.description import CANVAS, MOST_GLIMPSES, box_pixels
-from saidcodec.said.painter import paste, patches
+from saidcodec.said.painter import paste
 from saidcodec.said.section import tables_of
 
-MOVES = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (1, 1), (-1, 1), (1, -1))  # canvas units
+SCALES = (0.6, 1.5, 2.2)  # of the usual size of a box, to look for larger and smaller objects
+LITTLE = 3.0  # bits that another width or height may cost more than the usual
+MOVES = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))  # of a box, canvas units; the diagonal ones save 0.2 %
 NEAR = 1.02  # what another base may take by an estimate, to be priced exactly
 PLACES = 3  # of the largest remaining errors, where a glimpse more is tried
 PROMISING = 16.0  # bits that a place's first box may cost for the boxes about it to be tried
@@ -88,20 +90,21 @@ def completed(pricer: Pricer, tile: np.ndarray, description: Description) -> Des
     A round looks where x̂ is most wrong, and then about the places that promise something.  Glimpses that
     do not touch each other are taken together.
     """
-    model, tables = pricer.model, tables_of(pricer.model).box
+    sizes = usual_sizes(tables_of(pricer.model).box)
     pricer.price(description)
-    canvas = render(description, model, *tile.shape[1::-1]).astype(np.int32)
+    canvas = render(description, pricer.model, *tile.shape[1::-1]).astype(np.int32)
     tried: set[tuple[int, ...]] = set()
     while len(description.boxes) < MOST_GLIMPSES:
-        found = remains(tile, canvas, description.boxes, usual_size(tables))
+        found = np.concatenate([remains(tile, canvas, description.boxes, size) for size in sizes])
         groups = [box[None] for box in found if tuple(box.tolist()) not in tried]
         tried.update(tuple(box) for box in found.tolist())
         first = offers(pricer, tile, canvas, description, groups)
-        groups = [about(offer.box, tables) for offer in first if offer.more < PROMISING]
+        groups = [about(offer.box) for offer in first if offer.more < PROMISING]
         taken = 0
-        for offer in sorted(offers(pricer, tile, canvas, description, groups), key=lambda offer: offer.more):
+        best = sorted(offers(pricer, tile, canvas, description, groups), key=lambda offer: offer.more)
+        for offer in best[: MOST_GLIMPSES - len(description.boxes)]:
             new = description.boxes[len(description.boxes) - taken :]
-            if offer.more < 0 and apart(offer.box[None], new).all() and len(description.boxes) < MOST_GLIMPSES:
+            if offer.more < 0 and apart(offer.box[None], new).all():
                 description = description.added(offer.box, offer.latent)
                 paste(canvas, offer.box, offer.patch)
                 taken += 1
@@ -124,7 +127,7 @@ def offers(
         return []
     boxes = np.concatenate(groups)
     latents = latents_in(tile, boxes, pricer.model)
-    paints = patches(latents, pricer.model)
+    paints = pricer.patches(latents)
     more = pricer.added(description, canvas, boxes, latents, paints)
     best, end = [], 0
     for group in groups:
@@ -134,15 +137,12 @@ def offers(
     return best
 
 
-def about(box: np.ndarray, tables: Sequence[Table]) -> np.ndarray:
-    """Boxes with the middle of ``box`` and other sizes: its own made square or wider, and the most usual,
-    which also come a little moved; int [n, 4]."""
-    middle, size = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
-    sizes = np.array([np.full(2, size.max()), size + 1, size + 2, *([usual_size(tables)] * len(MOVES))])
-    sizes = np.minimum(sizes, CANVAS)
-    moves = [(0, 0)] * (len(sizes) - len(MOVES)) + [*MOVES]
-    low = np.clip(np.rint(middle - sizes / 2 + moves), 0, CANVAS - sizes)
-    return valid(np.concatenate([low, low + sizes], 1))
+def about(box: np.ndarray) -> np.ndarray:
+    """The box and others of its size a little moved; int [n, 4]."""
+    size = box[2:] - box[:2]
+    low = np.clip(box[:2] + MOVES, 0, CANVAS - size)
+    low = np.array([*dict.fromkeys(map(tuple, low.tolist()))])
+    return np.concatenate([low, low + size], 1)
 
 
 def remains(tile: np.ndarray, reconstruction: np.ndarray, boxes: np.ndarray, size: np.ndarray) -> np.ndarray:
@@ -151,7 +151,7 @@ def remains(tile: np.ndarray, reconstruction: np.ndarray, boxes: np.ndarray, siz
     scope = np.ones((CANVAS, CANVAS))
     for box in boxes:
         scope[box_pixels(box, CANVAS, CANVAS)] = 0
-    energy = energy_of(on_canvas((tile.astype(np.float32) - reconstruction) / 255), scope)
+    energy = energy_of(on_canvas(tile.astype(np.float32) - reconstruction), scope)
     found = np.zeros((0, 4), np.int64)
     while len(found) < PLACES and energy.any():
         low = centred(energy, largest(energy, size), size)
@@ -172,6 +172,14 @@ def centred(energy: np.ndarray, low: np.ndarray, size: np.ndarray) -> np.ndarray
     return np.clip(np.rint(low + middles - size / 2), 0, CANVAS - size).astype(np.int64)
 
 
-def usual_size(tables: Sequence[Table]) -> np.ndarray:
-    """Width and height of a box that cost the least, canvas units; int [2]."""
-    return np.array([int(table.frequency.argmax()) + 1 for table in tables[:2]])
+def usual_sizes(tables: Sequence[Table]) -> list[np.ndarray]:
+    """Width and height of a box that cost the least, and larger and smaller ones that cost little more;
+    canvas units, int [2] each."""
+    sides = [table.bits for table in tables[:2]]
+    usual = np.array([int(bits.argmin()) + 1 for bits in sides])
+    found = [usual]
+    for scale in SCALES:
+        size = np.rint(usual * scale).astype(np.int64).clip(SMALLEST_BOX, CANVAS)
+        if all(bits[n - 1] < bits.min() + LITTLE for bits, n in zip(sides, size, strict=True)):
+            found.append(size)
+    return found

@@ -57,8 +57,9 @@ class Header:
     """The facts that everything else depends on.
 
     ``replicated``: the image is RGB or RGBA and R = G = B everywhere, so that grey is coded.  ``max_error``:
-    largest error of a sample, 0 for lossless.  ``adaptive``: the context coder learns along.  ``model``: the model's id.  ``side`` bounds the tiles' sides,
-    ``bands`` is the largest number of bands; both are powers of 2.
+    largest error of a sample, 0 for lossless.  ``adaptive``: the context coder learns along.  ``model``: the
+    model's id.  ``side`` bounds the tiles' sides, ``bands`` is the largest number of bands; both are powers
+    of 2.
     """
 
     width: int

@@ -639,7 +639,7 @@ static void walk_parts(Walk *w, Arena *a) {
     size_t most = (size_t)w->most + BATCH, height = (size_t)p->height;
     w->cells = part(a, w->row_cells * height, sizeof(Cell));
     w->seen = p->reconstruction ? part(a, w->seen_row * (height + 2 * FARTHEST), sizeof(Cell)) : NULL;
-    w->changed = w->seen && w->mode == MEASURE ? part(a, w->seen_row * (height + 2 * FARTHEST), 1) : NULL;
+    w->changed = p->reconstruction && w->mode == MEASURE ? part(a, w->seen_row * (height + 2 * FARTHEST), 1) : NULL;
     w->across = part(a, (size_t)p->width, 1);
     w->down = part(a, (size_t)p->height, 1);
     w->places = part(a, most, sizeof(Place));

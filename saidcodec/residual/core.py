@@ -29,7 +29,8 @@ class RawLayer(Structure):
     """``RawLayer`` of _core.c."""
 
     _fields_ = [
-        ("weight", c_void_p), ("bias", c_void_p), ("shift", c_void_p), ("inputs", c_int32), ("outputs", c_int32)
+        ("weight", c_void_p), ("bias", c_void_p), ("shift", c_void_p),
+        ("inputs", c_int32), ("outputs", c_int32),
     ]  # fmt: skip
 
 
@@ -206,8 +207,8 @@ class CoreEngine:
         return room[: count.value]
 
     def measure(self, network: ResidualNetwork, plane: Plane, places: np.ndarray | None = None) -> np.ndarray:
-        height, width, components = plane.samples.shape
-        exact = Plane(plane.samples, plane.coded, plane.styles, plane.reconstruction, (0,) * components)
+        height, width = plane.coded.shape
+        exact = exactly(plane)
         chosen = None if places is None else contiguous(places, np.int32)
         out = np.empty(height * width if chosen is None else len(chosen), np.uint32)
         check(
@@ -227,7 +228,7 @@ class CoreEngine:
         inside: np.ndarray,
     ) -> np.ndarray:
         check_comparison(plane, lengths, rectangles, inside)
-        exact = Plane(plane.samples, plane.coded, plane.styles, plane.reconstruction, (0,) * len(plane.errors))
+        exact = exactly(plane)
         out = np.empty(len(rectangles), np.int64)
         check(
             library().said_compare(
@@ -236,6 +237,11 @@ class CoreEngine:
             )
         )  # fmt: skip
         return out
+
+
+def exactly(plane: Plane) -> Plane:
+    """The plane without errors and adaptation."""
+    return Plane(plane.samples, plane.coded, plane.styles, plane.reconstruction, (0,) * len(plane.errors))
 
 
 def native(network: ResidualNetwork) -> int:

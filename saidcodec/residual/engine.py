@@ -1,7 +1,8 @@
 """The residual engine: the plane of a band ⇄ symbols of a stream (bitstream_spec.md, sections 6 and 7).
 
 Two engines give the same bytes: the C core (``_core.c``, called by ``core.py``) and the NumPy reference
-(``reference.py``).  The core is taken where it was built; ``SAIDCODEC_ENGINE=reference`` or ``core`` forces one.
+(``reference.py``).  The core is taken where it was built; ``SAIDCODEC_ENGINE=reference`` or ``core`` forces
+one.
 Arrays go in and come out upright: row by row, as the image stands.
 """
 
@@ -100,9 +101,7 @@ class Engine(Protocol):
         ...
 
 
-def check_comparison(
-    plane: Plane, lengths: np.ndarray, rectangles: np.ndarray, inside: np.ndarray
-) -> None:
+def check_comparison(plane: Plane, lengths: np.ndarray, rectangles: np.ndarray, inside: np.ndarray) -> None:
     """Raises ValueError unless the arguments of ``Engine.compare`` fit together."""
     height, width = plane.coded.shape
     arrays = [(lengths, np.uint32), (rectangles, np.int32), (inside, np.int16)]
@@ -111,7 +110,7 @@ def check_comparison(
     if lengths.shape != (height, width) or rectangles.shape[1:] != (4,):
         raise ValueError("The arrays of a comparison do not fit its plane.")
     top, left, bottom, right = rectangles.T
-    fit = (0 <= top) & (top <= bottom) & (bottom <= height) & (0 <= left) & (left <= right) & (right <= width)
+    fit = (top >= 0) & (top <= bottom) & (bottom <= height) & (left >= 0) & (left <= right) & (right <= width)
     if not fit.all() or inside.shape != (int(((bottom - top) * (right - left)).sum()), 3):
         raise ValueError("The rectangles of a comparison do not fit its plane.")
 

@@ -96,7 +96,7 @@ class ReferenceEngine:
             here = other[top:bottom, left:right]
             here[...] = inside[end : end + here.size // COMPONENTS].reshape(here.shape)
             end += here.size // COMPONENTS
-            changed = (other != plane.reconstruction).any(-1)
+            changed = np.asarray((other != plane.reconstruction).any(-1))
             sees = changed.copy()
             for dx, dy in network.around:
                 sees |= changed[(y + dy).clip(0, height - 1), (x + dx).clip(0, width - 1)]

@@ -86,22 +86,8 @@ def painted(description: Description, paints: np.ndarray, width: int, height: in
 
 def render(description: Description, model: Model, width: int, height: int) -> np.ndarray:
     """x̂(T) of a tile, uint8 RGB [height, width, 3]."""
-    return render_all([description], model, width, height)[0]
-
-
-def render_all(
-    descriptions: Sequence[Description], model: Model, width: int, height: int
-) -> list[np.ndarray]:
-    """x̂(T) of each description of a tile; what they have in common is decoded once."""
-    latents = np.concatenate([description.latents for description in descriptions])
-    distinct, which = np.unique(latents, axis=0, return_inverse=True)
-    paints = patches(distinct, model)[which.reshape(-1)]
-    ends = np.cumsum([len(description.boxes) for description in descriptions])
-    rendered = []
-    for description, own in zip(descriptions, np.split(paints, ends[:-1]), strict=True):
-        *_, last = painted(description, own, width, height)
-        rendered.append(last)
-    return rendered
+    *_, last = render_steps(description, model, width, height)
+    return last
 
 
 def render_band(
