@@ -244,7 +244,8 @@ def ask(
         active = asked[:, j] & left
         symbol = None
         if truth is not None:
-            symbol = (np.abs(truth - offers[:, j]) <= np.array(errors)).all(1)[active].astype(np.int32)
+            same_as = np.asarray((np.abs(truth - offers[:, j]) <= np.array(errors)).all(1))
+            symbol = same_as[active].astype(np.int32)
         same = np.zeros(len(near), bool)
         same[active] = code(active, j, table[active, j], symbol) > 0
         values[same] = offers[same, j]
