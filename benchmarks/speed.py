@@ -27,7 +27,7 @@ import numpy as np
 from PIL import Image
 
 import saidcodec
-from saidcodec import codec
+from saidcodec import parallel
 from saidcodec.evaluation import conditions, page, rate
 from saidcodec.training import datasets
 
@@ -265,7 +265,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("images", nargs="*", type=Path, default=[EXAMPLE])
     parser.add_argument("--multimnist", type=Path, help="MNIST files, as for training; test digits are used")
-    parser.add_argument("--threads", type=int, default=codec.cores())
+    parser.add_argument("--threads", type=int, default=parallel.cores())
     parser.add_argument("--repeats", type=int, default=5, help="rounds of which medians are taken")
     parser.add_argument("--count", type=int, default=100, help="small images")
     parser.add_argument("--megapixels", type=float, default=24.0, help="of the large image; 0 leaves it out")

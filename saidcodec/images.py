@@ -389,11 +389,11 @@ def info_of(metadata: Metadata) -> dict[str, bytes]:
 
 def format_of(target: str) -> str:
     """Pillow's name of the format that a path's suffix asks for; PNG for "-".  Raises FileError."""
+    suffix = Path(target).suffix.lower()
+    if target == "-" or suffix == ".png":
+        return "PNG"
     from PIL import Image
 
-    if target == "-":
-        return "PNG"
-    suffix = Path(target).suffix.lower()
     Image.preinit()  # the common formats; the others take a tenth of a second
     if suffix not in Image.EXTENSION:
         Image.init()
@@ -441,11 +441,11 @@ def same_pixels(image: Image, wanted: Image) -> bool:
 
 def turned_as(back: Image, image: Image) -> Image:
     """``image`` as Pillow shows it when it reads ``back``: of TIFF files it turns the pixels itself."""
-    from PIL import ImageOps
-
     exif = image.info.get("exif", b"")
     if back.format != "TIFF" or parsed_exif(exif.removeprefix(EXIF_PREFIX)) is None:
         return image
+    from PIL import ImageOps
+
     return ImageOps.exif_transpose(image)
 
 

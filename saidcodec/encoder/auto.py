@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from saidcodec import models
-from saidcodec.codec import Progress, no_progress
 from saidcodec.errors import ModelError
 from saidcodec.models import Model
+from saidcodec.parallel import Progress, no_progress
 
 ADAPTIVE_PIXELS = 1 << 14  # from here on an image is long enough to learn from
 AUTO_PIXELS = 1 << 14  # up to here every shipped model is tried

@@ -486,6 +486,7 @@ typedef struct {
     int mode, most; /* most: places in a list */
     Cell *cells;    /* [height][row_cells], the samples with REACH_X columns repeated at both sides */
     Cell *seen;     /* the reconstruction, FARTHEST samples repeated around; NULL if there is none */
+    u8 *changed;    /* laid out as `seen`: what differs from the plane's reconstruction; only for said_compare */
     size_t row_cells, seen_row;
     ptrdiff_t near_at[NEAR]; /* offsets in cells */
     ptrdiff_t around_at[MOST_AROUND];
@@ -575,6 +576,28 @@ static inline const Cell *seen_of(const Walk *w, const Place *at) {
     return w->seen + (size_t)(at->y + FARTHEST) * w->seen_row + (size_t)(at->x + FARTHEST);
 }
 
+/* Let the reconstruction be another at (x, y), also where it is repeated. */
+static void set_seen(Walk *w, i32 x, i32 y, const i16 *value, int changed) {
+    const Plane *p = w->plane;
+    i32 top = y ? y : -FARTHEST, bottom = y < p->height - 1 ? y : y + FARTHEST;
+    i32 left = x ? x : -FARTHEST, right = x < p->width - 1 ? x : x + FARTHEST;
+    for (i32 row = top; row <= bottom; row++) {
+        for (i32 column = left; column <= right; column++) {
+            size_t at = (size_t)(row + FARTHEST) * w->seen_row + (size_t)(column + FARTHEST);
+            memcpy(w->seen[at].at, value, 3 * sizeof(i16));
+            w->changed[at] = (u8)changed;
+        }
+    }
+}
+
+/* Whether the network sees a change from (x, y). */
+static int sees_change(const Walk *w, i32 x, i32 y) {
+    const u8 *own = w->changed + (size_t)(y + FARTHEST) * w->seen_row + (size_t)(x + FARTHEST);
+    int found = own[0];
+    for (int i = 0; i < w->network->around && !found; i++) found = own[w->around_at[i]];
+    return found;
+}
+
 /* The reference and the window by the letter of sections 6.2 and 6.3, for places near the edges. */
 static void near_at_edge(const Walk *w, const Place *at, Cell *near) {
     i32 x = at->x, y = at->y, width = w->plane->width;
@@ -618,6 +641,7 @@ static void walk_parts(Walk *w, Arena *a) {
     size_t most = (size_t)w->most + BATCH, height = (size_t)p->height;
     w->cells = part(a, w->row_cells * height, sizeof(Cell));
     w->seen = p->reconstruction ? part(a, w->seen_row * (height + 2 * FARTHEST), sizeof(Cell)) : NULL;
+    w->changed = p->reconstruction && w->mode == MEASURE ? part(a, w->seen_row * (height + 2 * FARTHEST), 1) : NULL;
     w->across = part(a, (size_t)p->width, 1);
     w->down = part(a, (size_t)p->height, 1);
     w->places = part(a, most, sizeof(Place));
@@ -808,20 +832,21 @@ POP_TARGET
 typedef struct {
     const char *name;
     int (*run)(Walk *w, const i32 *places, size_t n, u32 *out, size_t *count);
+    int (*compare)(Walk *w, const u32 *lengths, const i32 *rectangles, size_t n, const i16 *inside, i64 *out);
 } Isa;
 
 static const Isa ISAS[] = {
 #if defined(ON_ARM)
-    {"neon_dot", run_neon_dot},
-    {"neon", run_neon},
+    {"neon_dot", run_neon_dot, compare_neon_dot},
+    {"neon", run_neon, compare_neon},
 #endif
 #if defined(ON_X86) && defined(__SSE2__)
-    {"avx512", run_avx512},
-    {"avxvnni", run_avxvnni},
-    {"avx2", run_avx2},
-    {"sse2", run_sse2},
+    {"avx512", run_avx512, compare_avx512},
+    {"avxvnni", run_avxvnni, compare_avxvnni},
+    {"avx2", run_avx2, compare_avx2},
+    {"sse2", run_sse2, compare_sse2},
 #endif
-    {"plain", run_plain},
+    {"plain", run_plain, compare_plain},
 };
 enum { ISA_COUNT = sizeof ISAS / sizeof ISAS[0] };
 
@@ -890,6 +915,21 @@ EXPORT int said_measure(int isa, const Network *network, const Bank *bank, const
     return walk_over(isa, network, bank, p, MEASURE, places, n, out, NULL);
 }
 
+/* How many bits more, in 2^-16 bit, all coded samples of a plane would take if its reconstruction were another in a
+   rectangle, i64 [n].  lengths u32 [height][width]: their bits now.  rectangles i32 [n][4]: top, left, bottom,
+   right.  inside: the other reconstruction, i16 [rows][columns][3] of each rectangle, one after another. */
+EXPORT int said_compare(int isa, const Network *network, const Bank *bank, const Plane *p, const u32 *lengths,
+                        const i32 *rectangles, size_t n, const i16 *inside, i64 *out) {
+    Walk w;
+    if (isa < 0 || isa >= ISA_COUNT || !supported(ISAS[isa].name) || !p->reconstruction || p->errors[0] ||
+        p->errors[1] || p->errors[2])
+        return BAD_ARGUMENT;
+    int status = walk_open(&w, network, bank, p, MEASURE, TOGETHER);
+    if (!status) status = ISAS[isa].compare(&w, lengths, rectangles, n, inside, out);
+    walk_close(&w);
+    return status;
+}
+
 /* Fill in the coded samples of a plane from a stack of *count words.  What is left of it stays in words, and *count
    says how much; there must be room for two words more. */
 EXPORT int said_decode(int isa, const Network *network, const Bank *bank, const Plane *p, u32 *words,
@@ -910,7 +950,7 @@ EXPORT int said_decode(int isa, const Network *network, const Bank *bank, const 
 }
 
 /* Changes with every change of an exported function or structure; core.py refuses a library of another number. */
-EXPORT int said_interface(void) { return 1; }
+EXPORT int said_interface(void) { return 2; }
 
 /* Extension modules have this function, and some linkers insist on it; nothing imports this library as a module. */
 EXPORT void *PyInit__core(void) { return NULL; }
