@@ -94,7 +94,7 @@ def encode(
         sources = Sources(header, planes.channels_of(header, pixels), effort == "best") if looks else None
         return write(header, one, pixels, metadata, number, sources, threads or cores(), progress)
 
-    tried = auto.candidates(model, width * height)
+    tried = auto.candidates(model, width * height, effort == "best")
     if len(tried) == 1 or residual != "context":
         return min((file_with(one, glimpses, progress or no_progress) for one in tried), key=len)
     return auto.shortest(tried, file_with, glimpses, progress or no_progress)
