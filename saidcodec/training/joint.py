@@ -27,6 +27,7 @@ from saidcodec.format.tiling import Tiling
 from saidcodec.models import Model
 from saidcodec.residual.context import WINDOW
 from saidcodec.residual.context import around as around_of
+from saidcodec.residual.copies import CLUES
 from saidcodec.said import base, read_section
 from saidcodec.said.description import Description
 from saidcodec.training import checkpoints, export, networks, painting, residual, said, shrink
@@ -241,13 +242,17 @@ def widened(path: Path, shape: Shape) -> ResidualNetwork:
     old = narrower.shape
     if not set(old.around) <= set(shape.around):
         raise ModelError(f"{path} sees the reconstruction where joint training does not.")
-    fits = replace(shape, around=old.around, adjacent=old.adjacent, marks=old.marks)
+    wider = replace(shape, adjacent=old.adjacent, marks=old.marks)
+    fits = replace(wider, around=old.around, surprises=old.surprises)
     if old != fits:
         raise ModelError(
             f"{path} holds another residual network than joint training knows: {old}, not {fits}."
         )
-    network = ResidualNetwork(replace(shape, adjacent=old.adjacent, marks=old.marks))
+    network = ResidualNetwork(wider)
     weights = dict(narrower.state_dict())
+    for layer in ("hidden_co.weight", "hidden_cg.weight"):
+        hidden, told, clues = weights[layer].split(parts_of(old, layer), 1)
+        weights[layer] = torch.cat([hidden, shrink.retold(told, old.surprises, shape.surprises), clues], 1)
     first = COMPONENTS * len(WINDOW)
     narrow = weights["trunk.0.weight"]
     wide = torch.zeros(len(narrow), shape.inputs)
@@ -262,6 +267,12 @@ def widened(path: Path, shape: Shape) -> ResidualNetwork:
     network = shrink.recounted(network)
     network.quantise(False)
     return network
+
+
+def parts_of(shape: Shape, layer: str) -> list[int]:
+    """How many inputs of a chroma head's hidden layer are hidden activations, what components tell, clues."""
+    components = 1 if layer.startswith("hidden_co") else 2
+    return [shape.hidden[-1], components * shape.surprises, CLUES if shape.copies else 0]
 
 
 def costs(

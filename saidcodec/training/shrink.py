@@ -40,7 +40,8 @@ def network_of(tensors: Mapping[str, np.ndarray]) -> ResidualNetwork:
         styles=len(tensors["tile.style.frequency"]),
         around=tuple((int(dx), int(dy)) for dx, dy in tensors["residual.around"]),
         marks=tuple(tensors.get("residual.marks", np.array(GREAT_MARKS)).tolist()),
-        surprises=tensors["residual.hidden_cg.weight"].shape[0] - tensors["residual.hidden_co.weight"].shape[0],
+        surprises=tensors["residual.hidden_cg.weight"].shape[0]
+        - tensors["residual.hidden_co.weight"].shape[0],
         adjacent="residual.origins" in tensors,
     )
     if shape.adjacent and not np.array_equal(tensors["residual.origins"], ORIGINS):
@@ -97,6 +98,12 @@ def recounted(network: ResidualNetwork) -> ResidualNetwork:
     return same
 
 
+def retold(weight: Tensor, old: int, new: int) -> Tensor:
+    """Weights [out, components · old] of what components tell, where each tells ``new`` numbers, the last
+    ones of which count for nothing yet."""
+    return functional.pad(weight.reshape(len(weight), -1, old), (0, new - old)).flatten(1)
+
+
 def path_length(offset: tuple[int, int]) -> int:
     """Origins between a neighbour and the reference."""
     return 0 if offset == REFERENCE else 1 + path_length(ORIGINS[WINDOW.index(offset)])
@@ -144,9 +151,7 @@ def shrink(network: ResidualNetwork, shape: Shape, sampler: WindowSampler) -> Re
     for name, (weight, bias) in zip(("co", "cg"), fitted[1:], strict=True):
         hidden, head = getattr(network, f"hidden_{name}"), getattr(network, f"head_{name}")
         chosen = most(weight.square().sum(1) * head.weight.square().sum(0), shape.head)
-        # What the components before it tell; the error in widths may be new.
-        beside = hidden.weight[:, width:].reshape(len(hidden.weight), -1, network.shape.surprises)
-        beside = functional.pad(beside, (0, shape.surprises - network.shape.surprises)).flatten(1)
+        beside = retold(hidden.weight[:, width:], network.shape.surprises, shape.surprises)
         getattr(small, f"hidden_{name}").weight.copy_(torch.cat([weight, beside], 1)[chosen])
         getattr(small, f"hidden_{name}").bias.copy_(bias[chosen])
         getattr(small, f"head_{name}").weight.copy_(head.weight[:, chosen])

@@ -30,7 +30,7 @@ def smooth(n, side, seed):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     tiles = smooth(16, 24, 0)
-    settings = residual.Settings(steps=60, tiles=8, group=64, qat_from=0.7, log_every=10, shape=SHAPE)
+    settings = residual.Settings(steps=120, tiles=8, group=64, qat_from=0.7, log_every=20, shape=SHAPE)
     lines = []
     path = tmp_path_factory.mktemp("residual") / "a.pt"
     network = residual.train(settings, lambda rng: iter(lambda: tiles, None), tiles, path, lines.append)
@@ -48,7 +48,7 @@ def test_the_loss_falls(trained):
 def test_a_finished_training_is_not_repeated(trained, tmp_path):
     network, _, path = trained
     tiles = smooth(4, 24, 1)
-    settings = residual.Settings(steps=60, tiles=8, group=64, log_every=10, shape=SHAPE)
+    settings = residual.Settings(steps=120, tiles=8, group=64, log_every=20, shape=SHAPE)
     again = residual.train(settings, lambda rng: iter(lambda: tiles, None), tiles, path, lambda line: None)
     for name, weight in again.state_dict().items():
         assert torch.equal(weight, network.state_dict()[name])
@@ -75,8 +75,12 @@ def test_a_cut_network_starts_far_ahead(trained):
     network = shrink.network_of({**residual.export(trained[0]), "tile.style.frequency": np.ones(2)})
     sampler = WindowSampler(SHAPE, smooth(8, 24, 2))
     small = Shape(hidden=(16, 12), head=8, styles=2, around=())
-    torch.manual_seed(0)
-    fresh = residual.evaluate(ResidualNetwork(small), WindowSampler(small, smooth(8, 24, 2)), 128)
+    judge = WindowSampler(small, smooth(8, 24, 2))
+    begun = []  # networks that know nothing yet differ by much
+    for seed in range(4):
+        torch.manual_seed(seed)
+        begun.append(residual.evaluate(ResidualNetwork(small), judge, 128))
+    fresh = np.mean(begun)
     cut = shrink.shrink(network, small, sampler)
     bits = residual.evaluate(cut, WindowSampler(small, smooth(8, 24, 2)), 128)
     assert cut.shape == small
