@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from saidcodec import codec
+from saidcodec import parallel
 from saidcodec.evaluation import conditions, page, rate
 from saidcodec.training import datasets
 
@@ -38,7 +38,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--sheets", type=Path, help="folder of sheets of 64×64 scenes; dev-* are used")
     parser.add_argument("--count", type=int, default=100, help="images of each generated set")
     parser.add_argument("--model", default="auto")
-    parser.add_argument("--threads", type=int, default=codec.cores())
+    parser.add_argument("--threads", type=int, default=parallel.cores())
     parser.add_argument(
         "--page", type=Path, action="append", default=[], help="a page that shows tables; may be repeated"
     )

@@ -10,6 +10,7 @@ turns.  What must be cold, and what is measured in memory, runs in a process of 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -26,7 +27,7 @@ import numpy as np
 from PIL import Image
 
 import saidcodec
-from saidcodec import codec
+from saidcodec import parallel
 from saidcodec.evaluation import conditions, page, rate
 from saidcodec.training import datasets
 
@@ -155,14 +156,20 @@ def many(pictures: Sequence[np.ndarray], threads: int, repeats: int) -> Iterable
             yield compared(what, len(pictures), "images", own, rest[0] if rest else None, "≥ 300 images/s")
 
 
+def process(command: Sequence[str], folder: Path) -> str:
+    """What a command prints that runs with the same package, not with what lies in the current folder."""
+    env = {**os.environ, "PYTHONPATH": str(Path(saidcodec.__file__).parent.parent)}
+    run = subprocess.run(command, cwd=folder, env=env, check=True, stdout=subprocess.PIPE, text=True)
+    return run.stdout
+
+
 def cold(picture: np.ndarray, folder: Path, repeats: int) -> Row:
     """`saidcodec decode` of a small file in a new process, beside a process that only imports."""
     coded, back = folder / "small.said", folder / "small.png"
     coded.write_bytes(saidcodec.encode(picture))
     decode = [sys.executable, "-m", "saidcodec.cli", "decode", str(coded), str(back), "--force"]
     own, imports = rounds(
-        [lambda: subprocess.run(decode, check=True), lambda: subprocess.run([sys.executable, "-c", IMPORTS])],
-        repeats,
+        [lambda: process(decode, folder), lambda: process([sys.executable, "-c", IMPORTS], folder)], repeats
     )
     return Row(
         "cold `saidcodec decode` of a 64×64 file, beside importing numpy, constriction, click and PIL.Image",
@@ -198,8 +205,7 @@ def large(picture: np.ndarray, folder: Path, threads: int) -> Iterable[Row]:
     other = b""
     for what, source, target in (("encode", raw, coded), ("decode", coded, back)):
         command = [sys.executable, "-c", LARGE, what, str(source), str(target), str(threads)]
-        run = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        seconds, memory = map(float, run.stdout.split())
+        seconds, memory = map(float, process(command, folder).split())
         theirs = None
         if peer:
             start = time.perf_counter()
@@ -259,7 +265,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("images", nargs="*", type=Path, default=[EXAMPLE])
     parser.add_argument("--multimnist", type=Path, help="MNIST files, as for training; test digits are used")
-    parser.add_argument("--threads", type=int, default=codec.cores())
+    parser.add_argument("--threads", type=int, default=parallel.cores())
     parser.add_argument("--repeats", type=int, default=5, help="rounds of which medians are taken")
     parser.add_argument("--count", type=int, default=100, help="small images")
     parser.add_argument("--megapixels", type=float, default=24.0, help="of the large image; 0 leaves it out")

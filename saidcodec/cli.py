@@ -16,14 +16,27 @@ import click
 
 from saidcodec import __version__, files
 from saidcodec.errors import SaidError, SaidWarning, about
-from saidcodec.training.commands import train
 
+TRAIN = "train"
 MODEL_HELP = "Name or path of a model."
 LOSSY_HELP = "Allow a format that changes pixels, such as JPEG."
 
 
 class Commands(click.Group):
-    """A group whose errors are one line on standard error and exit status 1."""
+    """A group whose errors are one line on standard error and exit status 1.
+
+    ``train`` is imported only where it is asked for.
+    """
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return sorted([*super().list_commands(context), TRAIN])
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name != TRAIN:
+            return super().get_command(context, name)
+        from saidcodec.training.commands import train
+
+        return train
 
     def invoke(self, context: click.Context) -> Any:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that no temporary file stays
@@ -344,9 +357,6 @@ def models() -> None:
         except SaidError as error:
             about = {"description": str(error)}
         say(f"{path.stem:<16}{about.get('id', '-'):<10}{about.get('description', '')}")
-
-
-main.add_command(train)
 
 
 @main.command()

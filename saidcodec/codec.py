@@ -8,12 +8,11 @@ one.
 
 from __future__ import annotations
 
-import os
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +25,7 @@ from saidcodec.format.container import Container
 from saidcodec.format.header import BandMethod, Header, Metadata, Mode, ResidualCoder, TileKind
 from saidcodec.format.tiling import Band, Tiling, choose_tiling
 from saidcodec.models import Model
+from saidcodec.parallel import Progress, cores, in_threads, no_progress
 from saidcodec.residual import band as residual
 from saidcodec.residual import mixed
 from saidcodec.residual.band import Method, Outline, method_of
@@ -40,9 +40,6 @@ DAMAGED = "The file is damaged or truncated, or has bytes too many at its end"
 STREAM_SLACK = 64  # bits that the coder's state may hide
 
 AnyModel = Model | str | Path
-Progress = Callable[[float], None]
-Job = TypeVar("Job")
-Result = TypeVar("Result")
 
 
 def encode(
@@ -97,7 +94,7 @@ def encode(
         sources = Sources(header, planes.channels_of(header, pixels), effort == "best") if looks else None
         return write(header, one, pixels, metadata, number, sources, threads or cores(), progress)
 
-    tried = auto.candidates(model, width * height)
+    tried = auto.candidates(model, width * height, effort == "best")
     if len(tried) == 1 or residual != "context":
         return min((file_with(one, glimpses, progress or no_progress) for one in tried), key=len)
     return auto.shortest(tried, file_with, glimpses, progress or no_progress)
@@ -256,32 +253,6 @@ def check_lengths(header: Header, method: Method, streams: Sequence[bytes]) -> N
             if in_methods and mixed.take_method(Decoder(stream)) == BandMethod.GRAPHICS:
                 continue
             raise CorruptError(f"{len(stream)} bytes cannot hold {pixels} pixels.")
-
-
-def in_threads(
-    work: Callable[[Job], Result], jobs: Sequence[Job], threads: int, progress: Progress
-) -> Iterator[Result]:
-    """The results of ``work`` on each job, in their order; ``progress`` is told after each."""
-    if threads == 1 or len(jobs) == 1:
-        for done, job in enumerate(jobs, 1):
-            yield work(job)
-            progress(done / len(jobs))
-        return
-    from concurrent.futures import ThreadPoolExecutor  # its import takes as long as decoding a small image
-
-    with ThreadPoolExecutor(min(threads, len(jobs))) as pool:
-        for done, result in enumerate(pool.map(work, jobs), 1):
-            yield result
-            progress(done / len(jobs))
-
-
-def no_progress(share: float) -> None:
-    """No-op."""
-
-
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def model_of(header: Header, named: AnyModel | None) -> Model:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Callable
@@ -81,7 +80,7 @@ def write(target: str, force: bool, save: Callable[[BinaryIO], Any]) -> None:
         save(buffer)
         write_device(target, buffer.getvalue())
         return
-    part = os.path.join(folder_of(target), f".saidcodec-{secrets.token_hex(8)}.part")
+    part = os.path.join(folder_of(target), f".saidcodec-{os.urandom(8).hex()}.part")
     try:
         with open(part, "x+b") as file:
             save(file)

@@ -44,6 +44,7 @@ PIXEL_TAGS = (
 JPEG_TAGS = (*range(512, 522), *range(529, 533))
 ICC_TAG, XMP_TAG = 34675, 700
 STORAGE_TAGS = frozenset((*PIXEL_TAGS, *JPEG_TAGS, ICC_TAG, XMP_TAG))
+STRIP = 256  # rows that are compared at a time, for the sake of memory
 EXIF_PREFIX = b"Exif\0\0"
 EXIF_IFD, GPS_IFD, INTEROP_IFD = 34665, 34853, 40965
 BITS_PER_SAMPLE = 258
@@ -388,11 +389,11 @@ def info_of(metadata: Metadata) -> dict[str, bytes]:
 
 def format_of(target: str) -> str:
     """Pillow's name of the format that a path's suffix asks for; PNG for "-".  Raises FileError."""
+    suffix = Path(target).suffix.lower()
+    if target == "-" or suffix == ".png":
+        return "PNG"
     from PIL import Image
 
-    if target == "-":
-        return "PNG"
-    suffix = Path(target).suffix.lower()
     Image.preinit()  # the common formats; the others take a tenth of a second
     if suffix not in Image.EXTENSION:
         Image.init()
@@ -434,16 +435,17 @@ def same_pixels(image: Image, wanted: Image) -> bool:
     image = in_mode(image)
     if image.mode != wanted.mode:
         image, wanted = image.convert("RGBA"), wanted.convert("RGBA")
-    return bool(np.array_equal(np.asarray(image), np.asarray(wanted)))
+    strips = [(0, y, image.width, min(y + STRIP, image.height)) for y in range(0, image.height, STRIP)]
+    return all(image.crop(strip).tobytes() == wanted.crop(strip).tobytes() for strip in strips)
 
 
 def turned_as(back: Image, image: Image) -> Image:
     """``image`` as Pillow shows it when it reads ``back``: of TIFF files it turns the pixels itself."""
-    from PIL import ImageOps
-
     exif = image.info.get("exif", b"")
     if back.format != "TIFF" or parsed_exif(exif.removeprefix(EXIF_PREFIX)) is None:
         return image
+    from PIL import ImageOps
+
     return ImageOps.exif_transpose(image)
 
 

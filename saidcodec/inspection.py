@@ -19,7 +19,7 @@ from saidcodec.models import Model
 from saidcodec.residual.band import method_of
 from saidcodec.said import Description, account, read_section, render_band, render_steps
 from saidcodec.said.description import LATENTS, box_pixels
-from saidcodec.said.latent import dequantise
+from saidcodec.said.latent import dequantise, kl_bits
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -57,7 +57,7 @@ def inspect(data: Source, *, model: AnyModel | None = None) -> dict[str, Any]:
             base += spent.base
             boxes += spent.count[len(description.boxes)] + spent.boxes.sum()
             latents += spent.latents.sum()
-            kl += spent.kl.sum()
+            kl += kl_bits(description.latents, found).sum()
             glimpses += glimpses_of(header, found, tile, description, spent.boxes + spent.latents)
     bits = {"base": grain(base), "boxes": grain(boxes), "latents": grain(latents)}
     bits["residual"] = 8.0 * file.sizes["residual"]

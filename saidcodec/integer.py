@@ -7,7 +7,7 @@ weights within ±63 and sums below 2**24.  Float32 carries the integers, exact i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -68,27 +68,43 @@ class Layer:
         return None
 
     def raw(self, x: np.ndarray) -> np.ndarray:
-        """uint8 [n, in] → exact multiples of 2**-shift, float32 [n, out]; no rounding, no clamp."""
-        y = product(x.astype(np.float32), self._weight)
+        """Integers 0..255 of any type [n, in] → exact multiples of 2**-shift, float32 [n, out]; no rounding,
+        no clamp."""
+        y = product(x.astype(np.float32, copy=False), self._weight)
         y += self._bias
         y *= self.scale
         return y
+
+    def rounded(self, x: np.ndarray) -> np.ndarray:
+        """The same rounded and clamped to 0..255, still float32: what the next layer reads."""
+        y = self.raw(x)
+        np.rint(y, out=y)
+        return y.clip(0, 255, out=y)
 
     def run(self, x: np.ndarray) -> np.ndarray:
         """uint8 [n, in] → uint8 [n, out]."""
         y = np.empty((len(x), self.weight.shape[1]), np.uint8)
         for start in range(0, len(x), NUMPY_ROWS):
-            part = self.raw(x[start : start + NUMPY_ROWS])
-            np.rint(part, out=part)
-            np.clip(part, 0, 255, out=part)
-            y[start : start + NUMPY_ROWS] = part
+            y[start : start + NUMPY_ROWS] = self.rounded(x[start : start + NUMPY_ROWS])
         return y
 
 
-def windows3x3(x: np.ndarray) -> np.ndarray:
-    """uint8 [n, h, w, c] → the zero-padded 3×3 windows, uint8 [n*h*w, 9*c] in (ky, kx, c) order."""
+def windows3x3(x: np.ndarray, doubled: bool = False) -> np.ndarray:
+    """[n, h, w, c] → the zero-padded 3×3 windows, [n*h*w, 9*c] in (ky, kx, c) order; ``doubled``: those of
+    x with every row and column twice."""
     n, height, width, channels = x.shape
-    padded = np.zeros((n, height + 2, width + 2, channels), np.uint8)
-    padded[:, 1:-1, 1:-1] = x
-    parts = [padded[:, ky : ky + height, kx : kx + width] for ky in range(3) for kx in range(3)]
-    return np.concatenate(parts, -1).reshape(n * height * width, 9 * channels)
+    padded = np.empty((n, height * width + 1, channels), x.dtype)
+    padded[:, :-1] = x.reshape(n, height * width, channels)
+    padded[:, -1] = 0
+    return padded.take(window_indices(height, width, doubled), 1).reshape(-1, 9 * channels)
+
+
+@lru_cache(maxsize=16)
+def window_indices(height: int, width: int, doubled: bool) -> np.ndarray:
+    """Where the places of all windows lie among height * width inputs, the next one for those outside; int
+    [places * 9]."""
+    rows, columns = height << doubled, width << doubled
+    y, x, ky, kx = np.indices((rows, columns, 3, 3)).reshape(4, -1)
+    y, x = y + ky - 1, x + kx - 1
+    inside = (y >= 0) & (y < rows) & (x >= 0) & (x < columns)
+    return np.where(inside, (y >> doubled) * width + (x >> doubled), height * width)

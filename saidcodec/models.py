@@ -11,6 +11,7 @@ import json
 import os
 import struct
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -84,6 +85,13 @@ def read_metadata(path: Path) -> dict[str, str]:
         raise ModelError(f"{path} is not a model file.") from None
 
 
+@lru_cache(maxsize=64)
+def claimed_id(path: Path, changed: int, size: int) -> str | None:
+    """The id that a model file claims to have; read anew where the time of its change or its size differ.
+    Raises ModelError."""
+    return read_metadata(path).get("id")
+
+
 @lru_cache(maxsize=8)
 def load(path: Path) -> Model:
     """Load and verify a model file.  Raises ModelError."""
@@ -128,11 +136,10 @@ def find(wanted: str | Path) -> Model:
 def find_id(identity: str) -> Model:
     """The installed model with an id; only its own file is read whole.  Raises ModelError."""
     for path in installed():
-        try:
-            claimed = read_metadata(path).get("id")
-        except ModelError:  # a broken file must not stand before the right one
-            continue
-        if claimed == identity:
+        with suppress(OSError, ModelError):  # a broken file must not stand before the right one
+            status = path.stat()
+            if claimed_id(path, status.st_mtime_ns, status.st_size) != identity:
+                continue
             return load(path)
     raise ModelError(
         f"The file needs the model {identity}, which is not installed: name its file with --model PATH "

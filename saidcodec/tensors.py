@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import DTypeLike
 
@@ -37,6 +39,7 @@ def table_rows(model: Model, name: str, shape: tuple[int, ...]) -> list[Table]:
     return [Table(row) for row in rows]
 
 
+@lru_cache(maxsize=32)
 def one_table(model: Model, name: str, length: int | None = None) -> Table:
     """A tensor that is one table, of ``length`` symbols where that is fixed.  Raises ModelError."""
     if length is None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from saidcodec import codec
-from saidcodec.codec import AnyModel, Progress
+from saidcodec.codec import AnyModel
 from saidcodec.errors import CorruptError, SaidError
 from saidcodec.format.header import Metadata
+from saidcodec.parallel import Progress
 
 REQUEST = "this is a fault of saidcodec, please report it; nothing was written."
 

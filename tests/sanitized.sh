@@ -26,11 +26,12 @@ rm -f "$work"/saidcodec/residual/_core*.so
 cp -r "$root/models" "$work/saidcodec/_models"
 "$compiler" "${flags[@]}" -fPIC -shared "$root/saidcodec/residual/_core.c" -o "$work/saidcodec/residual/_core.abi3.so"
 libraries="$("$compiler" -print-file-name=libasan.so) $("$compiler" -print-file-name=libubsan.so)"
+cp -r "$root/tests" "$root/pyproject.toml" "$work"
 run() {
     LD_PRELOAD=$libraries ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONPATH=$work \
         SAIDCODEC_ENGINE=core "$python" "$@"
 }
-cd "$root"
-run -P -c "from saidcodec.residual import core; assert core.__file__.startswith('$work'), core.__file__"
-run -P -m pytest -p no:cacheprovider tests/residual/test_engine.py tests/test_hostile.py
-run -P tests/fuzz_core.py "$streams"
+cd "$work"
+run -c "from saidcodec.residual import core; assert core.__file__.startswith('$work'), core.__file__"
+run -m pytest -p no:cacheprovider tests/residual/test_engine.py tests/test_hostile.py
+run tests/fuzz_core.py "$streams"

@@ -402,7 +402,7 @@ def test_a_reader_that_goes_away() -> None:
 
 
 def test_the_result_is_told() -> None:
-    Image.new("RGB", (300, 200), (1, 2, 3)).save("flat.bmp")
+    Image.new("RGB", (120, 100), (1, 2, 3)).save("flat.bmp")
     result = run("encode", "flat.bmp", "--model", "flat")
     assert (result.exit_code, result.stdout) == (0, "")
     size, before = (Path(name).stat().st_size for name in ("flat.said", "flat.bmp"))

@@ -6,26 +6,27 @@ from collections.abc import Callable
 from pathlib import Path
 
 from saidcodec import models
-from saidcodec.codec import Progress, no_progress
 from saidcodec.errors import ModelError
 from saidcodec.models import Model
+from saidcodec.parallel import Progress, no_progress
 
 ADAPTIVE_PIXELS = 1 << 14  # from here on an image is long enough to learn from
 AUTO_PIXELS = 1 << 14  # up to here every shipped model is tried
 WITHIN_REACH = 1.25  # of the shortest file without glimpses: what a model may take to be tried with them
 DEFAULT_MODEL = "photo"
+FINE_MODEL = "photo-fine"  # takes half as long again, and 1 % fewer bits
 
 FileWith = Callable[[Model, "int | None", Progress], bytes]  # model, number of glimpses, progress
 
 
-def candidates(model: Model | str | Path, pixels: int) -> list[Model]:
-    """The models to encode with.  Raises ModelError."""
+def candidates(model: Model | str | Path, pixels: int, thorough: bool) -> list[Model]:
+    """The models to encode with; ``thorough`` tries larger ones, too.  Raises ModelError."""
     if isinstance(model, Model):
         return [model]
     if model != "auto":
         return [models.find(model)]
     if pixels > AUTO_PIXELS:
-        return [models.find(DEFAULT_MODEL)]
+        return [models.find(name) for name in (DEFAULT_MODEL, FINE_MODEL)[: 1 + thorough]]
     found = [models.load(path) for path in models.installed()]
     if not found:
         raise ModelError("No model is installed.")

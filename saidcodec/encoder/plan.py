@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +15,7 @@ from saidcodec.format.header import Header, ResidualCoder, TileKind
 from saidcodec.format.planes import NO_RECONSTRUCTION
 from saidcodec.format.tiling import Band
 from saidcodec.models import Model
+from saidcodec.parallel import in_threads
 from saidcodec.residual import band as residual
 from saidcodec.residual.band import plane_of
 from saidcodec.residual.engine import LENGTH_BITS
@@ -114,24 +114,24 @@ def choose(
     over = (max(steps), min(steps)) if coder == ResidualCoder.GAUSSIAN and limit else ()
     tiles = [rgb[place] for place in band.places]
     pooled = coder == ResidualCoder.NONE
+    improving = coder == ResidualCoder.CONTEXT and small and glimpses is None and not header.max_error
+    if improving:
+        limit = 0  # exact bits find the glimpses
     described = describe(tiles, header.grey, model, limit, steps, forced, over, pooled)
     if pooled or (forced and len(steps) == 1):  # there is nothing to choose
         return [options[0] for options in described]
 
-    improving = coder == ResidualCoder.CONTEXT and small and glimpses is None and not header.max_error
     plane = styled(network, plane_of(colour), band.places) if network else None
 
     def judged(i: int) -> Description | None:
         place = band.places[i]
         meter = Meter(network, plane, place) if network and plane else None
         pricer = Pricer(header, model, colour[place], meter)
-        description = best(pricer, described[i], forced)
         if improving:
-            return improved(pricer, tiles[i], described[i], description)
-        return description
+            return improved(pricer, tiles[i], described[i])
+        return best(pricer, described[i], forced)
 
-    with ThreadPoolExecutor(threads) as pool:
-        return [*pool.map(judged, range(len(tiles)))]
+    return [*in_threads(judged, range(len(tiles)), threads)]
 
 
 def base_pays(

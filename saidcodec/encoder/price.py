@@ -15,13 +15,18 @@ from saidcodec.format.header import Header
 from saidcodec.format.planes import NO_RECONSTRUCTION, middle_of
 from saidcodec.format.tiling import Place
 from saidcodec.models import Model
-from saidcodec.residual import band, gaussian
+from saidcodec.residual import band, engine, gaussian
 from saidcodec.residual.engine import LENGTH_BITS, Plane
-from saidcodec.residual.network import ResidualNetwork
-from saidcodec.said import Description, account, planes_of, render_all
-from saidcodec.said.description import iou
+from saidcodec.residual.network import FARTHEST, ResidualNetwork
+from saidcodec.said import Description, account, planes_of
+from saidcodec.said.description import box_pixels, iou
+from saidcodec.said.latent import latent_bits
+from saidcodec.said.painter import blend, painted, patches
+from saidcodec.said.resampling import SIDE
+from saidcodec.said.section import box_bits, tables_of
 
 BOX_WORTH = "encoder.box.worth"  # tensor float32 [1], bits
+SHARE = 8  # of so many samples, one is measured for an estimate
 SAME = 0.5  # intersection over union from which two boxes show the same thing
 
 Rendered = tuple["Description | None", "np.ndarray | None"]  # a description and its x̂(T), uint8 RGB
@@ -36,24 +41,39 @@ class Meter:
     def __init__(self, network: ResidualNetwork, plane: Plane, place: Place):
         """``plane``: the tile's band with its styles; any x̂ of it is left aside."""
         height, width = plane.coded.shape
-        self.reconstruction = np.full((height, width, 3), NO_RECONSTRUCTION, np.int16)
         self.network, self.place = network, place
-        self.plane = replace(plane, reconstruction=self.reconstruction)
+        self.reconstruction = np.full((height, width, 3), NO_RECONSTRUCTION, np.int16)
+        coded = np.zeros((height, width), np.uint8)
+        coded[place] = 1
+        self.plane = replace(plane, coded=coded, reconstruction=self.reconstruction)
+        self.lengths = np.zeros((height, width), np.uint32)
+        self.numbers = np.arange(height * width, dtype=np.int32).reshape(height, width)[place]
         rows, columns = place
-        self.lengths = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.int64)
-        y, x = np.arange(rows.start, rows.stop), np.arange(columns.start, columns.stop)
-        # Where each sample of the tile looks into x̂; its own place counts for the flag.
-        self.looks = [
-            np.ix_((y + dy).clip(0, height - 1), (x + dx).clip(0, width - 1))
-            for dx, dy in {(0, 0), *network.around}
-        ]
-        self.flat = (y[:, None] * width + x).astype(np.int32)
-        self.measure(np.ones(self.lengths.shape, bool))
+        # The tile and what its samples may look at.
+        self.surroundings = np.ix_(
+            np.arange(rows.start - FARTHEST, rows.stop + FARTHEST).clip(0, height - 1),
+            np.arange(columns.start - FARTHEST, columns.stop + FARTHEST).clip(0, width - 1),
+        )
+        self.measured = False
 
     def bits(self, reconstruction: np.ndarray | None) -> float:
         """Bits of all samples under x̂ int16 [h, w, 3], or none."""
-        self.measure(self.show(reconstruction))
-        return float(self.lengths.sum()) / (1 << LENGTH_BITS)
+        different = self.show(reconstruction)
+        which = different if self.measured else np.ones_like(different)
+        if which.any():
+            self.lengths[self.place][which] = self.measure(self.numbers[which])
+        self.measured = True
+        return float(self.lengths[self.place].sum(dtype=np.int64)) / (1 << LENGTH_BITS)
+
+    def estimate(self, reconstruction: np.ndarray) -> float:
+        """About as many bits, by a part of the samples."""
+        whole = np.full_like(self.reconstruction, NO_RECONSTRUCTION)
+        whole[self.place] = reconstruction
+        height, width = self.numbers.shape
+        y, x = np.ogrid[:height, :width]
+        chosen = self.numbers[(x + 3 * y) % SHARE == 0]
+        bits = band.measure(self.network, replace(self.plane, reconstruction=whole), chosen)
+        return float(bits.mean()) * self.numbers.size / (1 << LENGTH_BITS)
 
     def show(self, reconstruction: np.ndarray | None) -> np.ndarray:
         """Take x̂ int16 [h, w, 3], or none, from now on; which samples see a difference, bool [h, w]."""
@@ -62,12 +82,27 @@ class Meter:
         new = NO_RECONSTRUCTION if reconstruction is None else reconstruction
         changed[self.place] = (here != new).any(-1)
         here[...] = new
-        return np.logical_or.reduce([changed[look] for look in self.looks])
+        near = changed[self.surroundings]
+        height, width = here.shape[:2]
+        found = changed[self.place].copy()  # of its own place a sample sees the flag
+        for dx, dy in self.network.around:
+            y, x = FARTHEST + dy, FARTHEST + dx
+            found |= near[y : y + height, x : x + width]
+        return found
 
-    def measure(self, which: np.ndarray) -> None:
-        """Measure samples of the tile, bool [h, w], again."""
-        if which.any():
-            self.lengths[which] = band.measure(self.network, self.plane, self.flat[which])
+    def measure(self, numbers: np.ndarray) -> np.ndarray:
+        """Bits of samples of the band, int32 [n], in 2**-16 bit."""
+        return band.measure(self.network, self.plane, numbers)
+
+    def changes(self, places: Sequence[Place], inside: Sequence[np.ndarray]) -> np.ndarray:
+        """How many bits more the tile would take, if x̂ were another at one of the places: int16 [h, w, 3] of
+        each; float64 [n].  After ``bits``."""
+        down, across = (side.start for side in self.place)
+        edges = [(rows.start, columns.start, rows.stop, columns.stop) for rows, columns in places]
+        rectangles = np.array(edges, np.int32).reshape(-1, 4) + np.array([down, across] * 2, np.int32)
+        pixels = np.concatenate([np.zeros((0, 3), np.int16), *(one.reshape(-1, 3) for one in inside)])
+        more = engine.current().compare(self.network, self.plane, self.lengths, rectangles, pixels)
+        return more / (1 << LENGTH_BITS)
 
 
 class Pricer:
@@ -78,6 +113,7 @@ class Pricer:
 
     def __init__(self, header: Header, model: Model, planes: np.ndarray, meter: Meter | None):
         self.header, self.model, self.planes, self.meter = header, model, planes, meter
+        self.known: dict[bytes, np.ndarray] = {}
 
     def residual(self, reconstruction: np.ndarray | None) -> float:
         """Bits of the residual under x̂ uint8 RGB [h, w, 3], or none."""
@@ -87,10 +123,55 @@ class Pricer:
         means = middle_of(self.planes.shape) if means is None else means
         return gaussian.residual_bits(self.planes, means)
 
+    def estimate(self, description: Description) -> float:
+        """About the bits in all under a description."""
+        assert self.meter
+        ((_, shown),) = self.rendered([description])
+        assert shown is not None
+        spent = account(description, self.header.grey, self.model).bits(len(description.boxes))
+        return self.meter.estimate(planes_of(shown, self.header.grey)) + spent
+
+    def added(
+        self,
+        description: Description,
+        canvas: np.ndarray,
+        boxes: np.ndarray,
+        latents: np.ndarray,
+        paints: np.ndarray,
+    ) -> np.ndarray:
+        """By how many bits one more glimpse, int [n, 4] and [n, 10], changes the price of a description that
+        shows x̂ int32 RGB [h, w, 3] and was measured last; float64 [n].  ``paints``: their patches."""
+        assert self.meter
+        tables, known = tables_of(self.model), len(description.boxes)
+        places = [box_pixels(box, *self.planes.shape[1::-1]) for box in boxes]
+        more = self.meter.changes(places, variants(canvas, places, paints, self.header.grey))
+        more += box_bits(boxes, tables) + latent_bits(latents, tables.latent_bits)
+        more += tables.count.bits[known + 1] - tables.count.bits[known]
+        more -= box_worth(self.model) * (iou(boxes, description.boxes) <= SAME).all(1)
+        return more
+
+    def patches(self, latents: np.ndarray) -> np.ndarray:
+        """What ``painter.patches`` gives, which are painted once only; uint8 [n, 8, 8, 4]."""
+        keys = [latent.tobytes() for latent in latents.astype(np.int32)]
+        new = {key: latent for key, latent in zip(keys, latents, strict=True) if key not in self.known}
+        if new:
+            self.known.update(zip(new, patches(np.array([*new.values()]), self.model), strict=True))
+        return np.array([self.known[key] for key in keys]).reshape(-1, SIDE, SIDE, 4)
+
     def rendered(self, descriptions: Sequence[Description]) -> list[Rendered]:
         """The descriptions with their x̂(T)."""
-        reconstructions = render_all(descriptions, self.model, *self.planes.shape[1::-1])
-        return list(zip(descriptions, reconstructions, strict=True))
+        found: list[Rendered] = []
+        size = self.planes.shape[1::-1]
+        for one, own in zip(descriptions, self.patches_of(descriptions), strict=True):
+            *_, last = painted(one, own, *size)
+            found.append((one, last))
+        return found
+
+    def patches_of(self, descriptions: Sequence[Description]) -> list[np.ndarray]:
+        """The patches of each description."""
+        all_patches = self.patches(np.concatenate([one.latents for one in descriptions]))
+        ends = np.cumsum([len(one.latents) for one in descriptions])
+        return np.split(all_patches, ends[:-1])
 
     def cheapest(self, options: Sequence[Rendered]) -> tuple[int, float]:
         """Which option has the least price, and that: its bits in all, less what its boxes are worth."""
@@ -108,6 +189,21 @@ class Pricer:
     def price(self, description: Description) -> float:
         """The price of one description."""
         return self.cheapest(self.rendered([description]))[1]
+
+
+def variants(canvas: np.ndarray, places: Sequence[Place], paints: np.ndarray, grey: bool) -> list[np.ndarray]:
+    """What each patch makes of x̂ int32 RGB [h, w, 3] at its place, as the residual layer sees it; int16
+    [h, w, 3] each."""
+    sizes: dict[tuple[int, ...], list[int]] = {}
+    for i, place in enumerate(places):
+        sizes.setdefault(tuple(side.stop - side.start for side in place), []).append(i)
+    found = [canvas] * len(places)
+    for members in sizes.values():
+        under = np.stack([canvas[places[i]] for i in members])
+        planes = planes_of(blend(under, paints[members]), grey)
+        for i, one in zip(members, planes, strict=True):
+            found[i] = one
+    return found
 
 
 def styled(network: ResidualNetwork, plane: Plane, places: Sequence[Place]) -> Plane:

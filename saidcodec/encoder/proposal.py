@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from saidcodec.encoder.crop import crop
@@ -55,6 +57,15 @@ def focus(maps: np.ndarray) -> np.ndarray:
     return np.concatenate([mean, spread, seen], 2).reshape(n, -1).astype(np.float32)
 
 
+@lru_cache(maxsize=64)
+def weights(model: Model, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Weight float32 [in, out] and bias of a layer; a kernel's inputs are in (ky, kx, channel) order."""
+    weight, bias = (part(model, f"{name}.{which}") for which in ("weight", "bias"))
+    if weight.ndim == 4:
+        weight = weight.transpose(0, 2, 3, 1)  # from [out, in, ky, kx]
+    return np.ascontiguousarray(weight.reshape(len(weight), -1).T, np.float32), bias
+
+
 def part(model: Model, name: str) -> np.ndarray:
     if name not in model.tensors:
         raise ModelError(f"The model cannot encode: it lacks the tensor {name}.")
@@ -71,18 +82,29 @@ def flat(x: np.ndarray) -> np.ndarray:
 
 
 def dense(x: np.ndarray, model: Model, name: str) -> np.ndarray:
-    """Weights are stored [out, in]."""
-    return product(x, part(model, name + ".weight").T) + part(model, name + ".bias")
+    weight, bias = weights(model, name)
+    return product(x, weight) + bias
 
 
 def convolve(x: np.ndarray, model: Model, name: str, stride: int) -> np.ndarray:
-    """Zero-padded convolution of [n, h, w, c]; weights are stored [out, in, k, k]."""
-    weight = part(model, name + ".weight")
-    size = weight.shape[-1]
-    pad = size // 2
-    padded = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), (1, 2))[:, ::stride, ::stride]
-    n, height, width = windows.shape[:3]
-    columns = windows.reshape(n * height * width, -1)  # (in, ky, kx) order, as the weights'
-    y = product(columns, weight.reshape(len(weight), -1).T) + part(model, name + ".bias")
-    return np.asarray(y.reshape(n, height, width, -1))
+    """Zero-padded convolution of [n, h, w, c]."""
+    n, height, width, channels = x.shape
+    size = part(model, name + ".weight").shape[-1]
+    padded = np.empty((n, height * width + 1, channels), np.float32)
+    padded[:, :-1] = x.reshape(n, -1, channels)
+    padded[:, -1] = 0
+    columns = padded.take(window_indices(height, width, size, stride), 1)
+    y = dense(columns.reshape(-1, size * size * channels), model, name)
+    return y.reshape(n, -(-height // stride), -(-width // stride), -1)
+
+
+@lru_cache(maxsize=16)
+def window_indices(height: int, width: int, size: int, stride: int) -> np.ndarray:
+    """Where the places of all windows lie among height * width inputs, the next one for those outside; int
+    [places * size * size]."""
+    down, across = np.arange(0, height, stride), np.arange(0, width, stride)
+    reach = np.arange(size) - size // 2
+    y = (down[:, None] + reach)[:, None, :, None]
+    x = (across[:, None] + reach)[None, :, None, :]
+    inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+    return np.where(inside, y * width + x, height * width).reshape(-1)

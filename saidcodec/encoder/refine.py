@@ -1,4 +1,4 @@
-"""How the encoder makes a tile's description cheaper: glimpses moved, added and taken away, by exact bits.
+"""How the encoder finds a tile's glimpses where exact bits are affordable: added and taken away by them.
 
 The search (search.py) judges glimpses by N log σ, which overrates small sharp errors and ignores faint
 digits.  Here each change is judged by the residual network itself.  Boxes are in canvas units, tiles uint8
@@ -8,31 +8,68 @@ RGB [h, w, 3], prices as in ``Pricer``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from saidcodec.encoder.price import Pricer
 from saidcodec.encoder.proposal import latents_in
-from saidcodec.encoder.search import energy_of, largest, on_canvas, valid
+from saidcodec.encoder.search import SMALLEST_BOX, energy_of, largest, on_canvas, valid
 from saidcodec.entropy.rans import Table
 from saidcodec.said import Description, render
 from saidcodec.said.description import CANVAS, MOST_GLIMPSES, box_pixels
+from saidcodec.said.painter import paste
 from saidcodec.said.section import tables_of
 
-MOVES = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (1, 1), (-1, 1), (1, -1))  # canvas units
+SCALES = (0.6, 1.5, 2.2)  # of the usual size of a box, to look for larger and smaller objects
+LITTLE = 3.0  # bits that another width or height may cost more than the usual
+MOVES = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))  # of a box, canvas units; the diagonal ones save 0.2 %
+NEAR = 1.02  # what another base may take by an estimate, to be priced exactly
 PLACES = 3  # of the largest remaining errors, where a glimpse more is tried
+PROMISING = 16.0  # bits that a place's first box may cost for the boxes about it to be tried
+APART = 2  # canvas units between glimpses that are taken together
 
 
-def improved(
-    pricer: Pricer, tile: np.ndarray, options: Sequence[Description], chosen: Description | None
-) -> Description | None:
-    """``chosen``, or the best base of ``options`` where none was, with its glimpses refined, completed and
-    thinned out; None where nothing at all is cheaper."""
-    if chosen is None:
-        bases = [option.first(0) for option in options]
-        chosen = bases[pricer.cheapest(pricer.rendered(bases))[0]]
-    better, price = thinned(pricer, completed(pricer, tile, refined(pricer, tile, chosen)))
-    return better if price < pricer.residual(None) else None
+@dataclass(frozen=True)
+class Offer:
+    """One more glimpse: its box, latent and patch, and by how many bits it changes the price."""
+
+    more: float
+    box: np.ndarray
+    latent: np.ndarray
+    patch: np.ndarray
+
+
+def improved(pricer: Pricer, tile: np.ndarray, bases: Sequence[Description]) -> Description | None:
+    """A base with all glimpses that pay; None where nothing at all is cheaper.
+
+    Glimpses are found over the coarsest base, which leaves the most to them; another base may be better in
+    the end.
+    """
+    coarsest = max(bases, key=lambda base: base.step)
+    best = completed(pricer, tile, coarsest)
+    if crowded(best.boxes):
+        best, price = thinned(pricer, best)
+    else:
+        price = pricer.price(best)
+    others = [best.over(base) for base in bases if base is not coarsest]
+    most = NEAR * pricer.estimate(best)
+    for other in [other for other in others if pricer.estimate(other) < most]:
+        found = pricer.price(other)
+        if found < price:
+            best, price = other, found
+    return best if price < pricer.residual(None) else None
+
+
+def crowded(boxes: np.ndarray) -> bool:
+    """Whether any two of the boxes are so near that one may make the other needless."""
+    return not apart(boxes, boxes)[~np.eye(len(boxes), dtype=bool)].all()
+
+
+def apart(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Which pairs of boxes int [n, 4] and [m, 4] have a gap between them; bool [n, m]."""
+    gap = np.maximum(boxes[:, None, :2] - others[None, :, 2:], others[None, :, :2] - boxes[:, None, 2:])
+    return np.asarray((gap >= APART).any(-1))
 
 
 def thinned(pricer: Pricer, description: Description) -> tuple[Description, float]:
@@ -47,65 +84,74 @@ def thinned(pricer: Pricer, description: Description) -> tuple[Description, floa
     return description, price
 
 
-def refined(pricer: Pricer, tile: np.ndarray, description: Description) -> Description:
-    """The description with each box replaced by the best of those about it.
-
-    Exact bits hardly mind a wider or a narrower box, so that the box's own code decides: the usual size is
-    the cheapest.
-    """
-    price, model = pricer.price(description), pricer.model
-    for i in range(len(description.boxes)):
-        boxes = about(description.boxes[i], tables_of(model).box)
-        latents = latents_in(tile, boxes, model)
-        options = [description.replaced(i, *glimpse) for glimpse in zip(boxes, latents, strict=True)]
-        best, least = pricer.cheapest(pricer.rendered(options))
-        if least < price:
-            description, price = options[best], least
-    return description
-
-
 def completed(pricer: Pricer, tile: np.ndarray, description: Description) -> Description:
-    """The description with glimpses of what it has overlooked, as long as they are worth their bits."""
-    price, model = pricer.price(description), pricer.model
-    tables = tables_of(model).box
+    """The description with more glimpses, as long as they are worth their bits.
+
+    A round looks where x̂ is most wrong, and then about the places that promise something.  Glimpses that
+    do not touch each other are taken together.
+    """
+    sizes = usual_sizes(tables_of(pricer.model).box)
+    pricer.price(description)
+    canvas = render(description, pricer.model, *tile.shape[1::-1]).astype(np.int32)
+    tried: set[tuple[int, ...]] = set()
     while len(description.boxes) < MOST_GLIMPSES:
-        reconstruction = render(description, model, *tile.shape[1::-1])
-        boxes = remains(tile, reconstruction, description.boxes, usual_size(tables))
-        better, least = description, price
-        for _ in range(2):  # the places, then what lies about the best of them
-            if not len(boxes):
-                break
-            options = [
-                description.added(*one) for one in zip(boxes, latents_in(tile, boxes, model), strict=True)
-            ]
-            i, found = pricer.cheapest(pricer.rendered(options))
-            if found < least:
-                better, least = options[i], found
-            boxes = about(options[i].boxes[-1], tables)
-        if better is description:
+        found = np.concatenate([remains(tile, canvas, description.boxes, size) for size in sizes])
+        groups = [box[None] for box in found if tuple(box.tolist()) not in tried]
+        tried.update(tuple(box) for box in found.tolist())
+        first = offers(pricer, tile, canvas, description, groups)
+        groups = [about(offer.box) for offer in first if offer.more < PROMISING]
+        taken = 0
+        best = sorted(offers(pricer, tile, canvas, description, groups), key=lambda offer: offer.more)
+        for offer in best[: MOST_GLIMPSES - len(description.boxes)]:
+            new = description.boxes[len(description.boxes) - taken :]
+            if offer.more < 0 and apart(offer.box[None], new).all():
+                description = description.added(offer.box, offer.latent)
+                paste(canvas, offer.box, offer.patch)
+                taken += 1
+        if not taken:
             break
-        description, price = better, least
+        pricer.residual(canvas)
     return description
 
 
-def about(box: np.ndarray, tables: Sequence[Table]) -> np.ndarray:
-    """Boxes with the middle of ``box`` and other sizes: its own made square or wider, and the most usual,
-    which also come a little moved; int [n, 4]."""
-    middle, size = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
-    sizes = np.array([np.full(2, size.max()), size + 1, size + 2, *([usual_size(tables)] * len(MOVES))])
-    sizes = np.minimum(sizes, CANVAS)
-    moves = [(0, 0)] * (len(sizes) - len(MOVES)) + [*MOVES]
-    low = np.clip(np.rint(middle - sizes / 2 + moves), 0, CANVAS - sizes)
-    return valid(np.concatenate([low, low + sizes], 1))
+def offers(
+    pricer: Pricer,
+    tile: np.ndarray,
+    canvas: np.ndarray,
+    description: Description,
+    groups: Sequence[np.ndarray],
+) -> list[Offer]:
+    """The best of each group of boxes int [n, 4], as a glimpse more of a description that shows x̂ int32 RGB
+    [h, w, 3]; ``pricer`` has priced it."""
+    if not groups:
+        return []
+    boxes = np.concatenate(groups)
+    latents = latents_in(tile, boxes, pricer.model)
+    paints = pricer.patches(latents)
+    more = pricer.added(description, canvas, boxes, latents, paints)
+    best, end = [], 0
+    for group in groups:
+        i = end + int(more[end : end + len(group)].argmin())
+        best.append(Offer(float(more[i]), boxes[i], latents[i], paints[i]))
+        end += len(group)
+    return best
+
+
+def about(box: np.ndarray) -> np.ndarray:
+    """The box and others of its size a little moved; int [n, 4]."""
+    size = box[2:] - box[:2]
+    low = np.clip(box[:2] + MOVES, 0, CANVAS - size)
+    low = np.array([*dict.fromkeys(map(tuple, low.tolist()))])
+    return np.concatenate([low, low + size], 1)
 
 
 def remains(tile: np.ndarray, reconstruction: np.ndarray, boxes: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Boxes of a size (width, height) where x̂ uint8 [h, w, 3] is most wrong, less so in ``boxes`` int [k, 4];
+    """Boxes of a size (width, height) where x̂ RGB [h, w, 3] is most wrong, less so in ``boxes`` int [k, 4];
     int [n, 4], none where it is right."""
     scope = np.ones((CANVAS, CANVAS))
     for box in boxes:
         scope[box_pixels(box, CANVAS, CANVAS)] = 0
-    energy = energy_of(on_canvas((tile.astype(np.float32) - reconstruction) / 255), scope)
+    energy = energy_of(on_canvas(tile.astype(np.float32) - reconstruction), scope)
     found = np.zeros((0, 4), np.int64)
     while len(found) < PLACES and energy.any():
         low = centred(energy, largest(energy, size), size)
@@ -126,6 +172,14 @@ def centred(energy: np.ndarray, low: np.ndarray, size: np.ndarray) -> np.ndarray
     return np.clip(np.rint(low + middles - size / 2), 0, CANVAS - size).astype(np.int64)
 
 
-def usual_size(tables: Sequence[Table]) -> np.ndarray:
-    """Width and height of a box that cost the least, canvas units; int [2]."""
-    return np.array([int(table.frequency.argmax()) + 1 for table in tables[:2]])
+def usual_sizes(tables: Sequence[Table]) -> list[np.ndarray]:
+    """Width and height of a box that cost the least, and larger and smaller ones that cost little more;
+    canvas units, int [2] each."""
+    sides = [table.bits for table in tables[:2]]
+    usual = np.array([int(bits.argmin()) + 1 for bits in sides])
+    found = [usual]
+    for scale in SCALES:
+        size = np.rint(usual * scale).astype(np.int64).clip(SMALLEST_BOX, CANVAS)
+        if all(bits[n - 1] < bits.min() + LITTLE for bits, n in zip(sides, size, strict=True)):
+            found.append(size)
+    return found

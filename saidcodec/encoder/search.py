@@ -178,7 +178,7 @@ def best(easels: Sequence[Easel], options: Sequence[np.ndarray], model: Model) -
     crops = [crop(easel.units, boxes) for easel, boxes in zip(easels, options, strict=True)]
     latents = quantise(encode_patches(np.concatenate(crops), model), model)
     paints = patches(latents, model)
-    bits = latent_bits(latents, tables.latent)
+    bits = latent_bits(latents, tables.latent_bits)
     found, end = [], 0
     for easel, boxes in zip(easels, options, strict=True):
         own = slice(end, end := end + len(boxes))
@@ -197,7 +197,8 @@ def shorten(easel: Easel, glimpse: Glimpse, model: Model) -> Glimpse:
             break
         latents = glimpse.latent - towards
         boxes, paints = np.repeat(glimpse.box[None], len(latents), 0), patches(latents, model)
-        scores = easel.gains(boxes, paints) - latent_bits(latents, tables.latent) - box_bits(boxes, tables)
+        spent = latent_bits(latents, tables.latent_bits) + box_bits(boxes, tables)
+        scores = easel.gains(boxes, paints) - spent
         i = int(scores.argmax())
         if scores[i] <= glimpse.score:
             break

@@ -9,13 +9,16 @@ weight of the tail: from half a sample on, two tail indices share their tables.
 
 from __future__ import annotations
 
+import math
+import struct
+import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from saidcodec.entropy.rans import Table
+from saidcodec.entropy.rans import PRECISION, Table
 
 SCALES = 44  # scale indices 0 .. 43, four to an octave
 SCALES_PER_OCTAVE = 4
@@ -26,6 +29,7 @@ SYMBOLS = 2 * REACH + 1
 MEAN_STEPS = 16  # steps of the mean in one sample value
 MOST_FRACTIONS = 8
 SHARED_TAILS = (0.3, 2.2)  # tail of the tables that two tail indices share
+ZIP_ENTRY = b"PK\3\4"
 BANK = Path(__file__).with_name("tables.npz")
 
 
@@ -96,7 +100,26 @@ def positions() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 @lru_cache(maxsize=1)
 def bank() -> Bank:
     """The bank, read from the package on first use."""
-    with np.load(BANK) as data:
-        rows, gaussian, copies = (tuple(map(Table, data[name])) for name in ("mixture", "gaussian", "copy"))
-    cheapest = min(float(table.bits.min()) for table in rows + gaussian)
-    return Bank(rows, gaussian, *positions(), copies, cheapest)
+    arrays = read_arrays(BANK.read_bytes())
+    mixture, gaussian = (arrays[name].reshape(-1, SYMBOLS) for name in ("mixture", "gaussian"))
+    copies = arrays["copy"].reshape(-1, 2)
+    likeliest = max(int(mixture.max()), int(gaussian.max()))
+    rows, gaussians, questions = (tuple(map(Table, one)) for one in (mixture, gaussian, copies))
+    return Bank(rows, gaussians, *positions(), questions, PRECISION - math.log2(likeliest))
+
+
+def read_arrays(data: bytes) -> dict[str, np.ndarray]:
+    """The int32 arrays of a compressed .npz file, flat.
+
+    ``np.load`` imports ``zipfile`` for it, which takes longer than to decode a small image.
+    """
+    found = {}
+    while data.startswith(ZIP_ENTRY):
+        name, extra = struct.unpack_from("<HH", data, 26)
+        entry = zlib.decompressobj(-zlib.MAX_WBITS)
+        array = entry.decompress(data[30 + name + extra :])
+        (header,) = struct.unpack_from("<H", array, 8)  # of a .npy file
+        title = data[30 : 30 + name].decode().removesuffix(".npy")
+        found[title] = np.frombuffer(array, "<i4", -1, 10 + header)
+        data = entry.unused_data
+    return found

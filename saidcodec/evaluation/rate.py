@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from saidcodec import codec, images
+from saidcodec import codec, images, parallel
 from saidcodec.errors import ImageError, about
 
 Encode = Callable[[np.ndarray], bytes | bytearray]
@@ -134,7 +134,7 @@ def gather(paths: Iterable[str]) -> list[np.ndarray]:
 
 def table(pictures: Sequence[np.ndarray], model: str, threads: int | None = None) -> Iterator[str]:
     """Lines of a Markdown table, one codec a line, as they are measured."""
-    threads = threads or codec.cores()
+    threads = threads or parallel.cores()
     head = f"codec ({len(pictures)} images, {threads} threads)"
     yield f"| {head} | bytes an image | bits per sub-pixel | encode MP/s | decode MP/s |"
     yield "|---|---|---|---|---|"

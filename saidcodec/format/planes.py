@@ -48,12 +48,16 @@ def rgb_of(header: Header, channels: np.ndarray) -> np.ndarray:
 def joined(header: Header, planes: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
     """Colour planes and alpha → coded channels.  Raises CorruptError where a lossless file has an impossible
     colour."""
-    samples = planes if header.grey else colour.inverse(planes)
-    clipped = np.clip(samples, 0, 255)
-    if header.exact and (samples != clipped).any():
-        raise CorruptError("The residual section decodes to an impossible colour.")
-    whole = clipped if alpha is None else np.concatenate([clipped, alpha], -1)
-    return whole.astype(np.uint8)
+    whole = np.empty((*planes.shape[:2], planes.shape[2] + (alpha is not None)), np.uint8)
+    for part in colour.strips(planes):
+        samples = planes[part] if header.grey else colour.inverse(planes[part])
+        clipped = np.clip(samples, 0, 255)
+        if header.exact and (samples != clipped).any():
+            raise CorruptError("The residual section decodes to an impossible colour.")
+        whole[part][..., : planes.shape[2]] = clipped
+    if alpha is not None:
+        whole[..., -1:] = alpha
+    return whole
 
 
 def without_residual(header: Header, reconstruction: np.ndarray | None, size: tuple[int, int]) -> np.ndarray:

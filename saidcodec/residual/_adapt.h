@@ -30,7 +30,9 @@ static void FOR_ISA(look_around)(Walk *w, int first, int last) {
         if (!w->active[i]) continue;
         const Place *at = &w->places[i];
         w->learner[n] = i;
-        const Errors *own = w->errors + at->cell + (size_t)REACH_Y * w->row_cells;
+        const Errors *rows[3]; /* of this sample's row and of the two above it */
+        for (int up = 0; up < 3; up++) rows[up] = w->errors + (size_t)(at->y + REACH_Y - up) * w->error_row;
+        const size_t here = (size_t)(at->x + REACH_X), mask = w->error_mask;
         int edge = at->x < 2 || at->x >= p->width - 1 || at->y < 2;
         const Cell *cell = w->cells + at->cell;
         i32 energy[3] = {0, 0, 0};
@@ -38,7 +40,7 @@ static void FOR_ISA(look_around)(Walk *w, int first, int last) {
         __m128i sum = _mm_setzero_si128(); /* of eight errors below 2^11, the corrected ones in the upper half */
         i16 both[8];
         for (int j = 0; j < CLOSE; j++) {
-            __m128i e = _mm_loadu_si128((const __m128i *)(own + w->close_at[j]));
+            __m128i e = _mm_loadu_si128((const __m128i *)&rows[-CLOSE_Y[j]][(here + (size_t)CLOSE_X[j]) & mask]);
             __m128i size = _mm_abs_epi16(e);
             sum = _mm_add_epi16(sum, ENERGY_WEIGHT[j] == 2 ? _mm_add_epi16(size, size) : size);
             i16 *to = FOR_ISA(row)(w, w->shared, 3 * j) + n;
@@ -50,7 +52,7 @@ static void FOR_ISA(look_around)(Walk *w, int first, int last) {
         for (int d = 0; d < 3; d++) energy[d] = both[4 + d];
 #else
         for (int j = 0; j < CLOSE; j++) {
-            const Errors *e = own + w->close_at[j];
+            const Errors *e = &rows[-CLOSE_Y[j]][(here + (size_t)CLOSE_X[j]) & mask];
             for (int d = 0; d < 3; d++) {
                 FOR_ISA(row)(w, w->shared, 3 * j + d)[n] = e->network[d];
                 energy[d] += ENERGY_WEIGHT[j] * abs(e->corrected[d]);
@@ -63,7 +65,7 @@ static void FOR_ISA(look_around)(Walk *w, int first, int last) {
                 i32 x = at->x + CLOSE_X[j], y = at->y + CLOSE_Y[j];
                 *beside = edge && (x < 0 || x >= p->width || y < 0) ? OUTSIDE : cell[w->close_at[j]].at[d];
             }
-            for (int j = 0; j < FAR; j++, far += feature_stride) *far = (own + w->far_at[j])->network[d];
+            for (int j = 0; j < FAR; j++, far += feature_stride) *far = rows[-FAR_Y[j]][(here + (size_t)FAR_X[j]) & mask].network[d];
             w->energy[d][n] = energy[d];
         }
         n++;
@@ -305,7 +307,12 @@ static void FOR_ISA(learn)(Walk *w) {
         }
         for (int l = 0; l < n; l++) {
             int i = w->learner[l];
-            Errors *e = w->errors + w->places[i].cell + (size_t)REACH_Y * w->row_cells;
+            const Place *at = &w->places[i];
+            Errors *row = w->errors + (size_t)(at->y + REACH_Y) * w->error_row;
+            Errors *e = &row[(size_t)(at->x + REACH_X) & w->error_mask];
+            if (w->error_row == RING && at->x == p->width - 1) /* beyond the last sample there are no errors */
+                for (int beyond = 1; beyond <= 2; beyond++)
+                    row[(size_t)(at->x + beyond + REACH_X) & w->error_mask] = (Errors){{0, 0, 0, 0}, {0, 0, 0, 0}};
             e->network[c] = (i16)clamp(16 * value[l] - mean[l], -MOST_ERROR, MOST_ERROR);
             e->corrected[c] = (i16)clamp(16 * value[l] - coded[l], -MOST_ERROR, MOST_ERROR);
             FOR_ISA(learn_shift)(w, c, l, i);

@@ -92,6 +92,7 @@ enum {
     PERIOD = 512, /* samples after which the weights are solved for */
     RIDGE = 4096,
     MOST_ERROR = 2047, /* sixteenths */
+    RING = 8, /* errors of a row that are kept: those of the last 6 samples are read */
     OUTSIDE = INT16_MIN
 };
 static const i8 CLOSE_X[CLOSE] = {-1, 0, -1, 1, -2, 0}, CLOSE_Y[CLOSE] = {0, -1, -1, -1, 0, -2};
@@ -485,6 +486,7 @@ typedef struct {
     int mode, most; /* most: places in a list */
     Cell *cells;    /* [height][row_cells], the samples with REACH_X columns repeated at both sides */
     Cell *seen;     /* the reconstruction, FARTHEST samples repeated around; NULL if there is none */
+    u8 *changed;    /* laid out as `seen`: what differs from the plane's reconstruction; only for said_compare */
     size_t row_cells, seen_row;
     ptrdiff_t near_at[NEAR]; /* offsets in cells */
     ptrdiff_t around_at[MOST_AROUND];
@@ -496,8 +498,9 @@ typedef struct {
     i32 *mean[3], *coded_mean[3];   /* the network's, and what samples are coded with */
     u32 *choice[3], *coded_choice[3];
     Adaptive *adaptive;      /* NULL without adaptation, as all that follows */
-    Errors *errors;          /* [REACH_Y + height][row_cells] */
-    ptrdiff_t close_at[CLOSE], far_at[FAR]; /* offsets in errors */
+    Errors *errors;          /* [REACH_Y + height][error_row], sample x at (x + REACH_X) & error_mask */
+    size_t error_row, error_mask;
+    ptrdiff_t close_at[CLOSE]; /* offsets in cells */
     int learners;            /* active samples of the step, numbered anew */
     i32 *learner;            /* [most + BATCH]: which places they are */
     i16 *shared, *beside[3]; /* [3 * CLOSE] and [CLOSE][most + BATCH]: errors and values around */
@@ -573,6 +576,28 @@ static inline const Cell *seen_of(const Walk *w, const Place *at) {
     return w->seen + (size_t)(at->y + FARTHEST) * w->seen_row + (size_t)(at->x + FARTHEST);
 }
 
+/* Let the reconstruction be another at (x, y), also where it is repeated. */
+static void set_seen(Walk *w, i32 x, i32 y, const i16 *value, int changed) {
+    const Plane *p = w->plane;
+    i32 top = y ? y : -FARTHEST, bottom = y < p->height - 1 ? y : y + FARTHEST;
+    i32 left = x ? x : -FARTHEST, right = x < p->width - 1 ? x : x + FARTHEST;
+    for (i32 row = top; row <= bottom; row++) {
+        for (i32 column = left; column <= right; column++) {
+            size_t at = (size_t)(row + FARTHEST) * w->seen_row + (size_t)(column + FARTHEST);
+            memcpy(w->seen[at].at, value, 3 * sizeof(i16));
+            w->changed[at] = (u8)changed;
+        }
+    }
+}
+
+/* Whether the network sees a change from (x, y). */
+static int sees_change(const Walk *w, i32 x, i32 y) {
+    const u8 *own = w->changed + (size_t)(y + FARTHEST) * w->seen_row + (size_t)(x + FARTHEST);
+    int found = own[0];
+    for (int i = 0; i < w->network->around && !found; i++) found = own[w->around_at[i]];
+    return found;
+}
+
 /* The reference and the window by the letter of sections 6.2 and 6.3, for places near the edges. */
 static void near_at_edge(const Walk *w, const Place *at, Cell *near) {
     i32 x = at->x, y = at->y, width = w->plane->width;
@@ -616,6 +641,7 @@ static void walk_parts(Walk *w, Arena *a) {
     size_t most = (size_t)w->most + BATCH, height = (size_t)p->height;
     w->cells = part(a, w->row_cells * height, sizeof(Cell));
     w->seen = p->reconstruction ? part(a, w->seen_row * (height + 2 * FARTHEST), sizeof(Cell)) : NULL;
+    w->changed = p->reconstruction && w->mode == MEASURE ? part(a, w->seen_row * (height + 2 * FARTHEST), 1) : NULL;
     w->across = part(a, (size_t)p->width, 1);
     w->down = part(a, (size_t)p->height, 1);
     w->places = part(a, most, sizeof(Place));
@@ -630,7 +656,7 @@ static void walk_parts(Walk *w, Arena *a) {
     }
     if (p->adaptive && w->mode != MEASURE) {
         w->adaptive = part(a, 1, sizeof(Adaptive));
-        w->errors = part(a, w->row_cells * (height + REACH_Y), sizeof(Errors));
+        w->errors = part(a, w->error_row * (height + REACH_Y), sizeof(Errors));
         w->learner = part(a, most, sizeof(i32));
         w->shared = part(a, 3 * CLOSE * most, sizeof(i16));
         w->sum = part(a, most, sizeof(i32));
@@ -675,7 +701,10 @@ static int walk_open(Walk *w, const Network *network, const Bank *bank, const Pl
     for (int i = 0; i < network->around; i++)
         w->around_at[i] = network->around_y[i] * (ptrdiff_t)w->seen_row + network->around_x[i];
     for (int j = 0; j < CLOSE; j++) w->close_at[j] = CLOSE_Y[j] * (ptrdiff_t)w->row_cells + CLOSE_X[j];
-    for (int j = 0; j < FAR; j++) w->far_at[j] = FAR_Y[j] * (ptrdiff_t)w->row_cells + FAR_X[j];
+    /* Where every sample is coded, each row keeps the errors of its last few samples only. */
+    int all = !network->copies && !memchr(p->coded, 0, (size_t)p->width * (size_t)p->height);
+    w->error_row = all ? RING : w->row_cells;
+    w->error_mask = all ? RING - 1 : SIZE_MAX;
     Arena arena = {NULL, 0, 0};
     walk_parts(w, &arena);
     if (arena.overflow) return NO_MEMORY;
@@ -803,20 +832,21 @@ POP_TARGET
 typedef struct {
     const char *name;
     int (*run)(Walk *w, const i32 *places, size_t n, u32 *out, size_t *count);
+    int (*compare)(Walk *w, const u32 *lengths, const i32 *rectangles, size_t n, const i16 *inside, i64 *out);
 } Isa;
 
 static const Isa ISAS[] = {
 #if defined(ON_ARM)
-    {"neon_dot", run_neon_dot},
-    {"neon", run_neon},
+    {"neon_dot", run_neon_dot, compare_neon_dot},
+    {"neon", run_neon, compare_neon},
 #endif
 #if defined(ON_X86) && defined(__SSE2__)
-    {"avx512", run_avx512},
-    {"avxvnni", run_avxvnni},
-    {"avx2", run_avx2},
-    {"sse2", run_sse2},
+    {"avx512", run_avx512, compare_avx512},
+    {"avxvnni", run_avxvnni, compare_avxvnni},
+    {"avx2", run_avx2, compare_avx2},
+    {"sse2", run_sse2, compare_sse2},
 #endif
-    {"plain", run_plain},
+    {"plain", run_plain, compare_plain},
 };
 enum { ISA_COUNT = sizeof ISAS / sizeof ISAS[0] };
 
@@ -885,6 +915,21 @@ EXPORT int said_measure(int isa, const Network *network, const Bank *bank, const
     return walk_over(isa, network, bank, p, MEASURE, places, n, out, NULL);
 }
 
+/* How many bits more, in 2^-16 bit, all coded samples of a plane would take if its reconstruction were another in a
+   rectangle, i64 [n].  lengths u32 [height][width]: their bits now.  rectangles i32 [n][4]: top, left, bottom,
+   right.  inside: the other reconstruction, i16 [rows][columns][3] of each rectangle, one after another. */
+EXPORT int said_compare(int isa, const Network *network, const Bank *bank, const Plane *p, const u32 *lengths,
+                        const i32 *rectangles, size_t n, const i16 *inside, i64 *out) {
+    Walk w;
+    if (isa < 0 || isa >= ISA_COUNT || !supported(ISAS[isa].name) || !p->reconstruction || p->errors[0] ||
+        p->errors[1] || p->errors[2])
+        return BAD_ARGUMENT;
+    int status = walk_open(&w, network, bank, p, MEASURE, TOGETHER);
+    if (!status) status = ISAS[isa].compare(&w, lengths, rectangles, n, inside, out);
+    walk_close(&w);
+    return status;
+}
+
 /* Fill in the coded samples of a plane from a stack of *count words.  What is left of it stays in words, and *count
    says how much; there must be room for two words more. */
 EXPORT int said_decode(int isa, const Network *network, const Bank *bank, const Plane *p, u32 *words,
@@ -905,7 +950,7 @@ EXPORT int said_decode(int isa, const Network *network, const Bank *bank, const 
 }
 
 /* Changes with every change of an exported function or structure; core.py refuses a library of another number. */
-EXPORT int said_interface(void) { return 1; }
+EXPORT int said_interface(void) { return 2; }
 
 /* Extension modules have this function, and some linkers insist on it; nothing imports this library as a module. */
 EXPORT void *PyInit__core(void) { return NULL; }

@@ -611,6 +611,51 @@ static int FOR_ISA(measure)(Walk *w, const i32 *places, size_t n, u32 *out) {
     return DONE;
 }
 
+/* See said_compare(). */
+static int FOR_ISA(compare)(Walk *w, const u32 *lengths, const i32 *rectangles, size_t n, const i16 *inside, i64 *out) {
+    const Plane *p = w->plane;
+    for (size_t r = 0; r < n; r++) {
+        const i32 *edge = rectangles + 4 * r;
+        i32 top = edge[0], left = edge[1], bottom = edge[2], right = edge[3];
+        if (top < 0 || left < 0 || top > bottom || left > right || bottom > p->height || right > p->width)
+            return BAD_ARGUMENT;
+        const i16 *value = inside;
+        for (i32 y = top; y < bottom; y++) {
+            for (i32 x = left; x < right; x++, value += 3) {
+                const i16 *now = p->reconstruction + 3 * ((size_t)y * (size_t)p->width + (size_t)x);
+                if (memcmp(now, value, 3 * sizeof(i16))) set_seen(w, x, y, value, 1);
+            }
+        }
+        i64 more = 0;
+        int listed = 0;
+        i32 last_row = clamp(bottom + FARTHEST, 0, p->height), last_column = clamp(right + FARTHEST, 0, p->width);
+        for (i32 y = clamp(top - FARTHEST, 0, p->height); y < last_row; y++) {
+            for (i32 x = clamp(left - FARTHEST, 0, p->width); x < last_column; x++) {
+                size_t place = (size_t)y * (size_t)p->width + (size_t)x;
+                if (p->coded[place] && sees_change(w, x, y)) {
+                    w->places[listed] = (Place){x, y, (size_t)(cell_of(w, x, y) - w->cells)};
+                    w->style[listed++] = p->styles[place];
+                    more -= lengths[place];
+                }
+                int complete = y == last_row - 1 && x == last_column - 1;
+                if (listed < TOGETHER && !(complete && listed)) continue;
+                int status = FOR_ISA(code_list)(w, listed);
+                if (status) return status;
+                for (int i = 0; i < listed; i++) more += w->bits[i];
+                listed = 0;
+            }
+        }
+        out[r] = more;
+        for (i32 y = top; y < bottom; y++) {
+            for (i32 x = left; x < right; x++, inside += 3) {
+                const i16 *now = p->reconstruction + 3 * ((size_t)y * (size_t)p->width + (size_t)x);
+                if (memcmp(now, inside, 3 * sizeof(i16))) set_seen(w, x, y, now, 0);
+            }
+        }
+    }
+    return DONE;
+}
+
 static int FOR_ISA(run)(Walk *w, const i32 *places, size_t n, u32 *out, size_t *count) {
     const Plane *p = w->plane;
     if (w->mode == MEASURE) return FOR_ISA(measure)(w, places, n, out);

@@ -16,11 +16,11 @@ import numpy as np
 from saidcodec.entropy.bank import bank
 from saidcodec.errors import CorruptError, ModelError
 from saidcodec.residual import native
-from saidcodec.residual.engine import Plane
+from saidcodec.residual.engine import Plane, check_comparison
 from saidcodec.residual.network import ResidualNetwork
 
 ISA_VARIABLE = "SAIDCODEC_ISA"
-INTERFACE = 1  # said_interface() of _core.c
+INTERFACE = 2  # said_interface() of _core.c
 NO_MEMORY, IMPOSSIBLE_SAMPLE = 1, 2
 SIZE_MAX = ctypes.c_size_t(-1).value
 
@@ -60,6 +60,7 @@ def library() -> Any:
             "said_isa": (c_char_p, [i, POINTER(c_int)]),
             "said_symbols": (i, [i, p, p, POINTER(RawPlane), p, POINTER(n)]),
             "said_measure": (i, [i, p, p, POINTER(RawPlane), p, n, p]),
+            "said_compare": (i, [i, p, p, POINTER(RawPlane), p, p, n, p, p]),
             "said_decode": (i, [i, p, p, POINTER(RawPlane), p, POINTER(n)]),
         },
     )
@@ -194,8 +195,8 @@ class CoreEngine:
         return room[: count.value]
 
     def measure(self, network: ResidualNetwork, plane: Plane, places: np.ndarray | None = None) -> np.ndarray:
-        height, width, components = plane.samples.shape
-        exact = Plane(plane.samples, plane.coded, plane.styles, plane.reconstruction, (0,) * components)
+        height, width = plane.coded.shape
+        exact = exactly(plane)
         chosen = None if places is None else contiguous(places, np.int32)
         out = np.empty(height * width if chosen is None else len(chosen), np.uint32)
         check(
@@ -205,6 +206,30 @@ class CoreEngine:
             )
         )  # fmt: skip
         return out
+
+    def compare(
+        self,
+        network: ResidualNetwork,
+        plane: Plane,
+        lengths: np.ndarray,
+        rectangles: np.ndarray,
+        inside: np.ndarray,
+    ) -> np.ndarray:
+        check_comparison(plane, lengths, rectangles, inside)
+        exact = exactly(plane)
+        out = np.empty(len(rectangles), np.int64)
+        check(
+            library().said_compare(
+                self._isa, handle_of(network), measuring_bank(), raw_plane(exact),
+                address(lengths), address(rectangles), len(out), address(inside), address(out),
+            )
+        )  # fmt: skip
+        return out
+
+
+def exactly(plane: Plane) -> Plane:
+    """The plane without errors and adaptation."""
+    return Plane(plane.samples, plane.coded, plane.styles, plane.reconstruction, (0,) * len(plane.errors))
 
 
 def handle_of(network: ResidualNetwork) -> int:

@@ -21,7 +21,7 @@ from saidcodec.integer import Layer
 from saidcodec.residual.adaptation import Adaptation
 from saidcodec.residual.context import REFERENCE, SKEW, WINDOW, neighbour
 from saidcodec.residual.copies import chroma_start, logit_index, luma_inputs, questions
-from saidcodec.residual.engine import SYMBOL_BITS, Plane
+from saidcodec.residual.engine import SYMBOL_BITS, Plane, check_comparison
 from saidcodec.residual.lengths import lengths
 from saidcodec.residual.network import COMPONENTS, ResidualNetwork
 
@@ -77,6 +77,33 @@ class ReferenceEngine:
             tally = Tally(total[first : first + TOGETHER])
             walk(network, exact, part % width, part // width, True, tally)
         return total
+
+    def compare(
+        self,
+        network: ResidualNetwork,
+        plane: Plane,
+        lengths: np.ndarray,
+        rectangles: np.ndarray,
+        inside: np.ndarray,
+    ) -> np.ndarray:
+        check_comparison(plane, lengths, rectangles, inside)
+        assert plane.reconstruction is not None
+        height, width = lengths.shape
+        y, x = np.indices((height, width))
+        more, end = [], 0
+        for top, left, bottom, right in rectangles.tolist():
+            other = plane.reconstruction.copy()
+            here = other[top:bottom, left:right]
+            here[...] = inside[end : end + here.size // COMPONENTS].reshape(here.shape)
+            end += here.size // COMPONENTS
+            changed = np.asarray((other != plane.reconstruction).any(-1))
+            sees = changed.copy()
+            for dx, dy in network.around:
+                sees |= changed[(y + dy).clip(0, height - 1), (x + dx).clip(0, width - 1)]
+            places = np.flatnonzero(sees & (plane.coded > 0)).astype(np.int32)
+            bits = self.measure(network, replace(plane, reconstruction=other), places)
+            more.append(int(bits.sum(dtype=np.int64) - lengths.reshape(-1)[places].sum(dtype=np.int64)))
+        return np.array(more, np.int64)
 
 
 FIELDS = 64  # more than a step's questions and components

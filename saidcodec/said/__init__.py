@@ -9,7 +9,7 @@ Where glimpses come from is the encoder's affair (``saidcodec.encoder``).
 """
 
 from saidcodec.said.description import Description
-from saidcodec.said.painter import planes_of, render, render_all, render_band, render_steps
+from saidcodec.said.painter import planes_of, render, render_band, render_steps
 from saidcodec.said.section import account, read_section, write_section
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "planes_of",
     "read_section",
     "render",
-    "render_all",
     "render_band",
     "render_steps",
     "write_section",

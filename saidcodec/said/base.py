@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from saidcodec.format import colour
@@ -13,10 +15,11 @@ STEPS = 9  # the base is quantised in steps of 2**0 .. 2**8
 def cells(tile: np.ndarray) -> np.ndarray:
     """Mean colour of the 8×8 cells of uint8 RGB [h, w, 3]; float64 [8, 8, 3].  Encoder side."""
     height, width = tile.shape[:2]
-    rows, columns = share(height), share(width)
-    return np.einsum("ay,yxc,bx->abc", rows, tile.astype(np.float64), columns, optimize=True)
+    rows = (share(height) @ tile.reshape(height, -1).astype(np.float64)).reshape(SIDE, width, -1)
+    return np.asarray(share(width) @ rows)
 
 
+@lru_cache(maxsize=64)
 def share(n: int) -> np.ndarray:
     """How much each of ``n`` pixels counts in each of 8 equal cells; float64 [8, n], rows sum to 1."""
     edges = np.arange(n + 1)

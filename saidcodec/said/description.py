@@ -37,11 +37,9 @@ class Description:
         boxes, latents = np.vstack([self.boxes, box]), np.vstack([self.latents, latent])
         return replace(self, boxes=boxes.astype(np.int32), latents=latents.astype(np.int32))
 
-    def replaced(self, i: int, box: np.ndarray, latent: np.ndarray) -> Description:
-        """The same with another glimpse in place of that of index ``i``."""
-        boxes, latents = self.boxes.copy(), self.latents.copy()
-        boxes[i], latents[i] = box, latent
-        return replace(self, boxes=boxes, latents=latents)
+    def over(self, other: Description) -> Description:
+        """The same glimpses over the base of another."""
+        return replace(self, step=other.step, base=other.base)
 
 
 def box_pixels(box: np.ndarray, width: int, height: int) -> tuple[slice, slice]:

@@ -42,10 +42,9 @@ def as_bytes(latents: np.ndarray, model: Model) -> np.ndarray:
     return np.clip(ZERO + latents.astype(np.int32) * multiplier(model), 0, 255).astype(np.uint8)
 
 
-def latent_bits(latents: np.ndarray, tables: list[Table]) -> np.ndarray:
-    """Bits of quantised latents [n, 10]; float64 [n]."""
-    columns = [t.bits[column + LATENT_REACH] for t, column in zip(tables, latents.T, strict=True)]
-    return np.stack(columns).sum(0)
+def latent_bits(latents: np.ndarray, bits: np.ndarray) -> np.ndarray:
+    """Bits of quantised latents [n, 10] by those of every symbol, float64 [10, 129]; float64 [n]."""
+    return np.asarray(bits[np.arange(LATENTS), latents + LATENT_REACH].sum(1))
 
 
 def kl_bits(latents: np.ndarray, model: Model) -> np.ndarray:

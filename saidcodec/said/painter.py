@@ -46,22 +46,21 @@ def patches(latents: np.ndarray, model: Model) -> np.ndarray:
     """Quantised latents int [n, 10] → R, G, B, alpha of the patches, uint8 [n, 8, 8, 4]."""
     if not len(latents):
         return np.zeros((0, SIDE, SIDE, 4), np.uint8)
+    n, stack = len(latents), layers(model)
     x = as_bytes(latents, model)
-    stack = layers(model)
     for layer in stack[:DENSE]:
-        x = layer.run(x)
-    x = x.reshape(len(latents), SMALL_SIDE, SMALL_SIDE, -1)
+        x = layer.rounded(x)
+    side, doubled = SMALL_SIDE, False
     for i, layer in enumerate(stack[DENSE:], DENSE):
-        side = x.shape[1]
-        x = layer.run(windows3x3(x)).reshape(len(latents), side, side, -1)
-        if i == DOUBLED_AFTER:
-            x = x.repeat(2, 1).repeat(2, 2)
-    return x
+        windows = windows3x3(x.reshape(n, side, side, -1), doubled)
+        side <<= doubled
+        x, doubled = layer.rounded(windows), i == DOUBLED_AFTER
+    return x.reshape(n, SIDE, SIDE, 4).astype(np.uint8)
 
 
 def blend(under: np.ndarray, patch: np.ndarray) -> np.ndarray:
-    """Paint a patch uint8 [8, 8, 4] over all of int32 RGB [h, w, 3]."""
-    paint = upsample(patch, under.shape[1], under.shape[0])
+    """Paint patches uint8 [..., 8, 8, 4] over all of int32 RGB [..., h, w, 3]."""
+    paint = upsample(patch, under.shape[-2], under.shape[-3])
     return under + ((paint[..., :3] - under) * paint[..., 3:] + 127) // 255
 
 
@@ -87,22 +86,8 @@ def painted(description: Description, paints: np.ndarray, width: int, height: in
 
 def render(description: Description, model: Model, width: int, height: int) -> np.ndarray:
     """x̂(T) of a tile, uint8 RGB [height, width, 3]."""
-    return render_all([description], model, width, height)[0]
-
-
-def render_all(
-    descriptions: Sequence[Description], model: Model, width: int, height: int
-) -> list[np.ndarray]:
-    """x̂(T) of each description of a tile; what they have in common is decoded once."""
-    latents = np.concatenate([description.latents for description in descriptions])
-    distinct, which = np.unique(latents, axis=0, return_inverse=True)
-    paints = patches(distinct, model)[which.reshape(-1)]
-    ends = np.cumsum([len(description.boxes) for description in descriptions])
-    rendered = []
-    for description, own in zip(descriptions, np.split(paints, ends[:-1]), strict=True):
-        *_, last = painted(description, own, width, height)
-        rendered.append(last)
-    return rendered
+    *_, last = render_steps(description, model, width, height)
+    return last
 
 
 def render_band(

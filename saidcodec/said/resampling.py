@@ -25,8 +25,11 @@ def weights(n: int) -> np.ndarray:
 
 
 def upsample(samples: np.ndarray, width: int, height: int) -> np.ndarray:
-    """uint8 [8, 8, c] → int32 [height, width, c], rounded half up."""
-    planes = samples.transpose(2, 0, 1).astype(np.float32)
+    """uint8 [..., 8, 8, c] → int32 [..., height, width, c], rounded half up."""
+    *many, rows, columns, channels = samples.shape
+    across = np.moveaxis(samples, -1, -3).astype(np.float32).reshape(-1, columns) @ weights(width).T
     # Products stay below 255 * 2**14 < 2**24, so float32 holds every sum exactly.
-    sums = weights(height) @ (planes @ weights(width).T)
-    return ((sums.astype(np.int32) + (1 << 2 * UNIT_BITS - 1)) >> 2 * UNIT_BITS).transpose(1, 2, 0)
+    sums = (weights(height) @ across.reshape(-1, rows, width)).astype(np.int32)
+    sums += 1 << 2 * UNIT_BITS - 1
+    sums >>= 2 * UNIT_BITS
+    return np.moveaxis(sums.reshape(*many, channels, height, width), -3, -1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from saidcodec.format.header import TileKind
 from saidcodec.models import Model
 from saidcodec.said import base
 from saidcodec.said.description import CANVAS, LATENTS, MOST_GLIMPSES, Description
-from saidcodec.said.latent import LATENT_REACH, kl_bits, latent_bits, latent_tables
+from saidcodec.said.latent import LATENT_REACH, latent_bits, latent_tables
 from saidcodec.said.resampling import SIDE
 from saidcodec.tensors import one_table, table_rows
 
@@ -34,6 +34,16 @@ class Tables:
         self.box = table_rows(model, "said.box.frequency", (BOX_FIELDS, CANVAS))
         self.latent = latent_tables(model)
         self.distance = distance_tables()
+
+    @cached_property
+    def box_bits(self) -> np.ndarray:
+        """Bits of every symbol of a box's fields; float64 [4, 64]."""
+        return np.stack([table.bits for table in self.box])
+
+    @cached_property
+    def latent_bits(self) -> np.ndarray:
+        """Bits of every symbol of the latents; float64 [10, 129]."""
+        return np.stack([table.bits for table in self.latent])
 
 
 @lru_cache(maxsize=8)
@@ -73,8 +83,7 @@ def box_symbols(boxes: np.ndarray) -> np.ndarray:
 
 def box_bits(boxes: np.ndarray, tables: Tables) -> np.ndarray:
     """Bits of boxes [n, 4]; float64 [n]."""
-    symbols = box_symbols(boxes)
-    return np.stack([table.bits[column] for table, column in zip(tables.box, symbols.T, strict=True)]).sum(0)
+    return np.asarray(tables.box_bits[np.arange(BOX_FIELDS), box_symbols(boxes)].sum(1))
 
 
 def write_section(
@@ -165,13 +174,12 @@ def cell_groups(scales: np.ndarray, tables: Tables) -> tuple[list[Table], list[i
 @dataclass(frozen=True)
 class Account:
     """Bits of one description: ``base`` with its step and scales, ``count`` of every possible number of
-    glimpses, and of each glimpse ``boxes``, ``latents`` and their ``kl`` [n]."""
+    glimpses, and of each glimpse ``boxes`` and ``latents`` [n]."""
 
     base: float
     count: np.ndarray
     boxes: np.ndarray
     latents: np.ndarray
-    kl: np.ndarray
 
     def bits(self, n: int) -> float:
         """All bits if only the first ``n`` glimpses are kept."""
@@ -181,11 +189,18 @@ class Account:
 def account(description: Description, grey: bool, model: Model) -> Account:
     """The exact code lengths of what ``write_descriptions`` adds for a description."""
     tables = tables_of(model)
-    distances = base.differences(description.base[..., : components_of(grey)], description.step)
     return Account(
-        base=float(tables.step.bits[description.step] + scale_bits(distances, tables).min(0).sum()),
+        base=base_bits(description.step, description.base.astype(np.int16).tobytes(), grey, model),
         count=tables.count.bits,
         boxes=box_bits(description.boxes, tables),
-        latents=latent_bits(description.latents, tables.latent),
-        kl=kl_bits(description.latents, model),
+        latents=latent_bits(description.latents, tables.latent_bits),
     )
+
+
+@lru_cache(maxsize=64)
+def base_bits(step: int, cells: bytes, grey: bool, model: Model) -> float:
+    """Bits of a base, int16 [8, 8, 3] as bytes, with its step and scales.  Shared by many descriptions."""
+    tables = tables_of(model)
+    values = np.frombuffer(cells, np.int16).reshape(SIDE, SIDE, 3)[..., : components_of(grey)]
+    distances = base.differences(values, step)
+    return float(tables.step.bits[step] + scale_bits(distances, tables).min(0).sum())

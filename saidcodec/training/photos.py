@@ -107,7 +107,7 @@ def make_tiles(images: Sequence[Image.Image], n: int, side: int, rng: np.random.
             grey[i] = 1
         else:
             planes[i] = forward(pixels)
-    return Tiles(planes, np.zeros_like(planes), np.zeros(n, np.uint8), grey)
+    return Tiles(planes, np.zeros_like(planes), np.zeros(n, np.uint8), grey, whole=False)
 
 
 def pools(
@@ -136,4 +136,4 @@ def whole_tiles(images: Sequence[Image.Image], side: int) -> Tiles:
         raise ValueError(f"No image that is held out has {side}×{side} pixels.")
     stack = np.stack(planes)
     n = len(stack)
-    return Tiles(stack, np.zeros_like(stack), np.zeros(n, np.uint8), np.zeros(n, np.uint8))
+    return Tiles(stack, np.zeros_like(stack), np.zeros(n, np.uint8), np.zeros(n, np.uint8), whole=False)

@@ -44,9 +44,9 @@ def exponents(weight: Tensor) -> Tensor:
     return torch.floor(torch.log2(WEIGHT_MAX / peak)).clamp(2, 14)
 
 
-def on_grid(weight: Tensor) -> Tensor:
+def on_grid(weight: Tensor, exponent: Tensor | None = None) -> Tensor:
     """Weights as the integer layer has them; the gradient passes straight through."""
-    step = torch.exp2(exponents(weight)).reshape(-1, *[1] * (weight.dim() - 1))
+    step = torch.exp2(exponents(weight) if exponent is None else exponent).reshape(-1, *[1] * (weight.dim() - 1))
     return rounded(weight * step).clamp(-WEIGHT_MAX, WEIGHT_MAX) / step
 
 
@@ -64,10 +64,11 @@ class IntegerLinear(nn.Linear):
 
     qat = False
     unit: float | None = None
+    exponent: Tensor | None = None  # fixed when the quantisation-aware phase begins
 
     def forward(self, x: Tensor, extra: Tensor | None = None) -> Tensor:
         """The layer applied to ``x`` and ``extra`` side by side (one product costs less than a copy)."""
-        weight = (on_grid(self.weight) if self.qat else self.weight).to(x.dtype)
+        weight = (on_grid(self.weight, self.exponent) if self.qat else self.weight).to(x.dtype)
         bias: Tensor = self.bias
         if self.qat and self.unit:
             bias = bias_on_grid(bias, self.weight, self.unit)
@@ -94,7 +95,13 @@ class IntegerConv(nn.Conv2d):
 
 
 def set_quantised(module: nn.Module, on: bool) -> None:
-    """Switch every integer layer of ``module``."""
+    """Switch every integer layer of ``module``.
+
+    The steps of a linear layer's weights are fixed from then on: steps that follow the greatest weight
+    double whenever it grows past a power of two, which a network near its end no longer mends.
+    """
     for layer in module.modules():
         if isinstance(layer, (IntegerLinear, IntegerConv)):
+            if isinstance(layer, IntegerLinear) and on != layer.qat:
+                layer.exponent = exponents(layer.weight) if on else None
             layer.qat = on

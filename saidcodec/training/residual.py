@@ -185,7 +185,7 @@ def export(network: ResidualNetwork) -> dict[str, np.ndarray]:
         scales: Sequence[tuple[float, float]] | None = None,
     ) -> None:
         """``context`` and ``beside``: how many inputs, first and last, carry an offset of 128."""
-        exponent = exponents(layer.weight).double()
+        exponent = (exponents(layer.weight) if layer.exponent is None else layer.exponent).double()
         step = torch.exp2(exponent)
         weight = torch.round(layer.weight.detach().double() * step[:, None]).clamp(-WEIGHT_MAX, WEIGHT_MAX)
         unit = INPUT_UNIT if context else HIDDEN_UNIT
@@ -215,16 +215,17 @@ def export(network: ResidualNetwork) -> dict[str, np.ndarray]:
         odds = (8.0 * ODDS_PER_BIT, LOGITS // 2)
         put("head_copy", network.head_copy, scales=[odds] * len(COPIES))
         clues = CLUES
-    put("hidden_co", network.hidden_co, beside=3 + clues)
+    told = network.shape.surprises
+    put("hidden_co", network.hidden_co, beside=told + clues)
     put("head_co", network.head_co, scales=CHOICE)
-    put("hidden_cg", network.hidden_cg, beside=6 + clues)
+    put("hidden_cg", network.hidden_cg, beside=2 * told + clues)
     put("head_cg", network.head_cg, scales=CHOICE)
     return tensors
 
 
 def shape_of(state: Mapping[str, Any]) -> Shape:
     """The shape of a checkpoint's network."""
-    older = {"adjacent": False, "marks": GREAT_MARKS}  # checkpoints that do not say
+    older = {"adjacent": False, "marks": GREAT_MARKS, "surprises": 3}  # checkpoints that do not say
     return Shape(**{**older, **state["settings"]["shape"]})
 
 

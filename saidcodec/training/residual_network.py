@@ -29,6 +29,8 @@ from saidcodec.training.quantise import (
 )
 from saidcodec.training.windows import COMPONENTS, INPUT_UNIT, Batch, Copies, Shape
 
+# 32 widths of the core in a sixteenth of a sample, by the scale index's part of an octave.
+WIDTH_FACTORS = torch.tensor([23.0, 19.0, 16.0, 13.0])
 FIRST_MOST = 1.96  # of the first layer's weights: 63 steps of 1/32
 # Mean, scale index and tail index in a head's raw outputs: (steps a real unit, index at zero) each.
 CHOICE = ((8.0 * 16.0, 0.0), (8.0, 18.0), (2.0, 1.5))
@@ -51,9 +53,9 @@ class ResidualNetwork(nn.Module):
             self.head_copy = IntegerLinear(width, len(COPIES))
             heads.append(self.head_copy)
             clues = CLUES
-        self.hidden_co = IntegerLinear(width + 3 + clues, shape.head)
+        self.hidden_co = IntegerLinear(width + shape.surprises + clues, shape.head)
         self.head_co = IntegerLinear(shape.head, 3)
-        self.hidden_cg = IntegerLinear(width + 6 + clues, shape.head)
+        self.hidden_cg = IntegerLinear(width + 2 * shape.surprises + clues, shape.head)
         self.head_cg = IntegerLinear(shape.head, 3)
         self.qat = False
         for layer in self.modules():
@@ -121,7 +123,8 @@ class ResidualNetwork(nn.Module):
             mean, scale, tail = self.parameters_of(head(out), start, -255.0 if c else 0.0)
             bits.append(mixture_bits(sample[:, c] - mean, scale, tail))
             if c < COMPONENTS - 1:
-                seen.append(surprise(sample[:, c], mean.detach(), reference[:, c]).to(hidden.dtype))
+                told = surprise(sample[:, c], mean.detach(), scale.detach(), reference[:, c])
+                seen.append(told[:, : self.shape.surprises].to(hidden.dtype))
         total = torch.stack(bits, 1)
         if copies is None:
             return total
@@ -140,10 +143,13 @@ def question_bits(logit: Tensor, asked: Copies, quantised: bool) -> Tensor:
     return (functional.softplus(against * math.log(2)) / math.log(2) * asked.asked).sum(1)
 
 
-def surprise(sample: Tensor, mean: Tensor, reference: Tensor) -> Tensor:
-    """What a decoded component tells the next head, [N, 3] in hidden units."""
+def surprise(sample: Tensor, mean: Tensor, scale: Tensor, reference: Tensor) -> Tensor:
+    """What a decoded component tells the next head, [N, 4] in hidden units; the last is the error in 32nds of
+    the core's width."""
     error = sample - torch.round(mean)
-    columns = [4.0 * error, error, sample - reference]
+    index = torch.round(scale).int()
+    fine = torch.round(16.0 * (sample - mean)) * WIDTH_FACTORS[(index & 3).long()]
+    columns = [4.0 * error, error, sample - reference, torch.floor(torch.ldexp(fine, -(index >> 2)))]
     return torch.stack(columns, 1).clamp(-128.0, 127.0) / HIDDEN_UNIT
 
 

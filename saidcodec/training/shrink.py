@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from saidcodec.errors import ModelError
 from saidcodec.residual.context import GREAT_MARKS, MARKS, ORIGINS, REFERENCE, WINDOW
@@ -39,6 +40,7 @@ def network_of(tensors: Mapping[str, np.ndarray]) -> ResidualNetwork:
         styles=len(tensors["tile.style.frequency"]),
         around=tuple((int(dx), int(dy)) for dx, dy in tensors["residual.around"]),
         marks=tuple(tensors.get("residual.marks", np.array(GREAT_MARKS)).tolist()),
+        surprises=tensors["residual.hidden_cg.weight"].shape[0] - tensors["residual.hidden_co.weight"].shape[0],
         adjacent="residual.origins" in tensors,
     )
     if shape.adjacent and not np.array_equal(tensors["residual.origins"], ORIGINS):
@@ -63,9 +65,9 @@ def network_of(tensors: Mapping[str, np.ndarray]) -> ResidualNetwork:
     for i, layer in enumerate(trunk_of(network)):
         take(f"trunk{i}", layer, context=shape.inputs if i == 0 else 0)
     take("head_y", network.head_y, choice=True)
-    take("hidden_co", network.hidden_co, beside=3)
+    take("hidden_co", network.hidden_co, beside=shape.surprises)
     take("head_co", network.head_co, choice=True)
-    take("hidden_cg", network.hidden_cg, beside=6)
+    take("hidden_cg", network.hidden_cg, beside=2 * shape.surprises)
     take("head_cg", network.head_cg, choice=True)
     return network
 
@@ -142,7 +144,9 @@ def shrink(network: ResidualNetwork, shape: Shape, sampler: WindowSampler) -> Re
     for name, (weight, bias) in zip(("co", "cg"), fitted[1:], strict=True):
         hidden, head = getattr(network, f"hidden_{name}"), getattr(network, f"head_{name}")
         chosen = most(weight.square().sum(1) * head.weight.square().sum(0), shape.head)
-        beside = hidden.weight[:, width:]  # what the components before it tell
+        # What the components before it tell; the error in widths may be new.
+        beside = hidden.weight[:, width:].reshape(len(hidden.weight), -1, network.shape.surprises)
+        beside = functional.pad(beside, (0, shape.surprises - network.shape.surprises)).flatten(1)
         getattr(small, f"hidden_{name}").weight.copy_(torch.cat([weight, beside], 1)[chosen])
         getattr(small, f"hidden_{name}").bias.copy_(bias[chosen])
         getattr(small, f"head_{name}").weight.copy_(head.weight[:, chosen])

@@ -13,6 +13,7 @@ from saidcodec.training.datasets import Dataset
 from saidcodec.training.windows import Tiles
 
 HELD_OUT = 200  # generated images to measure on
+MEASURED_PHOTOGRAPHS = 40  # to measure on, at most
 TILE = 64  # side of a photograph's tiles in the training of the residual network
 POOL, FRESH = 4096, 256  # tiles that windows are drawn from, and how many of them a turn replaces
 
@@ -71,9 +72,9 @@ def endless(images: np.ndarray, size: int, mirror: bool, rng: np.random.Generato
 
 
 def photograph_tiles(folder: Path) -> tuple[Pool, Tiles]:
-    """Varied crops of all but the last tenth of a folder's images, and plain tiles of that tenth."""
+    """Varied crops of all but the last images of a folder, and plain tiles of those: a tenth, at most 40."""
     images = datasets.open_folder(folder)
-    last = max(1, len(images) // 10)
+    last = min(MEASURED_PHOTOGRAPHS, max(1, len(images) // 10))
     learning = images[:-last] or images
     development = photos.whole_tiles(images[-last:], TILE)
     return lambda rng: photos.pools(learning, POOL, FRESH, TILE, rng), development

@@ -31,6 +31,7 @@ class Shape:
     around: tuple[tuple[int, int], ...] = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
     copies: bool = False  # for flat colours: see ``saidcodec.residual.copies``
     marks: tuple[int, int] = MARKS  # what positions run to, and what marks the style
+    surprises: int = 4  # what a decoded component tells the heads after it: 3, or 4 with the error in widths
     adjacent: bool = True  # the window's differences count from ORIGINS, not all from the reference
 
     @property
@@ -52,6 +53,7 @@ class Tiles:
     reconstruction: np.ndarray  # same shape; ignored where has_reconstruction is 0
     has_reconstruction: np.ndarray  # [N]
     grey: np.ndarray  # [N], 1 where only Y is coded
+    whole: bool = True  # whether tiles are whole images; crops lie anywhere, so that positions say nothing
 
 
 @dataclass
@@ -140,7 +142,12 @@ class WindowSampler:
         around = (predicted - reference[:, None]) * on[:, None, None]
         n = len(x)
         most = self.shape.marks[0]
-        extra = torch.stack([127 * on, (x * most) // side, (y * most) // side], 1)
+        assert self.tiles is not None
+        if self.tiles.whole:
+            places = [(x * most) // side, (y * most) // side]
+        else:
+            places = [torch.randint(most, (n,)), torch.randint(most, (n,))]
+        extra = torch.stack([127 * on, *places], 1)
         parts = [window.reshape(n, -1), around.reshape(n, -1), extra]
         if self.shape.copies:
             parts.append(torch.from_numpy(copies.luma_inputs(near[..., 0].int().numpy())))

@@ -8,7 +8,8 @@ from PIL import Image
 
 from saidcodec import codec, inspection, models
 from saidcodec.encoder import plan, refine
-from saidcodec.encoder.price import SAME, distinct
+from saidcodec.encoder.price import SAME, Pricer, distinct
+from saidcodec.said import Description
 from saidcodec.said.description import iou
 from saidcodec.said.section import tables_of
 
@@ -16,25 +17,31 @@ pytestmark = pytest.mark.skipif(not models.installed(), reason="no model is ship
 DIGITS = np.asarray(Image.open(Path(__file__).parents[1].joinpath("digits.png")))
 
 
-def test_boxes_about_a_box_are_valid_and_have_the_usual_size() -> None:
-    tables = tables_of(models.find("multimnist")).box
-    usual = [int(table.frequency.argmax()) + 1 for table in tables[:2]]
+def test_boxes_about_a_box_are_valid_and_have_its_size() -> None:
     for box in ([30, 30, 36, 44], [0, 0, 4, 4], [60, 58, 64, 64]):
-        boxes = refine.about(np.array(box), tables)
-        size = boxes[:, 2:] - boxes[:, :2]
+        boxes = refine.about(np.array(box))
         assert (boxes >= 0).all()
         assert (boxes <= 64).all()
-        assert (size == usual).all(1).any()
-        assert (size[:, 0] == size[:, 1]).any()
+        assert (boxes[:, 2:] - boxes[:, :2] == np.subtract(box[2:], box[:2])).all()
+        assert boxes.tolist().count(box) == 1
+        assert len(np.unique(boxes, axis=0)) == len(boxes)
 
 
-def test_refined_boxes_make_the_file_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
-    refined = codec.encode(DIGITS, model="multimnist")
-    monkeypatch.setattr(refine, "refined", lambda pricer, tile, description: description)
-    plain = codec.encode(DIGITS, model="multimnist")
-    assert len(refined) < len(plain)
-    count = len(inspection.inspect(plain)["glimpses"])
-    assert len(inspection.inspect(refined)["glimpses"]) == count > 0
+def test_sizes_that_are_looked_for_are_cheap() -> None:
+    digits = refine.usual_sizes(tables_of(models.find("multimnist")).box)
+    assert np.array(digits).tolist() == [[14, 14]]
+    tables = tables_of(models.find("multidsprites")).box
+    sprites = refine.usual_sizes(tables)
+    assert len(sprites) > 2
+    for size in sprites:
+        for n, table in zip(size, tables[:2], strict=True):
+            assert table.bits[n - 1] < table.bits.min() + refine.LITTLE
+
+
+def test_moved_boxes_make_the_file_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
+    moved = codec.encode(DIGITS, model="multimnist")
+    monkeypatch.setattr(refine, "about", lambda box: box[None])
+    assert len(moved) < len(codec.encode(DIGITS, model="multimnist"))
 
 
 def boxes_of(data: bytes) -> np.ndarray:
@@ -47,33 +54,56 @@ def test_each_digit_has_one_box() -> None:
     assert (iou(boxes, boxes) - np.eye(4) < SAME).all()
 
 
-def test_glimpses_that_the_search_overlooked_are_added(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = codec.encode(DIGITS, model="multimnist")
-    monkeypatch.setattr(plan, "best", lambda pricer, options, forced: None)
-    again = codec.encode(DIGITS, model="multimnist")
-    assert iou(boxes_of(again), boxes_of(whole)).max(0).min() > SAME
-    assert len(again) < 1.02 * len(whole)
-    monkeypatch.setattr(refine, "completed", lambda pricer, tile, description: description)
-    assert not len(boxes_of(codec.encode(DIGITS, model="multimnist")))
+def test_glimpses_that_touch_are_taken_one_after_another() -> None:
+    boxes = np.array([[0, 0, 10, 10], [11, 0, 20, 10], [12, 3, 20, 13], [40, 40, 50, 50]])
+    assert refine.apart(boxes[:1], boxes).tolist() == [[False, False, True, True]]
+    assert refine.crowded(boxes)
+    assert not refine.crowded(boxes[[0, 2, 3]])
+    assert not refine.crowded(boxes[:1])
+    assert not refine.crowded(boxes[:0])
 
 
-def test_a_place_is_looked_at_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A digit that the first box of a place cuts in two is found by those about it."""
-    prices = {}
-    original = refine.completed
+def test_changes_of_the_price_are_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An offer says what the whole description with it costs more."""
+    checked = []
+    original = refine.offers
 
-    def kept(pricer, tile, description):  # type: ignore[no-untyped-def]
-        better = original(pricer, tile, description.first(0))
-        prices[name] = pricer.price(better)
-        return better
+    def offers(pricer, tile, canvas, description, groups):  # type: ignore[no-untyped-def]
+        found = original(pricer, tile, canvas, description, groups)
+        before = pricer.price(description)
+        for offer in found:
+            after = pricer.price(description.added(offer.box, offer.latent))
+            checked.append(after - before - offer.more)
+        pricer.price(description)
+        return found
 
-    monkeypatch.setattr(refine, "completed", kept)
-    name = "twice"
+    monkeypatch.setattr(refine, "offers", offers)
     codec.encode(DIGITS, model="multimnist")
-    name = "once"
-    monkeypatch.setattr(refine, "about", lambda box, tables: box[None])
-    codec.encode(DIGITS, model="multimnist")
-    assert prices["twice"] < prices["once"] - 2
+    assert len(checked) > 6
+    assert np.abs(checked).max() < 1e-6
+
+
+def test_another_base_is_taken_where_it_is_cheaper(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same glimpses over a finer base, if that pays."""
+    original = Pricer.price
+
+    def price(pricer: Pricer, description: Description) -> float:
+        return original(pricer, description) - (5000 if description.step == plan.FINE_STEPS[1] else 0)
+
+    found = []
+    kept = refine.improved
+
+    def improved(pricer, tile, bases):  # type: ignore[no-untyped-def]
+        found.append(kept(pricer, tile, bases))
+        return found[-1]
+
+    monkeypatch.setattr(plan, "improved", improved)
+    data = codec.encode(DIGITS, model="multimnist")
+    monkeypatch.setattr(Pricer, "price", price)
+    monkeypatch.setattr(Pricer, "estimate", price)
+    other = codec.encode(DIGITS, model="multimnist")
+    assert [one.step for one in found] == [max(plan.FINE_STEPS), plan.FINE_STEPS[1]]
+    assert boxes_of(other).tolist() == boxes_of(data).tolist()
 
 
 def test_no_glimpses_means_none() -> None:

@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from saidcodec.entropy.bank import MEAN_STEPS, REACH, SCALES, SYMBOLS, TAILS, bank, fractions
+from saidcodec.entropy.bank import (
+    BANK,
+    MEAN_STEPS,
+    REACH,
+    SCALES,
+    SYMBOLS,
+    TAILS,
+    bank,
+    fractions,
+    read_arrays,
+)
 from saidcodec.entropy.rans import TOTAL
 
 
@@ -32,3 +42,16 @@ def test_a_table_wider_than_a_sample_is_centred_on_its_mean(scale: int, fraction
 def test_wider_scales_are_wider() -> None:
     centres = [bank().first(scale, 0).bits[REACH] for scale in range(SCALES)]
     assert (np.diff(centres) > 0).all()
+
+
+def test_arrays_are_read_as_numpy_reads_them() -> None:
+    found = read_arrays(BANK.read_bytes())
+    with np.load(BANK) as data:
+        assert set(found) == set(data)
+        for name, array in data.items():
+            assert found[name].tolist() == array.reshape(-1).tolist()
+
+
+def test_the_cheapest_symbol() -> None:
+    tables = bank().tables + bank().gaussian
+    assert bank().cheapest == pytest.approx(min(table.bits.min() for table in tables))

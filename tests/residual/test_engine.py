@@ -91,6 +91,47 @@ def test_core_is_the_reference(isa: str, seed: int, net: ResidualNetwork, height
     assert np.array_equal(own.measure(net, plane, places), bits[places])
 
 
+@every_set
+@given(st.integers(0, 2**32), st.sampled_from(NETWORKS), st.integers(1, 40), st.integers(1, 40))
+@settings(max_examples=40, deadline=None)
+def test_a_comparison_is_the_difference(isa: str, seed: int, net: ResidualNetwork, h: int, w: int) -> None:
+    rng = np.random.default_rng(seed)
+    plane = replace(random_plane(rng, h, w, lossless=True), adaptive=False)
+    seen = rng.integers([0, -255, -255], 256, (h, w, 3)).astype(np.int16)
+    plane = replace(plane, reconstruction=seen)
+    lengths = REFERENCE.measure(net, plane).reshape(h, w)
+    rectangles, inside, expected = [], [], []
+    for _ in range(3):
+        (top, bottom), (left, right) = np.sort(rng.integers(0, h + 1, 2)), np.sort(rng.integers(0, w + 1, 2))
+        other = seen.copy()
+        other[top:bottom, left:right] += rng.integers(0, 2, (bottom - top, right - left, 1)).astype(np.int16)
+        rectangles.append([top, left, bottom, right])
+        inside.append(other[top:bottom, left:right].reshape(-1, 3))
+        more = REFERENCE.measure(net, replace(plane, reconstruction=other)).astype(
+            np.int64
+        ) - lengths.reshape(-1)
+        expected.append(more[plane.coded.reshape(-1) > 0].sum())
+    for one in (CoreEngine(isa), REFERENCE):
+        found = one.compare(net, plane, lengths, np.array(rectangles, np.int32), np.concatenate(inside))
+        assert found.tolist() == expected
+
+
+def test_a_comparison_that_does_not_fit_is_refused() -> None:
+    plane = replace(random_plane(np.random.default_rng(3), 4, 5, lossless=True), reconstruction=None)
+    lengths, inside = np.zeros((4, 5), np.uint32), np.zeros((2, 3), np.int16)
+    seen = replace(plane, reconstruction=np.zeros((4, 5, 3), np.int16))
+    for one, box, pixels in [
+        (plane, [0, 0, 1, 2], inside),
+        (seen, [0, 0, 1, 2], inside[:1]),
+        (seen, [0, -1, 1, 1], inside),
+        (seen, [3, 0, 5, 1], inside),
+        (seen, [0, 0, 1, 2], inside.astype(np.int32)),
+    ]:
+        for own in (CoreEngine(), REFERENCE):
+            with pytest.raises(ValueError, match="comparison"):
+                own.compare(NETWORKS[0], one, lengths, np.array([box], np.int32), pixels)
+
+
 def test_lengths_are_those_of_the_symbols() -> None:
     plane = random_plane(np.random.default_rng(5), 9, 14, lossless=True)
     plane = replace(plane, coded=np.ones_like(plane.coded), adaptive=False)
