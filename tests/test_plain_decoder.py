@@ -90,7 +90,7 @@ def kinds_mixed(monkeypatch):
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("bound", [0, 5])
 def test_bands_and_adaptation(mode, bound, banks):
-    image = picture(37, 33, mode)
+    image = picture(37, 18, mode)
     agree_in_tiles(image, mode, random_model(3, told=4), banks, 4, bound)  # of 3 rows of tiles
 
 
@@ -99,7 +99,7 @@ MIXED = [*((mode, bound, True) for mode in MODES for bound in (0, 2)), ("RGBA", 
 
 @pytest.mark.parametrize(("mode", "bound", "adaptive"), MIXED)
 def test_mixed_tiles(mode, bound, adaptive, kinds_mixed, banks):
-    image = picture(35, 40, mode)
+    image = picture(35, 24, mode)
     for copies, told, bands in ((False, 4, 2), (True, 3, 1)):
         model = random_model(9, copies, copies, told)
         assert agree_in_tiles(image, mode, model, banks, bands, bound, adaptive) == set(TileKind)
@@ -344,21 +344,21 @@ def test_a_band_of_each_method(mode, banks):
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("adaptive", [False, True])
 def test_levels(mode, adaptive, banks):
-    image = with_few_levels(40, 20, mode)
+    image = with_few_levels(36, 14, mode)
     agree_in_bands(image, mode, random_model(3), banks, [levels, None, levels], adaptive)
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_graphics(mode, banks):
-    image = flat_shapes(40, 60, *MODES[mode] or (1,)).reshape(picture(40, 60, mode).shape)
+    image = flat_shapes(36, 40, *MODES[mode] or (1,)).reshape(picture(36, 40, mode).shape)
     model = random_model(3)
-    agree_in_bands(image, mode, model, banks, [graphics, None, graphics])
+    agree_in_bands(image, mode, model, banks, [graphics, None, graphics], False)
     if mode in ("LA", "RGBA"):
         image[..., -1] = 77
-        agree_in_bands(image, mode, model, banks, [graphics, None, graphics])
+        agree_in_bands(image, mode, model, banks, [graphics, None, graphics], False)
     if mode in ("RGB", "RGBA"):
         image[..., 1] = image[..., 2] = image[..., 0]
-        agree_in_bands(image, mode, model, banks, [graphics, levels, None], replicated=True)
+        agree_in_bands(image, mode, model, banks, [graphics, levels, None], False, True)
 
 
 def drawings():
@@ -418,24 +418,24 @@ def test_every_layout_of_chroma():
             assert (head.shown(source.luma.astype(np.int64), chroma) == source.pixels()).all()
 
 
-@pytest.mark.parametrize("i", range(0, len(LAYOUTS), 8))
+@pytest.mark.parametrize("i", range(0, len(LAYOUTS), 11))
 def test_bands_of_halved_chroma(i, banks):
     layout = LAYOUTS[i]
-    mode = ("RGB", "RGBA")[i // 8 % 2]
-    own = [made_of(*(13, 21), i % 11 + 1, layout, 5 * k, k == 1, i + k) for k in range(2)]
+    mode = ("RGB", "RGBA")[i % 2]
+    own = [made_of(13, 15, i // 11 + 1, layout, 5 * k, k == 1, i + k) for k in range(2)]
     image = np.concatenate([one.pixels() for one in own])
     if mode == "RGBA":
-        alpha = np.full((26, 21, 1), 9)
-        alpha[13:] += np.arange(21)[:, None]
+        alpha = np.full((26, 15, 1), 9)
+        alpha[13:] += np.arange(15)[:, None]
         image = np.concatenate([image, alpha], -1).astype(np.uint8)
     sources = [lambda _: own[0], lambda _: own[1]]
-    agree_in_bands(image, mode, random_model(3, copies=i % 3 == 0), banks, sources, i % 16 == 0)
+    agree_in_bands(image, mode, random_model(3, copies=i % 3 == 0), banks, sources, i % 4 < 2)
 
 
 @pytest.mark.parametrize("subsampling", [0, 1, 2])
 def test_pictures_that_were_jpegs(subsampling, banks):
     file = io.BytesIO()
-    Image.fromarray(picture(30, 44, "RGB")).save(file, "JPEG", quality=90, subsampling=subsampling)
+    Image.fromarray(picture(30, 28, "RGB")).save(file, "JPEG", quality=90, subsampling=subsampling)
     image = np.array(Image.open(file))
     source = preimage.mapped(image, 1)
     assert (source.chroma.shape[:2] != image.shape[:2]) == (subsampling > 0)
@@ -450,6 +450,15 @@ def test_damage_is_refused(banks):
         damaged[at] ^= 4
         with pytest.raises(plain_decoder.RefusedError):
             plain_decoder.decode(bytes(damaged), model.tensors, banks)
+
+
+def test_what_the_encoder_makes(banks):
+    image = flat_shapes(48, 60, 3)
+    data = codec.encode(image, effort="best", threads=1)
+    file = plain_decoder.parse(data)
+    assert file.coder == ResidualCoder.MIXED
+    (model,) = (found for found in map(models.load, models.installed()) if found.id == file.model)
+    assert (plain_decoder.decode(data, model.tensors, banks) == image).all()
 
 
 @pytest.mark.parametrize("method", ["levels", "mapped", "graphics"])
