@@ -51,6 +51,7 @@ def pictures() -> Iterator[tuple[str, np.ndarray, dict[str, object]]]:
     yield "photo-bands", np.concatenate([whole[60:113, 90:160], slope], 2), {"side": 16, "bands": 4}
     yield "photo-rgba", np.concatenate([whole[:53, :70], slope], 2), {}
     yield "photo-near-lossless", whole[100:180, 150:240], {"max_error": 3}
+    yield "photofine-context", whole[60:108, 90:138], {}
     yield "clevr-context", small, {}
     yield "clevr-glimpses", small, {"glimpses": 5}
     yield "clevr-gaussian", small, {"residual": "gaussian"}

@@ -6,7 +6,7 @@
 ``proposal``  the encoder's own networks: where to look, and what a patch means
 ``crop``      from a box to the patch that it shows
 ``price``     exact bits of a tile under one description or another
-``refine``    glimpses moved, added and taken away by those bits
+``refine``    glimpses of small images, added and taken away by those bits
 
 From a pixel to its bits: ``plan`` asks ``search`` for descriptions of a tile, ``price`` says what each takes
 together with the residual that it leaves, and the cheapest goes to ``saidcodec.said`` and

@@ -14,7 +14,7 @@ ADAPTIVE_PIXELS = 1 << 14  # from here on an image is long enough to learn from
 AUTO_PIXELS = 1 << 14  # up to here every shipped model is tried
 WITHIN_REACH = 1.25  # of the shortest file without glimpses: what a model may take to be tried with them
 DEFAULT_MODEL = "photo"
-FINE_MODEL = "photo-fine"  # takes half as long again, and 1 % fewer bits
+FINE_MODEL = "photofine"  # takes half as long again, and 1 % fewer bits
 
 FileWith = Callable[[Model, "int | None", Progress], bytes]  # model, number of glimpses, progress
 

@@ -26,7 +26,7 @@ from saidcodec.said.resampling import SIDE
 from saidcodec.said.section import box_bits, tables_of
 
 BOX_WORTH = "encoder.box.worth"  # tensor float32 [1], bits
-SHARE = 8  # of so many samples, one is measured for an estimate
+AT_ONCE = 512  # samples that are measured before the next look at a limit
 SAME = 0.5  # intersection over union from which two boxes show the same thing
 
 Rendered = tuple["Description | None", "np.ndarray | None"]  # a description and its x̂(T), uint8 RGB
@@ -55,6 +55,7 @@ class Meter:
             np.arange(columns.start - FARTHEST, columns.stop + FARTHEST).clip(0, width - 1),
         )
         self.measured = False
+        self.order: np.ndarray | None = None  # of ``numbers``, by falling lengths; None until it is needed
 
     def bits(self, reconstruction: np.ndarray | None) -> float:
         """Bits of all samples under x̂ int16 [h, w, 3], or none."""
@@ -62,18 +63,29 @@ class Meter:
         which = different if self.measured else np.ones_like(different)
         if which.any():
             self.lengths[self.place][which] = self.measure(self.numbers[which])
+            self.order = None
         self.measured = True
         return float(self.lengths[self.place].sum(dtype=np.int64)) / (1 << LENGTH_BITS)
 
-    def estimate(self, reconstruction: np.ndarray) -> float:
-        """About as many bits, by a part of the samples."""
+    def bits_below(self, reconstruction: np.ndarray | None, limit: float) -> float | None:
+        """Bits of all samples under another x̂, or none, where they are fewer than ``limit``; else None.
+
+        What takes the most bits now is measured first, since it soon says that there are too many.  After
+        ``bits``.
+        """
         whole = np.full_like(self.reconstruction, NO_RECONSTRUCTION)
-        whole[self.place] = reconstruction
-        height, width = self.numbers.shape
-        y, x = np.ogrid[:height, :width]
-        chosen = self.numbers[(x + 3 * y) % SHARE == 0]
-        bits = band.measure(self.network, replace(self.plane, reconstruction=whole), chosen)
-        return float(bits.mean()) * self.numbers.size / (1 << LENGTH_BITS)
+        if reconstruction is not None:
+            whole[self.place] = reconstruction
+        plane = replace(self.plane, reconstruction=whole)
+        if self.order is None:
+            self.order = self.numbers.reshape(-1)[self.lengths[self.place].reshape(-1).argsort()[::-1]]
+        found = 0.0
+        for first in range(0, len(self.order), AT_ONCE):
+            if found >= limit:
+                return None
+            bits = band.measure(self.network, plane, self.order[first : first + AT_ONCE])
+            found += float(bits.sum()) / (1 << LENGTH_BITS)
+        return found if found < limit else None
 
     def show(self, reconstruction: np.ndarray | None) -> np.ndarray:
         """Take x̂ int16 [h, w, 3], or none, from now on; which samples see a difference, bool [h, w]."""
@@ -123,13 +135,21 @@ class Pricer:
         means = middle_of(self.planes.shape) if means is None else means
         return gaussian.residual_bits(self.planes, means)
 
-    def estimate(self, description: Description) -> float:
-        """About the bits in all under a description."""
+    def price_below(self, description: Description | None, limit: float) -> float | None:
+        """The price of a description, or of none, where it is less than ``limit``; else None."""
         assert self.meter
+        if description is None:
+            return self.meter.bits_below(None, limit)
         ((_, shown),) = self.rendered([description])
         assert shown is not None
+        own = self.own(description)
+        found = self.meter.bits_below(planes_of(shown, self.header.grey), limit - own)
+        return None if found is None else found + own
+
+    def own(self, description: Description) -> float:
+        """A description's own bits, less what its boxes are worth."""
         spent = account(description, self.header.grey, self.model).bits(len(description.boxes))
-        return self.meter.estimate(planes_of(shown, self.header.grey)) + spent
+        return spent - box_worth(self.model) * distinct(description.boxes)
 
     def added(
         self,
@@ -179,9 +199,7 @@ class Pricer:
         for description, reconstruction in options:
             price = self.residual(reconstruction)
             if description is not None:
-                spent = account(description, self.header.grey, self.model)
-                price += spent.bits(len(description.boxes))
-                price -= box_worth(self.model) * distinct(description.boxes)
+                price += self.own(description)
             prices.append(price)
         i = int(np.argmin(prices))
         return i, prices[i]

@@ -24,7 +24,6 @@ from saidcodec.said.section import tables_of
 SCALES = (0.6, 1.5, 2.2)  # of the usual size of a box, to look for larger and smaller objects
 LITTLE = 3.0  # bits that another width or height may cost more than the usual
 MOVES = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))  # of a box, canvas units; the diagonal ones save 0.2 %
-NEAR = 1.02  # what another base may take by an estimate, to be priced exactly
 PLACES = 3  # of the largest remaining errors, where a glimpse more is tried
 PROMISING = 16.0  # bits that a place's first box may cost for the boxes about it to be tried
 APART = 2  # canvas units between glimpses that are taken together
@@ -47,18 +46,17 @@ def improved(pricer: Pricer, tile: np.ndarray, bases: Sequence[Description]) -> 
     the end.
     """
     coarsest = max(bases, key=lambda base: base.step)
-    best = completed(pricer, tile, coarsest)
-    if crowded(best.boxes):
-        best, price = thinned(pricer, best)
+    whole = completed(pricer, tile, coarsest)
+    if crowded(whole.boxes):
+        whole, price = thinned(pricer, whole)
     else:
-        price = pricer.price(best)
-    others = [best.over(base) for base in bases if base is not coarsest]
-    most = NEAR * pricer.estimate(best)
-    for other in [other for other in others if pricer.estimate(other) < most]:
-        found = pricer.price(other)
-        if found < price:
+        price = pricer.price(whole)
+    best: Description | None = whole
+    for other in [*(whole.over(base) for base in bases if base is not coarsest), None]:
+        found = pricer.price_below(other, price)
+        if found is not None:
             best, price = other, found
-    return best if price < pricer.residual(None) else None
+    return best
 
 
 def crowded(boxes: np.ndarray) -> bool:

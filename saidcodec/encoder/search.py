@@ -1,5 +1,8 @@
 """The glimpse loop of the encoder: where to look, and whether it pays (paper section 3).
 
+It serves where exact bits are not at hand or not wanted: large images, files with bounded errors or a given
+number of glimpses, the Gaussian residual and none.  Elsewhere ``refine`` finds glimpses by exact bits.
+
 Nothing here is part of the format.  The paper takes the one box that its glimpse network proposes.  The
 format does not care where a box came from, so each iteration also tries boxes around that proposal and
 around the largest errors, and keeps the one that saves the most bits by the paper's account: N log σ of the

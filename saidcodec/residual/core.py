@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import threading
 from ctypes import POINTER, Structure, c_char_p, c_int, c_int32, c_size_t, c_void_p
 from functools import lru_cache
 from typing import Any
@@ -88,8 +89,11 @@ def numbered_sets() -> list[tuple[int, str]]:
     return found
 
 
+BANK_LOCK = threading.Lock()  # bands run in threads, and all must get the one bank
+
+
 @lru_cache(maxsize=1)
-def native_bank() -> int:
+def made_bank() -> int:
     """The bank of tables in the core's layout; it stays for the life of the process."""
     tables = bank()
     mixture = contiguous(np.stack([table.frequency for table in tables.tables]), np.int32)
@@ -102,10 +106,22 @@ def native_bank() -> int:
 
 
 @lru_cache(maxsize=1)
+def measured_bank() -> int:
+    made = made_bank()
+    library().said_bank_measure(made)
+    return made
+
+
+def native_bank() -> int:
+    """The bank, without code lengths unless somebody has asked for them."""
+    with BANK_LOCK:
+        return made_bank()
+
+
 def measuring_bank() -> int:
-    """The same with the code lengths, which take a hundredth of a second to fill in."""
-    library().said_bank_measure(native_bank())
-    return native_bank()
+    """The bank with the code lengths, which take a hundredth of a second to fill in."""
+    with BANK_LOCK:
+        return measured_bank()
 
 
 def bank_for(plane: Plane) -> int:

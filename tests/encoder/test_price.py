@@ -76,6 +76,23 @@ def test_only_what_sees_a_difference_is_measured_again() -> None:
     assert set(zip(rows.tolist(), columns.tolist(), strict=True)) == expected
 
 
+def test_bits_below_a_limit() -> None:
+    rng = np.random.default_rng(2)
+    network = ResidualNetwork(random_model(3).tensors)
+    colour = rng.integers(LOW, 256, (30, 40, 3)).astype(np.int16)
+    place = (slice(0, 30), slice(3, 40))
+    known = styled(network, plane_of(colour), [place])
+    meter = Meter(network, known, place)
+    first, other = (rng.integers(LOW, 256, (30, 37, 3)).astype(np.int16) for _ in range(2))
+    before = meter.bits(first)
+    for one in (other, None):
+        exact = spent(network, known, place, one)
+        assert meter.bits_below(one, exact + 1) == pytest.approx(exact)
+        assert meter.bits_below(one, exact) is None
+        assert meter.bits_below(one, exact / 9) is None
+    assert meter.bits(first) == before
+
+
 def test_bits_of_tiles_are_those_of_their_samples() -> None:
     rng = np.random.default_rng(1)
     network = ResidualNetwork(random_model(3).tensors)

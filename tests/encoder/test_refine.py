@@ -85,10 +85,9 @@ def test_changes_of_the_price_are_exact(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_another_base_is_taken_where_it_is_cheaper(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same glimpses over a finer base, if that pays."""
-    original = Pricer.price
 
-    def price(pricer: Pricer, description: Description) -> float:
-        return original(pricer, description) - (5000 if description.step == plan.FINE_STEPS[1] else 0)
+    def price_below(pricer: Pricer, description: Description | None, limit: float) -> float | None:
+        return limit - 1 if description is not None and description.step == plan.FINE_STEPS[1] else None
 
     found = []
     kept = refine.improved
@@ -99,8 +98,7 @@ def test_another_base_is_taken_where_it_is_cheaper(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(plan, "improved", improved)
     data = codec.encode(DIGITS, model="multimnist")
-    monkeypatch.setattr(Pricer, "price", price)
-    monkeypatch.setattr(Pricer, "estimate", price)
+    monkeypatch.setattr(Pricer, "price_below", price_below)
     other = codec.encode(DIGITS, model="multimnist")
     assert [one.step for one in found] == [max(plan.FINE_STEPS), plan.FINE_STEPS[1]]
     assert boxes_of(other).tolist() == boxes_of(data).tolist()

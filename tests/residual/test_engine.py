@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -244,3 +246,20 @@ def test_adaptation_over_many_samples(isa: str, errors: tuple[int, int, int]) ->
     assert np.array_equal(found.samples, mine.samples)
     plain = replace(plane, samples=plane.samples.copy(), adaptive=False)
     assert len(words) < len(CoreEngine(isa).push(np.zeros(0, np.uint32), CoreEngine(isa).symbols(net, plain)))
+
+
+def test_threads_that_begin_together_get_one_whole_bank() -> None:
+    plane = replace(random_plane(np.random.default_rng(4), 20, 30, lossless=True), adaptive=True)
+    wanted = CoreEngine().symbols(NETWORKS[0], again(plane, plane.samples))
+    for _ in range(20):
+        core.made_bank.cache_clear()
+        core.measured_bank.cache_clear()
+        together = threading.Barrier(4)
+
+        def work() -> np.ndarray:
+            together.wait()  # noqa: B023
+            return CoreEngine().symbols(NETWORKS[0], again(plane, plane.samples))
+
+        with ThreadPoolExecutor(4) as pool:
+            found = [pool.submit(work) for _ in range(4)]
+            assert all(np.array_equal(one.result(), wanted) for one in found)
