@@ -62,7 +62,8 @@ def encode(
     ``residual``: "context" (the residual network), "gaussian" (the paper's) or "none" (x̂(T) alone: lossy).
     ``glimpses``: force their number per tile instead of choosing it by bits.
     ``effort``: "fast" codes larger images without adaptation and without a look at what they were made of;
-    "best" looks for chroma of half the resolution, too, for seconds a megapixel.
+    "best" looks for chroma of half the resolution and tries a larger model, too, for seconds a megapixel.
+    Images below 128×128 are tried as graphics with the model "auto" or the effort "best".
     ``progress`` is told the share that is done after every band.
     Raises ImageError, LimitError, FileError or ModelError; TypeError or ValueError for arguments of another
     kind.  Metadata that cannot be kept is named by a SaidWarning.
@@ -88,8 +89,8 @@ def encode(
         large = width * height >= auto.ADAPTIVE_PIXELS
         adaptive = coder == ResidualCoder.CONTEXT and large and effort != "fast"
         header = Header(width, height, Mode(mode), replicated, coder, max_error, one.id, *tiling, adaptive)
-        # Of small images one model's file is enough to try other methods on.
-        asked = adaptive or (model == "auto" and one.name == auto.DEFAULT_MODEL and effort != "fast")
+        # Of small images one model of several is enough to try other methods beside.
+        asked = effort == "best" or (effort == "normal" and (large or (model == "auto" and one is tried[0])))
         looks = asked and coder == ResidualCoder.CONTEXT and not max_error and not number
         sources = Sources(header, planes.channels_of(header, pixels), effort == "best") if looks else None
         return write(header, one, pixels, metadata, number, sources, threads or cores(), progress)

@@ -118,7 +118,13 @@ def put(part: str, target: str, force: bool) -> None:
         with suppress(FileNotFoundError):
             os.chmod(part, stat.S_IMODE(os.stat(target).st_mode))
     else:
-        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        try:
+            os.link(part, target)  # whole or not at all, whatever happens meanwhile
+            return
+        except FileExistsError:
+            raise
+        except OSError:  # this file system has no hard links
+            os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
     os.replace(part, target)
 
 

@@ -120,6 +120,10 @@ MAPS = (  # numbered from 1; the list may grow at its end
 )
 
 
+EXCEPTION_SHARE = 8  # at most one pixel in so many is an exception,
+FEW_EXCEPTIONS = 1024  # or so many in all
+
+
 class Siting(IntEnum):
     """Where chroma samples lie, along each halved axis, relative to pixels 2i and 2i + 1 of their cell."""
 
@@ -316,24 +320,33 @@ def exceptions_bytes(places: np.ndarray, values: np.ndarray) -> bytes:
     return bytes(out) + steps.T.tobytes()
 
 
+def most_exceptions(pixels: int) -> int:
+    """How many exceptions a band of so many pixels may have."""
+    return max(pixels // EXCEPTION_SHARE, FEW_EXCEPTIONS)
+
+
 def take_exceptions(data: bytes, pixels: int) -> tuple[np.ndarray, np.ndarray]:
     """Places and values that ``exceptions_bytes`` wrote, of a band of so many pixels; CorruptError
     otherwise."""
     runs, at = take_number(data, 0)
-    if runs > len(data) // 2:
-        raise CorruptError("There are more runs of exceptions than bytes.")
-    spans, after = [], 0
-    for _ in range(runs):
+    if runs > min(len(data) // 2, most_exceptions(pixels)):
+        raise CorruptError("There are more runs of exceptions than there can be.")
+    spans = np.empty((runs, 2), np.int64)  # first pixel, length
+    after = 0
+    for i in range(runs):
         gap, at = take_number(data, at)
         length, at = take_number(data, at)
-        start = after + gap
-        after = start + length + 1
+        if i and not gap:
+            raise CorruptError("Two runs of exceptions are one.")
+        spans[i] = after + gap, length + 1
+        after += gap + length + 1
         if after > pixels:
             raise CorruptError("An exception lies outside of its band.")
-        spans.append(np.arange(start, after))
-    places = np.concatenate(spans) if spans else np.zeros(0, np.int64)
-    if len(data) - at != 3 * len(places):
+    starts, lengths = spans.T
+    total = int(lengths.sum())
+    if total > most_exceptions(pixels) or len(data) - at != 3 * total:
         raise CorruptError("The exceptions' values are too many or too few.")
+    places = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths) + np.arange(total)
     steps = np.frombuffer(data, np.uint8, offset=at).reshape(3, -1).T
     return places, np.cumsum(steps, 0, dtype=np.uint8)
 
@@ -365,7 +378,7 @@ def parse_head(data: bytes, height: int, width: int) -> tuple[Mapped, int]:
     if length:
         unpack = zlib.decompressobj()
         try:
-            listed = unpack.decompress(data[at : at + length], 16 * height * width + 16)
+            listed = unpack.decompress(data[at : at + length], 13 * most_exceptions(height * width) + 5)
         except zlib.error as error:
             raise CorruptError("The exceptions of a map are damaged.") from error
         if not unpack.eof or unpack.unused_data:

@@ -785,5 +785,8 @@ EXPORT int said_graphics_decode(u32 *words, size_t *count, i32 width, i32 height
     return DONE;
 }
 
+/* Which functions and arrays there are, and which bytes they give; graphics.py refuses a library of another number. */
+EXPORT int said_graphics_interface(void) { return 1; }
+
 /* Extension modules have this function, and some linkers insist on it; nothing imports this library as a module. */
 EXPORT void *PyInit__graphics(void) { return NULL; }

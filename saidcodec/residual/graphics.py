@@ -18,6 +18,7 @@ import numpy as np
 from saidcodec.residual import graphics_reference, native
 from saidcodec.residual.engine import ENGINE_VARIABLE
 
+INTERFACE = 1  # said_graphics_interface() of _graphics.c
 NO_MEMORY = 1
 MOST_CHANNELS = 4
 MOST_PIXELS = 1 << 28
@@ -31,15 +32,17 @@ def library() -> Any:
     if os.environ.get(ENGINE_VARIABLE) == "reference":
         return None
     p, i, n = c_void_p, c_int32, c_size_t
-    return native.load(
+    found = native.load(
         "_graphics",
         {
+            "said_graphics_interface": (c_int, []),
             "said_graphics_encode": (c_int, [p, i, i, i, POINTER(POINTER(c_uint32)), POINTER(n)]),
             "said_graphics_free": (None, [POINTER(c_uint32)]),
             "said_graphics_push": (n, [p, n, p, n]),
             "said_graphics_decode": (c_int, [p, POINTER(n), i, i, i, p]),
         },
     )
+    return found if found and found.said_graphics_interface() == INTERFACE else None
 
 
 def available() -> bool:
