@@ -58,9 +58,10 @@ class Layer:
             return "its shapes do not fit together"
         if self.weight.dtype != np.int8 or self.bias.dtype != np.int32 or self.shift.dtype != np.int32:
             return "it is not of int8 and int32"
-        if np.abs(self.weight.astype(np.int32)).max(initial=0) > WEIGHT_MAX:
+        sizes = np.abs(self.weight.astype(np.int16))
+        if sizes.max(initial=0) > WEIGHT_MAX:
             return "a weight is beyond ±63"
-        peak = 255 * np.abs(self.weight.astype(np.int64)).sum(0) + np.abs(self.bias.astype(np.int64))
+        peak = 255 * sizes.sum(0, dtype=np.int64) + np.abs(self.bias.astype(np.int64))
         if peak.max(initial=0) >= SUM_MAX:
             return "a sum could reach 2^24"
         if not ((self.shift >= 0) & (self.shift <= 24)).all():

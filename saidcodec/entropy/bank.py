@@ -39,7 +39,7 @@ def fractions(scale: int) -> int:
     An eighth of a sample costs a thousandth of a bit where the core is widest for it; more positions would
     cost the coder calls, since symbols of one table are coded together.
     """
-    return int(np.clip(2.0 ** (2 - octave(scale)), 1, MOST_FRACTIONS))
+    return int(min(max(2.0 ** (2 - octave(scale)), 1), MOST_FRACTIONS))
 
 
 def tails(scale: int) -> tuple[float, ...]:
@@ -52,7 +52,7 @@ def tails(scale: int) -> tuple[float, ...]:
 
 def octave(scale: int) -> int:
     """Octave of the core's width: 0 from one sample value on."""
-    return int(np.floor(scale / SCALES_PER_OCTAVE + SMALLEST_SCALE_LOG2))
+    return math.floor(scale / SCALES_PER_OCTAVE + SMALLEST_SCALE_LOG2)
 
 
 @dataclass(frozen=True)
@@ -79,22 +79,19 @@ class Bank:
 
 def positions() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The three look-ups of ``Bank``."""
-    table, carry, sign = [], [], []
+    table, carry = np.empty((2, SCALES, TAILS, MEAN_STEPS), np.int32)
+    tail, fraction = np.arange(TAILS)[:, None], np.arange(MEAN_STEPS)
     start = 0
     for scale in range(SCALES):
-        steps = fractions(scale)
+        steps, distinct = fractions(scale), len(tails(scale))
         coarse = MEAN_STEPS // steps
         kept = steps // 2 + 1
-        for tail in range(TAILS):
-            first = start + tail * len(tails(scale)) // TAILS * kept
-            for fraction in range(MEAN_STEPS):
-                place = (fraction + coarse // 2) // coarse  # 0 .. steps, halves upwards
-                mirrored = 2 * place > steps
-                table.append(first + (steps - place if mirrored else place))
-                carry.append(int(mirrored))
-                sign.append(-1 if mirrored else 1)
-        start += len(tails(scale)) * kept
-    return np.array(table, np.int32), np.array(carry, np.int32), np.array(sign, np.int32)
+        place = (fraction + coarse // 2) // coarse  # 0 .. steps, halves upwards
+        mirrored = 2 * place > steps
+        table[scale] = start + tail * distinct // TAILS * kept + np.where(mirrored, steps - place, place)
+        carry[scale] = mirrored
+        start += distinct * kept
+    return table.reshape(-1), carry.reshape(-1), 1 - 2 * carry.reshape(-1)
 
 
 @lru_cache(maxsize=1)
