@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The core under AddressSanitizer and UndefinedBehaviorSanitizer: its own tests, the hostile ones, and mutated streams.
+# Both C libraries under AddressSanitizer and UndefinedBehaviorSanitizer: their own tests, those of mixed files, the
+# hostile ones, and mutated streams.
 #
 #     tests/sanitized.sh [PYTHON [STREAMS]]
 #
@@ -20,11 +21,13 @@ flags=(-std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all 
 "$compiler" "${flags[@]}" "$root/tests/residual/every_isa.c" -o "$work/every_isa"
 ASAN_OPTIONS=detect_leaks=0 "$work/every_isa"
 
-# The package with such a core, before any that is installed.
+# The package with such libraries, before any that is installed.
 cp -r "$root/saidcodec" "$work/saidcodec"
-rm -f "$work"/saidcodec/residual/_core*.so
+rm -f "$work"/saidcodec/residual/_*.so
 cp -r "$root/models" "$work/saidcodec/_models"
-"$compiler" "${flags[@]}" -fPIC -shared "$root/saidcodec/residual/_core.c" -o "$work/saidcodec/residual/_core.abi3.so"
+for name in _core _graphics; do
+    "$compiler" "${flags[@]}" -fPIC -shared "$root/saidcodec/residual/$name.c" -o "$work/saidcodec/residual/$name.abi3.so"
+done
 libraries="$("$compiler" -print-file-name=libasan.so) $("$compiler" -print-file-name=libubsan.so)"
 cp -r "$root/tests" "$root/pyproject.toml" "$work"
 run() {
@@ -33,5 +36,6 @@ run() {
 }
 cd "$work"
 run -c "from saidcodec.residual import core; assert core.__file__.startswith('$work'), core.__file__"
-run -m pytest -p no:cacheprovider tests/residual/test_engine.py tests/test_hostile.py
+run -c "from saidcodec.residual import graphics; assert graphics.library()"
+run -m pytest -p no:cacheprovider tests/residual/test_{engine,graphics,mixed}.py tests/test_hostile.py
 run tests/fuzz_core.py "$streams"

@@ -7,8 +7,10 @@
 ``crop``      from a box to the patch that it shows
 ``price``     exact bits of a tile under one description or another
 ``refine``    glimpses of small images, added and taken away by those bits
+``sources``   what a band may have been made of: graphics, levels, luma and chroma of a known map
+``preimage``  which known map made a picture, and from which luma and chroma
 
 From a pixel to its bits: ``plan`` asks ``search`` for descriptions of a tile, ``price`` says what each takes
 together with the residual that it leaves, and the cheapest goes to ``saidcodec.said`` and
-``saidcodec.residual`` to be written.
+``saidcodec.residual`` to be written.  A band whose ``sources`` take fewer bits is written as one of them.
 """
