@@ -26,7 +26,8 @@ cp -r "$root/saidcodec" "$work/saidcodec"
 rm -f "$work"/saidcodec/residual/_*.so
 cp -r "$root/models" "$work/saidcodec/_models"
 for name in _core _graphics; do
-    "$compiler" "${flags[@]}" -fPIC -shared "$root/saidcodec/residual/$name.c" -o "$work/saidcodec/residual/$name.abi3.so"
+    built=$work/saidcodec/residual/$name.abi3.so
+    "$compiler" "${flags[@]}" -fPIC -shared "$root/saidcodec/residual/$name.c" -o "$built"
 done
 libraries="$("$compiler" -print-file-name=libasan.so) $("$compiler" -print-file-name=libubsan.so)"
 cp -r "$root/tests" "$root/pyproject.toml" "$work"
