@@ -16,6 +16,7 @@ import numpy as np
 from saidcodec.format.maps import MAPS, ColourMap, Layout, Mapped, Rounding, Siting
 
 MOST_EXCEPTIONS = 0.04  # of all pixels; with more the map is not used
+FEWEST_WITHIN = 32  # colours that are not clamped, for a first look at them alone
 FIRST_LOOK, SECOND_LOOK = 256, 4096  # pixels that are tried before all
 LIKELY = 0.85  # of the pixels looked at; text drawn over is allowed for
 FITS = 0.97  # of chroma samples that agree with a siting, before it is tried in full
@@ -46,7 +47,13 @@ def recognised(rgb: np.ndarray) -> int | None:
     some = flat[scattered(len(flat), FIRST_LOOK)]
     if not (np.ptp(some, axis=1) > 0).any():
         return None  # greys have preimages under every map
-    numbers = [n for n, known in enumerate(MAPS, 1) if share(known, some) >= LIKELY]
+    numbers = [*range(1, len(MAPS) + 1)]
+    within = some[((some > 0) & (some < 255)).all(1)]
+    if (
+        len(within) >= FEWEST_WITHIN
+    ):  # most pictures have no map, which shows soonest in colours that are not clamped
+        numbers = [n for n in numbers if share_within(MAPS[n - 1], within) >= LIKELY]
+    numbers = [n for n in numbers if share(MAPS[n - 1], some) >= LIKELY]
     if not numbers:
         return None
     more = flat[scattered(len(flat), SECOND_LOOK)]
@@ -65,6 +72,17 @@ def scattered(size: int, most: int) -> np.ndarray:
 def share(known: ColourMap, colours: np.ndarray) -> float:
     """How many of the colours uint8 [n, 3] have a preimage near by."""
     return float((preimages(known, colours, 2)[:, 0] >= 0).mean())
+
+
+def share_within(known: ColourMap, colours: np.ndarray) -> float:
+    """The same of colours none of whose channels is clamped, in one look at all the places near by."""
+    matrix, offset = inverse_matrix(MAPS.index(known))
+    guess = np.rint(colours.astype(np.float32) @ matrix.T + offset)[:, None, 1:].astype(np.int64)
+    u, v = np.moveaxis(guess + np.array(NEAR), -1, 0)
+    inside = (u >= 0) & (u < 256) & (v >= 0) & (v < 256)
+    every = colours.repeat(len(NEAR), 0)
+    low, high = luma_range(known, every, u.clip(0, 255).reshape(-1), v.clip(0, 255).reshape(-1))
+    return float(((low < high).reshape(inside.shape) & inside).any(1).mean())
 
 
 @lru_cache(maxsize=len(MAPS))

@@ -22,7 +22,7 @@ from saidcodec.residual.engine import Plane
 from saidcodec.residual.network import ResidualNetwork
 from saidcodec.tensors import one_table
 
-PROBE_SHARE, FEWEST_PROBES = 32, 64  # every 32nd sample of a tile, but at least 64, tell which style suits it
+PROBE_SHARE, FEWEST_PROBES = 64, 64  # every 64th sample of a tile, but at least 64, tell which style suits it
 # Steps of a sequence that fills the unit square evenly: powers of 1 / 1.3247, the root of x³ = x + 1.
 PROBE_STEPS = (0.7548776662466927, 0.5698402909980532)
 
