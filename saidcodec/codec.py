@@ -129,7 +129,7 @@ def decode_image(
         pixels = read(file, found, threads or cores(), progress or no_progress)
     except CorruptError as error:  # a single band's length is not written, so that a cut shows only here
         raise CorruptError(f"{DAMAGED}. {error}") from None
-    if zlib.crc32(pixels) != file.checksum:
+    if zlib.crc32(pixels.data) != file.checksum:
         raise CorruptError(f"{DAMAGED}: the checksum of its pixels does not match.")
     return pixels, file.header.mode, file.metadata
 
@@ -169,7 +169,7 @@ def write(
     kinds = [kind for plan, *_ in written for kind in plan.kinds.tolist()]
     descriptions = [description for plan, *_ in written for description in plan.descriptions]
     said = write_section(kinds, descriptions, header.grey, model)
-    checksum = zlib.crc32(np.ascontiguousarray(planes.pixels_of(header, decoded)))
+    checksum = zlib.crc32(np.ascontiguousarray(planes.pixels_of(header, decoded)).data)
     streams = [stream for _, stream, _ in written] if header.coder else []
     return container.pack(header, metadata, said, streams, checksum)
 
