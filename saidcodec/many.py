@@ -27,6 +27,7 @@ def encode_many(
     glimpses: int | None = None,
     metadata: Metadata | None = None,
     threads: int | None = None,
+    effort: str = "normal",
     progress: Progress | None = None,
 ) -> list[bytes]:
     """The files that ``encode`` makes of each image with these options, in their order.
@@ -35,7 +36,7 @@ def encode_many(
     done after every image.  Raises what ``encode`` raises; an error of one image begins with its number,
     counted from 0.
     """
-    arguments.check_encoding(residual, max_error, glimpses, metadata, threads)
+    arguments.check_encoding(residual, max_error, glimpses, metadata, threads, effort)
     arguments.check_model(model)
     if isinstance(model, (str, os.PathLike)) and model != "auto":
         model = models.find(model)
@@ -49,6 +50,7 @@ def encode_many(
             glimpses=glimpses,
             metadata=metadata,
             threads=threads,
+            effort=effort,
         )
 
     return each(file_of, images, "Image", threads, progress)

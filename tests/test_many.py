@@ -42,6 +42,12 @@ def test_options_are_those_of_encode() -> None:
     assert found == [saidcodec.encode(one, **options) for one in images(3)]
     lossy = saidcodec.encode_many([DIGITS], model="clevr", max_error=2)
     assert lossy == [saidcodec.encode(DIGITS, model="clevr", max_error=2)]
+    flat = np.random.default_rng(1).integers(0, 5, (16, 16, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+    fast, normal = (saidcodec.encode_many([flat], effort=effort)[0] for effort in ("fast", "normal"))
+    assert fast == saidcodec.encode(flat, effort="fast")
+    assert fast != normal
+    with pytest.raises(ValueError, match="effort"):
+        saidcodec.encode_many([], effort="hasty")
     assert saidcodec.encode_many(np.stack([DIGITS, DIGITS]), model="clevr")[1] == saidcodec.encode(
         DIGITS, model="clevr"
     )

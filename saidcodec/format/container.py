@@ -54,6 +54,7 @@ class Container:
 
 
 def varint(value: int) -> bytes:
+    """A number v of the specification's section 2: base 128, the lowest seven bits first."""
     out = bytearray()
     while value >= 0x80:
         out.append(value & 0x7F | 0x80)

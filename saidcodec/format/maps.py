@@ -18,6 +18,7 @@ from functools import cached_property
 import numpy as np
 
 from saidcodec.errors import CorruptError
+from saidcodec.format.container import varint
 
 LEVELS = np.arange(256, dtype=np.int64)
 
@@ -279,16 +280,7 @@ class Mapped:
         if self.relative:
             values = values - self.made().reshape(-1, 3)[self.places]  # modulo 256
         listed = zlib.compress(exceptions_bytes(self.places, values), 9) if len(self.places) else b""
-        return body + number_bytes(len(listed)) + listed
-
-
-def number_bytes(value: int) -> bytes:
-    """A number v of the specification's section 2: base 128, the lowest seven bits first."""
-    out = bytearray()
-    while value >= 128:
-        out.append(value & 127 | 128)
-        value >>= 7
-    return bytes([*out, value])
+        return body + varint(len(listed)) + listed
 
 
 def take_number(data: bytes, at: int) -> tuple[int, int]:
@@ -310,11 +302,11 @@ def exceptions_bytes(places: np.ndarray, values: np.ndarray) -> bytes:
     B of all, the difference of each from the exception before it modulo 256."""
     starts = np.flatnonzero(np.diff(places, prepend=-2) != 1)
     ends = np.append(starts[1:], len(places))[: len(starts)]
-    out = bytearray(number_bytes(len(starts)))
+    out = bytearray(varint(len(starts)))
     after = 0
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
         first = int(places[start])
-        out += number_bytes(first - after) + number_bytes(end - start - 1)
+        out += varint(first - after) + varint(end - start - 1)
         after = first + end - start
     steps = np.diff(values, axis=0, prepend=np.zeros((1, 3), np.uint8))
     return bytes(out) + steps.T.tobytes()

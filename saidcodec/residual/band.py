@@ -114,18 +114,25 @@ def add(
         encoder.add(channels[place], uniform(256))
     if outline.stored.all():
         return channels
-    coded = outline.coded()
-    colour = plane_of(planes.colour_of(header, channels), coded, outline.reconstruction, method.errors)
-    alpha, constant = None, False
-    if header.has_alpha:
-        alpha = plane_of(planes.alpha_of(channels), coded, None, (method.alpha_error,))
-        constant = add_alpha_head(alpha, encoder)
+    colour, alpha = planes_of(header, method, outline, channels)
+    constant = alpha is not None and add_alpha_head(alpha, encoder)
     write_plane(method, outline, colour, encoder)
     if alpha is not None and not constant:
         write_plane(method, outline, alpha, encoder)
     if header.exact:
         return channels
     return planes.joined(header, colour.samples, alpha.samples if alpha else None)
+
+
+def planes_of(
+    header: Header, method: Method, outline: Outline, channels: np.ndarray
+) -> tuple[Plane, Plane | None]:
+    """The colour plane and the alpha plane, if there is one, of a band's channels uint8 [h, w, channels]."""
+    coded = outline.coded()
+    colour = plane_of(planes.colour_of(header, channels), coded, outline.reconstruction, method.errors)
+    if not header.has_alpha:
+        return colour, None
+    return colour, plane_of(planes.alpha_of(channels), coded, None, (method.alpha_error,))
 
 
 def add_alpha_head(alpha: Plane, encoder: Encoder) -> bool:
@@ -154,12 +161,8 @@ def take(header: Header, method: Method, outline: Outline, decoder: Decoder) -> 
         channels[rows, columns] = decoder.take(uniform(256), int(np.prod(shape))).reshape(shape)
     if outline.stored.all():
         return channels
-    coded = outline.coded()
-    colour = plane_of(planes.colour_of(header, channels), coded, outline.reconstruction, method.errors)
-    alpha, constant = None, False
-    if header.has_alpha:
-        alpha = plane_of(planes.alpha_of(channels), coded, None, (method.alpha_error,))
-        constant = take_alpha_head(alpha, decoder)
+    colour, alpha = planes_of(header, method, outline, channels)
+    constant = alpha is not None and take_alpha_head(alpha, decoder)
     read_plane(method, outline, colour, decoder)
     if alpha is not None and not constant:
         read_plane(method, outline, alpha, decoder)

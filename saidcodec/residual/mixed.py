@@ -123,7 +123,7 @@ def take_graphics(header: Header, outline: Outline, decoder: Decoder) -> np.ndar
     return np.concatenate([channels, alpha.samples.astype(np.uint8)], -1) if constant else channels
 
 
-def mapped_planes(method: Method, outline: Outline, source: Mapped) -> list[tuple[Outline, Plane]]:
+def mapped_planes(outline: Outline, source: Mapped) -> list[tuple[Outline, Plane]]:
     """The planes of a mapped band: luma and chroma as one where both are of the same size, else luma and both
     chroma planes by themselves."""
     luma, chroma = source.luma.astype(np.int16), source.chroma.astype(np.int16)
@@ -147,7 +147,7 @@ def add_mapped(
     if header.has_alpha:
         alpha = plane_of(planes.alpha_of(channels), outline.coded(), None, (0,))
         constant = residual.add_alpha_head(alpha, encoder)
-    for own, plane in mapped_planes(method, outline, source):
+    for own, plane in mapped_planes(outline, source):
         write_plane(method, own, plane, encoder)
     if alpha is not None and not constant:
         write_plane(method, outline, alpha, encoder)
@@ -168,7 +168,7 @@ def take_mapped(
         alpha = plane_of(np.zeros((height, width, 1), np.int16), outline.coded(), None, (0,))
         constant = residual.take_alpha_head(alpha, decoder)
     found = []
-    for own, plane in mapped_planes(method, outline, source):
+    for own, plane in mapped_planes(outline, source):
         read_plane(method, own, plane, decoder)
         found.append(plane.samples)
     if len(found) == 1:
