@@ -1,0 +1,33 @@
+"""The commands ``models`` and ``bench``."""
+
+from __future__ import annotations
+
+import click
+
+from saidcodec.cli.options import MODEL_HELP
+from saidcodec.cli.report import say
+from saidcodec.errors import SaidError
+
+
+@click.command()
+def models() -> None:
+    """List the installed models."""
+    from saidcodec import models as library
+
+    for path in library.installed():
+        try:
+            about = library.read_metadata(path)
+        except SaidError as error:
+            about = {"description": str(error)}
+        say(f"{path.stem:<16}{about.get('id', '-'):<10}{about.get('description', '')}")
+
+
+@click.command()
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.option("--model", default="auto", show_default=True, help=MODEL_HELP)
+def bench(paths: tuple[str, ...], model: str) -> None:
+    """Sizes and speeds on your own images, beside the other codecs that are installed."""
+    from saidcodec.evaluation import rate
+
+    for line in rate.table(rate.gather(paths), model):
+        say(line)
