@@ -239,7 +239,9 @@ def train_residual(
 ) -> None:
     """Train the residual network and add it to a SAID layer's model file.
 
-    Photographs are varied crops without a reconstruction; everything else needs --said-checkpoint.
+    Photographs are varied crops without a reconstruction.  Other images have the one that
+    --said-checkpoint makes; without it, that of the files of --said, where this is a whole model with
+    glimpses, or none.
     """
     from saidcodec import models
     from saidcodec.training import export, residual, sources
@@ -255,17 +257,21 @@ def train_residual(
     shape = Shape(hidden=widths, head=head, styles=styles, around=())
     if dataset == "photographs":
         pool, development = read_data(folder, lambda: sources.photograph_tiles(folder))
-    elif seen is None:
-        raise click.UsageError(f"The dataset {dataset} needs --said-checkpoint.")
     else:
-        shape = Shape(hidden=widths, head=head, styles=styles, around=AROUND, copies=dataset in FLAT_COLOURS)
         parts = read_data(folder, lambda: sources.SOURCES[dataset](folder, images, seed))
-        pool, development = sources.scene_tiles(parts, seen, glimpses)
+        whole = models.load(layer)
+        if seen is not None:
+            around, (pool, development) = AROUND, sources.scene_tiles(parts, seen, glimpses)
+        elif whole.sees_reconstruction:
+            around, (pool, development) = WIDE, sources.file_tiles(parts, whole)
+        else:
+            around, (pool, development) = (), sources.plain_tiles(parts, dataset in sources.MIRRORED)
+        shape = Shape(hidden=widths, head=head, styles=styles, around=around, copies=dataset in FLAT_COLOURS)
     settings = residual.Settings(
         steps=steps or BOUND,
         seconds=seconds or float("inf"),
         rate=rate,
-        keen=seen is not None and styles == 1,
+        keen=dataset != "photographs" and styles == 1,
         seed=seed,
         shape=shape,
     )

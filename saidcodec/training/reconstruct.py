@@ -5,13 +5,16 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from saidcodec.format import colour
-from saidcodec.said import base
+from saidcodec.format import colour, container
+from saidcodec.many import encode_many
+from saidcodec.models import Model
+from saidcodec.said import base, read_section, render
 from saidcodec.training import networks, painting, said
 from saidcodec.training.windows import Tiles
 
 STEPS = (4, 6, 8)  # quantisation of the base, as in encoder/plan.py
 WITHOUT = 0.2  # share of tiles whose SAID layer is off
+PARTIAL = 0.15  # share of the others that lack some of their glimpses, where files say which they have
 
 
 @torch.no_grad()
@@ -57,3 +60,25 @@ def tiles(model: networks.Said, images: np.ndarray, settings: said.Settings, mos
         planes[..., 1:], seen[..., 1:] = 0, 0
     on = (rng.random(len(images)) >= WITHOUT).astype(np.uint8)
     return Tiles(planes, seen, on, np.full(len(images), settings.grey, np.uint8))
+
+
+def tiles_of_files(model: Model, images: np.ndarray, seed: int) -> Tiles:
+    """The images uint8 [n, 64, 64, 3] as tiles, with the x̂ that a model's own files hold.
+
+    Of some images a glimpse or more is left out, of some the whole SAID layer, so that the network works
+    with less, too.
+    """
+    rng = np.random.default_rng(seed)
+    planes = colour.forward(images)
+    seen, on = np.zeros_like(planes), np.zeros(len(images), np.uint8)
+    grey = (planes[..., 1:] == 0).all(axis=(1, 2, 3)).astype(np.uint8)
+    for i, file in enumerate(encode_many([*images], model=model)):
+        unpacked = container.unpack(file, residual=False)
+        _, (description,) = read_section(unpacked.said, 1, unpacked.header.grey, model)
+        if description is None or rng.random() < WITHOUT:
+            continue
+        if rng.random() < PARTIAL:
+            description = description.first(int(rng.integers(0, len(description.boxes) + 1)))
+        on[i], seen[i] = 1, colour.forward(render(description, model, painting.CANVAS, painting.CANVAS))
+    seen[grey == 1, ..., 1:] = 0
+    return Tiles(planes, seen, on, grey)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from saidcodec.format import colour
+from saidcodec.models import Model
 from saidcodec.training import datasets, export, photos, reconstruct
 from saidcodec.training.datasets import Dataset
 from saidcodec.training.windows import Tiles
@@ -87,3 +89,26 @@ def scene_tiles(data: tuple[Dataset, Dataset], seen: Path, glimpses: int) -> tup
         reconstruct.tiles(model, part.images, settings, glimpses, seed) for seed, part in enumerate(data)
     )
     return lambda rng: itertools.repeat(learning), development
+
+
+def file_tiles(data: tuple[Dataset, Dataset], model: Model) -> tuple[Pool, Tiles]:
+    """Canvases with what a model's own files say of them, to learn from and to measure on."""
+    learning, development = (
+        reconstruct.tiles_of_files(model, part.images, seed) for seed, part in enumerate(data)
+    )
+    return lambda rng: itertools.repeat(learning), development
+
+
+def plain_tiles(data: tuple[Dataset, Dataset], mirror: bool) -> tuple[Pool, Tiles]:
+    """Canvases without x̂, to learn from, with their mirror images if asked, and to measure on."""
+    learning, development = (part.images for part in data)
+    if mirror:
+        learning = np.concatenate([learning, learning[:, :, ::-1]])
+    pool = without_reconstruction(learning)
+    return lambda rng: itertools.repeat(pool), without_reconstruction(development)
+
+
+def without_reconstruction(images: np.ndarray) -> Tiles:
+    planes = colour.forward(images)
+    grey = (planes[..., 1:] == 0).all(axis=(1, 2, 3)).astype(np.uint8)
+    return Tiles(planes, np.zeros_like(planes), np.zeros(len(planes), np.uint8), grey)
