@@ -1,17 +1,15 @@
-/* Adaptation: what a plane's own errors teach, compiled once for every instruction set (see _walk.h).
+/* Adaptation: what a plane's own errors teach, compiled once for every instruction set (see _front.h).
 
    bitstream_spec.md, section 6.9.  The network's mean is corrected by a linear prediction of its error, whose weights
    follow the plane by least squares; the scale index is shifted by what would have coded better so far.  Samples of
-   one step see the same weights and shifts; what they teach comes after the step.
+   one step see the same weights and shifts; what they teach comes after the step.  Copies and stored samples teach
+   nothing: their lanes are computed all the same, and then their features are 0. */
 
-   The step's active samples are numbered anew, 0 to w->learners - 1; features lie as [feature][sample]. */
-
-#define WIDE_VECTORS (KERNEL == KERNEL_AVX2 || KERNEL == KERNEL_AVXVNNI || KERNEL == KERNEL_AVX512)
-
+/* Row k of an array with a row of lanes for each k. */
 static inline i16 *FOR_ISA(row)(const Walk *w, i16 *rows, int k) { return rows + (size_t)k * ((size_t)w->most + BATCH); }
 
-/* Feature k of component c, or the goal behind them: of the samples that the weights have not learnt from yet, and
-   behind those of the step's. */
+/* Feature k of component c, or the goal behind them: of the samples that have not been summed up yet, and behind
+   those of the step's. */
 static inline i16 *FOR_ISA(feature)(const Walk *w, int c, int k) {
     return w->feature[c] + (size_t)k * ((size_t)w->most + PERIOD + BATCH);
 }
@@ -20,57 +18,17 @@ static inline i32 FOR_ISA(in_widths)(i32 v, i32 factor) { /* in 32nds of the cor
     return (clamp(8 * v, INT16_MIN, INT16_MAX) * factor + (1 << 14)) >> 15;
 }
 
-/* Read what is around each active sample of places `first` to `last`. */
-static void FOR_ISA(look_around)(Walk *w, int first, int last) {
-    const Plane *p = w->plane;
-    size_t stride = (size_t)w->most + BATCH;
-    size_t ahead = (size_t)w->waiting, feature_stride = (size_t)w->most + PERIOD + BATCH;
-    int n = 0;
-    for (int i = first; i < last; i++) {
-        if (!w->active[i]) continue;
-        const Place *at = &w->places[i];
-        w->learner[n] = i;
-        const Errors *rows[3]; /* of this sample's row and of the two above it */
-        for (int up = 0; up < 3; up++) rows[up] = w->errors + (size_t)(at->y + REACH_Y - up) * w->error_row;
-        const size_t here = (size_t)(at->x + REACH_X), mask = w->error_mask;
-        int edge = at->x < 2 || at->x >= p->width - 1 || at->y < 2;
-        const Cell *cell = w->cells + at->cell;
-        i32 energy[3] = {0, 0, 0};
-#if WIDE_VECTORS
-        __m128i sum = _mm_setzero_si128(); /* of eight errors below 2^11, the corrected ones in the upper half */
-        i16 both[8];
+/* The energy of the errors around each lane. */
+static void FOR_ISA(look_around)(Walk *w, int n) {
+    for (int c = 0; c < w->plane->components; c++) {
+        i16 *energy = w->energy[c];
+        memset(energy, 0, (size_t)n * sizeof(i16));
         for (int j = 0; j < CLOSE; j++) {
-            __m128i e = _mm_loadu_si128((const __m128i *)&rows[-CLOSE_Y[j]][(here + (size_t)CLOSE_X[j]) & mask]);
-            __m128i size = _mm_abs_epi16(e);
-            sum = _mm_add_epi16(sum, ENERGY_WEIGHT[j] == 2 ? _mm_add_epi16(size, size) : size);
-            i16 *to = FOR_ISA(row)(w, w->shared, 3 * j) + n;
-            to[0] = (i16)_mm_extract_epi16(e, 0);
-            to[stride] = (i16)_mm_extract_epi16(e, 1);
-            to[2 * stride] = (i16)_mm_extract_epi16(e, 2);
+            const i16 *left = lane_row(w, w->left[c], w->step + CLOSE_X[j] + 2 * CLOSE_Y[j], w->top + CLOSE_Y[j]);
+            i16 weight = ENERGY_WEIGHT[j];
+            for (int i = 0; i < n; i++) energy[i] = (i16)(energy[i] + weight * (left[i] < 0 ? -left[i] : left[i]));
         }
-        _mm_storeu_si128((__m128i *)both, sum);
-        for (int d = 0; d < 3; d++) energy[d] = both[4 + d];
-#else
-        for (int j = 0; j < CLOSE; j++) {
-            const Errors *e = &rows[-CLOSE_Y[j]][(here + (size_t)CLOSE_X[j]) & mask];
-            for (int d = 0; d < 3; d++) {
-                FOR_ISA(row)(w, w->shared, 3 * j + d)[n] = e->network[d];
-                energy[d] += ENERGY_WEIGHT[j] * abs(e->corrected[d]);
-            }
-        }
-#endif
-        for (int d = 0; d < p->components; d++) {
-            i16 *beside = FOR_ISA(row)(w, w->beside[d], 0) + n, *far = FOR_ISA(feature)(w, d, 3 * CLOSE) + ahead + n;
-            for (int j = 0; j < CLOSE; j++, beside += stride) {
-                i32 x = at->x + CLOSE_X[j], y = at->y + CLOSE_Y[j];
-                *beside = edge && (x < 0 || x >= p->width || y < 0) ? OUTSIDE : cell[w->close_at[j]].at[d];
-            }
-            for (int j = 0; j < FAR; j++, far += feature_stride) *far = rows[-FAR_Y[j]][(here + (size_t)FAR_X[j]) & mask].network[d];
-            w->energy[d][n] = energy[d];
-        }
-        n++;
     }
-    w->learners = n;
 }
 
 /* sum[i] = the products of the weights and features of every sample; they fit 32 bits. */
@@ -128,63 +86,79 @@ static inline void FOR_ISA(relative)(const i16 *value, const i16 *mean, i16 *to,
 }
 
 /* The means and shapes that component c of the step's samples is coded with. */
-static void FOR_ISA(adapt)(Walk *w, int c) {
+static void FOR_ISA(adapt)(Walk *w, int c, int n) {
     Adaptive *state = w->adaptive;
-    int n = w->learners;
-    i16 *rows[FEATURES], *mean = w->learner_mean[c], *factor = w->factor[c];
-    u8 *scale = w->learner_scale[c], *level = w->level[c];
-    i32 *sum = w->sum, *energy = w->energy[c];
-    for (int k = 0; k < FEATURES; k++)
-        rows[k] = k < 3 * CLOSE ? FOR_ISA(row)(w, w->shared, k) : FOR_ISA(feature)(w, c, k) + w->waiting;
-    for (int l = 0; l < n; l++) {
-        int i = w->learner[l];
-        mean[l] = (i16)w->mean[c][i];
-        scale[l] = (u8)(w->choice[c][i] / (FRACTIONS * TAILS));
-        factor[l] = (i16)FEATURE_FACTOR[scale[l]];
-        rows[FEATURES - 1][l] = 16;
+    i16 *mean = w->lane_mean[c], *coded = w->lane_coded[c], *factor = w->factor[c];
+    i16 *own[FEATURES];
+    u8 *scale = w->lane_scale[c], *level = w->level[c];
+    i32 *sum = w->sum;
+    for (int k = 0; k < FEATURES; k++) own[k] = FOR_ISA(feature)(w, c, k) + w->waiting;
+    for (int i = 0; i < n; i++) {
+        mean[i] = (i16)w->mean[c][i];
+        scale[i] = (u8)(w->choice[c][i] / (FRACTIONS * TAILS));
     }
-    for (int j = 0; j < CLOSE; j++)
-        FOR_ISA(relative)(FOR_ISA(row)(w, w->beside[c], j), mean, rows[3 * CLOSE + FAR + j], n);
+    for (int i = 0; i < n; i++) factor[i] = (i16)FEATURE_FACTOR[scale[i]];
+    for (int j = 0; j < CLOSE; j++) {
+        i32 step = w->step + CLOSE_X[j] + 2 * CLOSE_Y[j], y = w->top + CLOSE_Y[j];
+        for (int d = 0; d < 3; d++) FOR_ISA(normalise)(lane_row(w, w->error[d], step, y), factor, own[3 * j + d], n);
+        i16 *beside = own[3 * CLOSE + FAR + j];
+        FOR_ISA(relative)(lane_row(w, w->known[c], step, y), mean, beside, n);
+        FOR_ISA(normalise)(beside, factor, beside, n);
+    }
+    for (int j = 0; j < FAR; j++)
+        FOR_ISA(normalise)(lane_row(w, w->error[c], w->step + FAR_X[j] + 2 * FAR_Y[j], w->top + FAR_Y[j]), factor,
+                           own[3 * CLOSE + j], n);
     for (int d = 0; d < 2; d++) {
-        i16 *told = rows[4 * CLOSE + FAR + d];
-        if (d < c) FOR_ISA(relative)(w->learner_value[d], w->learner_mean[d], told, n);
+        i16 *told = own[4 * CLOSE + FAR + d];
+        if (d < c) FOR_ISA(normalise)(lane_row(w, w->error[d], w->step, w->top), factor, told, n);
         else memset(told, 0, (size_t)n * sizeof(i16));
     }
-    for (int k = 0; k < FEATURES; k++) {
-        i16 *own = FOR_ISA(feature)(w, c, k) + w->waiting;
-        FOR_ISA(normalise)(rows[k], factor, own, n);
-        rows[k] = own;
-    }
-    FOR_ISA(predict)(rows, state->weight[c], sum, n);
+    for (int i = 0; i < n; i++) own[FEATURES - 1][i] = 16;
+    FOR_ISA(normalise)(own[FEATURES - 1], factor, own[FEATURES - 1], n);
+    FOR_ISA(predict)(own, state->weight[c], sum, n);
     i32 least = 16 * (c ? -255 : 0);
-    if (c) {
-        const i16 *value = w->learner_value[c - 1], *coded = w->learner_coded[c - 1];
-        for (int l = 0; l < n; l++)
-            energy[l] = (5 * energy[l] >> 3) + 3 * abs(clamp(16 * value[l] - coded[l], -MOST_ERROR, MOST_ERROR));
-    }
-    for (int l = 0; l < n; l++) {
-        i32 width = scale[l] < 6 ? 6 : scale[l], bits = 17 - (width >> 2);
-        i32 correction = clamp((sum[l] + (1 << 8)) >> 9, INT16_MIN, INT16_MAX) * WIDTH[width & 3];
+    for (int i = 0; i < n; i++) {
+        i32 width = scale[i] < 6 ? 6 : scale[i], bits = 17 - (width >> 2);
+        i32 correction = clamp((sum[i] + (1 << 8)) >> 9, INT16_MIN, INT16_MAX) * ((i32)(WIDTHS >> 16 * (width & 3)) & 0xffff);
         correction = clamp((correction + (1 << (bits - 1))) >> bits, -1024, 1024);
-        w->learner_coded[c][l] = (i16)clamp(mean[l] + correction, least, 16 * 255);
+        coded[i] = (i16)clamp(mean[i] + correction, least, 16 * 255);
     }
-    for (int l = 0; l < n; l++) {
-        i32 number = 0, relative = energy[l] * factor[l] >> 15;
-        for (int edge = 0; edge < LEVELS - 1; edge++) number += relative >= LEVEL_EDGE[edge];
-        level[l] = (u8)number;
+    const i16 *energy = w->energy[c], *left = c ? lane_row(w, w->left[c - 1], w->step, w->top) : NULL;
+    for (int i = 0; i < n; i++) {
+        i32 around = energy[i], number = 0;
+        if (left) around = (5 * around >> 3) + 3 * (left[i] < 0 ? -left[i] : left[i]);
+        around = around * factor[i] >> 15;
+        for (int edge = 0; edge < LEVELS - 1; edge++) number += around >= LEVEL_EDGE[edge];
+        level[i] = (u8)number;
     }
-    for (int l = 0; l < n; l++) {
-        int i = w->learner[l];
-        i32 coded = w->learner_coded[c][l], shift = state->shift[c][scale[l]][level[l]].scale;
-        i32 shifted = clamp(scale[l] + ((shift + (1 << 15)) >> 16), 0, SCALES - 1);
-        w->coded_mean[c][i] = coded;
-        w->coded_choice[c][i] = (u32)((coded & 15) + FRACTIONS * ((i32)(w->choice[c][i] / FRACTIONS % TAILS) + TAILS * shifted));
+    for (int i = 0; i < n; i++) {
+        i32 shift = state->shift[c][scale[i]][level[i]].scale, tail = (i32)(w->choice[c][i] / FRACTIONS % TAILS);
+        i32 shifted = clamp(scale[i] + ((shift + (1 << 15)) >> 16), 0, SCALES - 1);
+        w->coded_mean[c][i] = coded[i];
+        w->coded_choice[c][i] = (u32)((coded[i] & 15) + FRACTIONS * (tail + TAILS * shifted));
     }
 }
 
-/* What component c of the step's samples turned out to be. */
-static void FOR_ISA(note)(Walk *w, int c) {
-    for (int l = 0; l < w->learners; l++) w->learner_value[c][l] = (i16)w->value[c][w->learner[l]];
+/* Component c of the step's samples is known: note its errors. */
+static void FOR_ISA(note)(Walk *w, int c, int n) {
+    const Plane *p = w->plane;
+    const i32 *value = w->value[c];
+    const i16 *mean = w->lane_mean[c], *coded = w->lane_coded[c];
+    i16 *error = lane_row(w, w->error[c], w->step, w->top), *left = lane_row(w, w->left[c], w->step, w->top);
+    i16 *known = lane_row(w, w->known[c], w->step, w->top);
+    for (int i = 0; i < n; i++) {
+        known[i] = (i16)value[i];
+        error[i] = (i16)clamp(16 * value[i] - mean[i], -MOST_ERROR, MOST_ERROR);
+        left[i] = (i16)clamp(16 * value[i] - coded[i], -MOST_ERROR, MOST_ERROR);
+    }
+    for (int i = 0; i < n && w->inactive; i++)
+        if (!w->active[i]) error[i] = left[i] = 0;
+    /* Beyond the last sample there are no errors. */
+    if (w->step - 2 * w->top != p->width - 1) return;
+    for (i32 k = 1; k <= 2; k++) {
+        *lane_row(w, w->error[c], w->step + k, w->top) = *lane_row(w, w->left[c], w->step + k, w->top) = 0;
+        *lane_row(w, w->known[c], w->step + k, w->top) = OUTSIDE;
+    }
 }
 
 /* Bits of a sample under another scale. */
@@ -196,10 +170,10 @@ static inline i32 FOR_ISA(length)(const Walk *w, i32 mean, i32 scale, i32 tail, 
 }
 
 /* Move the shift of one sample's context towards what would have coded it better. */
-static inline void FOR_ISA(learn_shift)(Walk *w, int c, int l, int i) {
-    i32 mean = w->learner_coded[c][l], value = w->learner_value[c][l], error = w->plane->errors[c];
+static inline void FOR_ISA(learn_shift)(Walk *w, int c, int i) {
+    i32 mean = w->lane_coded[c][i], value = w->value[c][i], error = w->plane->errors[c];
     i32 shape = (i32)(w->coded_choice[c][i] / FRACTIONS), scale = shape / TAILS, tail = shape % TAILS;
-    Shift *shift = &w->adaptive->shift[c][w->learner_scale[c][l]][w->level[c][l]];
+    Shift *shift = &w->adaptive->shift[c][w->lane_scale[c][i]][w->level[c][i]];
     i32 wider = scale < SCALES - 1 ? scale + 1 : scale, narrower = scale ? scale - 1 : scale;
     i32 slope = FOR_ISA(length)(w, mean, wider, tail, value, error) - FOR_ISA(length)(w, mean, narrower, tail, value, error);
     int rate = shift->seen < 8 ? 2 : shift->seen < 256 ? 3 : 4;
@@ -294,40 +268,35 @@ static void FOR_ISA(correlate)(const Walk *w, int c, int at, int m, i64 (*produc
 }
 
 /* Learn from the step's samples in all components. */
-static void FOR_ISA(learn)(Walk *w) {
+static void FOR_ISA(learn)(Walk *w, int n) {
     const Plane *p = w->plane;
-    Adaptive *state = w->adaptive;
-    int n = w->learners;
     for (int c = 0; c < p->components; c++) {
         i16 *goal = FOR_ISA(feature)(w, c, FEATURES) + w->waiting;
-        const i16 *value = w->learner_value[c], *mean = w->learner_mean[c], *coded = w->learner_coded[c], *factor = w->factor[c];
-        for (int l = 0; l < n; l++) {
-            i32 left = clamp(FOR_ISA(in_widths)(16 * value[l] - coded[l], factor[l]), -96, 96);
-            goal[l] = (i16)clamp(FOR_ISA(in_widths)(coded[l] - mean[l], factor[l]) + left, -1023, 1023);
+        const i32 *value = w->value[c];
+        const i16 *mean = w->lane_mean[c], *coded = w->lane_coded[c], *factor = w->factor[c];
+        for (int i = 0; i < n; i++) {
+            i32 left = clamp(FOR_ISA(in_widths)(16 * value[i] - coded[i], factor[i]), -96, 96);
+            goal[i] = (i16)clamp(FOR_ISA(in_widths)(coded[i] - mean[i], factor[i]) + left, -1023, 1023);
         }
-        for (int l = 0; l < n; l++) {
-            int i = w->learner[l];
-            const Place *at = &w->places[i];
-            Errors *row = w->errors + (size_t)(at->y + REACH_Y) * w->error_row;
-            Errors *e = &row[(size_t)(at->x + REACH_X) & w->error_mask];
-            if (w->error_row == RING && at->x == p->width - 1) /* beyond the last sample there are no errors */
-                for (int beyond = 1; beyond <= 2; beyond++)
-                    row[(size_t)(at->x + beyond + REACH_X) & w->error_mask] = (Errors){{0, 0, 0, 0}, {0, 0, 0, 0}};
-            e->network[c] = (i16)clamp(16 * value[l] - mean[l], -MOST_ERROR, MOST_ERROR);
-            e->corrected[c] = (i16)clamp(16 * value[l] - coded[l], -MOST_ERROR, MOST_ERROR);
-            FOR_ISA(learn_shift)(w, c, l, i);
+        for (int i = 0; i < n; i++) {
+            if (w->active[i]) {
+                FOR_ISA(learn_shift)(w, c, i);
+                continue;
+            }
+            for (int k = 0; k <= FEATURES; k++) FOR_ISA(feature)(w, c, k)[w->waiting + i] = 0;
         }
     }
     w->waiting += n;
+    w->taught += n - w->inactive;
     if (w->waiting < PERIOD) return;
     n = w->waiting;
     w->waiting = 0;
+    int complete = w->taught >= PERIOD;
+    if (complete) w->taught = 0;
     for (int c = 0; c < p->components; c++) {
         for (int k = 0; k <= FEATURES; k++) memset(FOR_ISA(feature)(w, c, k) + n, 0, 32 * sizeof(i16));
-        for (int at = 0; at < n; at += 512)
-            FOR_ISA(correlate)(w, c, at, n - at < 512 ? n - at : 512, state->products[c]);
-        FOR_ISA(solve)(state, c);
+        for (int at = 0; at < n; at += PERIOD)
+            FOR_ISA(correlate)(w, c, at, n - at < PERIOD ? n - at : PERIOD, w->adaptive->products[c]);
+        if (complete) FOR_ISA(solve)(w->adaptive, c);
     }
 }
-
-#undef WIDE_VECTORS

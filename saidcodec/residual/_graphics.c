@@ -11,24 +11,7 @@
 
    A hostile stream decodes to some pixels: every loop is bounded by the image's size, every index by a table's. */
 
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#if defined(_WIN32)
-#define EXPORT __declspec(dllexport)
-#else
-#define EXPORT __attribute__((visibility("default")))
-#endif
-
-typedef uint8_t u8;
-typedef int16_t i16;
-typedef uint16_t u16;
-typedef int32_t i32;
-typedef uint32_t u32;
-typedef int64_t i64;
-typedef uint64_t u64;
+#include "_shared.h"
 
 #if defined(__GNUC__)
 #define FETCH(address) __builtin_prefetch(address)
@@ -39,7 +22,6 @@ typedef uint64_t u64;
 #endif
 
 enum {
-    PRECISION = 24,
     PROBABILITY_BITS = 16,
     MARGIN = 8,     /* columns repeated at both sides of a row */
     TOP = 4,        /* rows of zeros above the image */
@@ -60,8 +42,6 @@ enum {
     MOST_LENGTH = 65535,
     REACH = 3072 /* logarithms of odds lie in -REACH ... REACH - 1 */
 };
-
-enum { DONE = 0, NO_MEMORY = 1, BAD_ARGUMENT = 3 };
 
 /* The rate of a mixer's learning: from FAST to SLOW, one less every 1 << EASE decisions. */
 enum { COLOUR_FAST = 140, COLOUR_SLOW = 24, BIT_FAST = 160, BIT_SLOW = 48, EASE = 3 };
@@ -105,9 +85,7 @@ static void fill_curves(Curves *c) {
 /* Decisions are collected while encoding (probability of 1 in 2^-16, shifted left by one, and the bit), and taken from
    a stack of words while decoding. */
 typedef struct {
-    u64 state;
-    const u32 *words;
-    size_t left; /* words left below the state */
+    Decoder decoder;
     u32 *out;
     size_t count, room;
     int failed; /* no memory */
@@ -134,10 +112,9 @@ static INLINE int decide(Coder *c, int decoding, u32 p, int bit) {
         c->out[c->count++] = p << 1 | (u32)bit;
         return bit;
     }
-    u32 split = p << (PRECISION - PROBABILITY_BITS), low = (u32)c->state & ((1u << PRECISION) - 1);
+    u32 split = p << (PRECISION - PROBABILITY_BITS), low = decoder_low(&c->decoder);
     bit = low < split;
-    c->state = (c->state >> PRECISION) * (bit ? split : (1u << PRECISION) - split) + (bit ? low : low - split);
-    if (c->state >> 32 == 0 && c->left) c->state = c->state << 32 | c->words[--c->left];
+    decoder_advance(&c->decoder, low, bit ? 0 : split, bit ? split : (1u << PRECISION) - split);
     return bit;
 }
 
@@ -242,17 +219,6 @@ static int log2_floor(u64 v) {
 
 /* ---- memory ---- */
 
-typedef struct {
-    u8 *block;
-    size_t used;
-} Arena;
-
-static void *part(Arena *a, size_t count, size_t size) {
-    void *start = a->block ? a->block + a->used : NULL;
-    a->used += (count * size + 63) / 64 * 64;
-    return start;
-}
-
 static void parts(Model *m, Arena *a) {
     size_t rows = (size_t)m->height + TOP;
     m->cells = part(a, rows * m->row, sizeof(u32));
@@ -276,7 +242,7 @@ static void fill_mixers(Mixer *m, size_t size, i32 weight) {
 }
 
 static void model_free(Model *m) {
-    if (m) free(m->memory);
+    if (m) release(m->memory);
     free(m);
 }
 
@@ -290,14 +256,13 @@ static Model *model_new(i32 width, i32 height, i32 channels) {
     int size = log2_floor((u64)width * (u64)height);
     m->slot_bits = clamp(size + 1, 10, 17);
     m->line_bits = clamp(size, 9, 16);
-    Arena arena = {NULL, 0};
+    Arena arena = {NULL, 0, 0};
     parts(m, &arena);
-    m->memory = arena.block = calloc(arena.used + 64, 1);
+    m->memory = arena.block = arena.overflow ? NULL : reserve(arena.used);
     if (!m->memory) {
         model_free(m);
         return NULL;
     }
-    arena.block += 64 - ((uintptr_t)arena.block & 63);
     arena.used = 0;
     parts(m, &arena);
     m->start = m->cells + TOP * m->row + MARGIN;
@@ -748,20 +713,14 @@ EXPORT void said_graphics_free(u32 *decisions) { free(decisions); }
 /* Push decisions u32 [n], the last one first, on the stack of `count` words that `words` holds; it has room for
    count + n + 2.  Returns the number of words; SIZE_MAX if a decision is none. */
 EXPORT size_t said_graphics_push(const u32 *decisions, size_t n, u32 *words, size_t count) {
-    u64 state = 0;
-    for (int i = 0; i < 2 && count; i++) state = state << 32 | words[--count];
+    Encoder e;
+    encoder_open(&e, words, count);
     while (n) {
         u32 decision = decisions[--n], split = decision >> 1 << (PRECISION - PROBABILITY_BITS);
         if (decision < 2 || decision >> 17) return SIZE_MAX;
-        u32 start = decision & 1 ? 0 : split, frequency = decision & 1 ? split : (1u << PRECISION) - split;
-        if (state >> (64 - PRECISION) >= frequency) {
-            words[count++] = (u32)state;
-            state >>= 32;
-        }
-        state = (state / frequency << PRECISION) + start + state % frequency;
+        encoder_push(&e, decision & 1 ? 0 : split, decision & 1 ? split : (1u << PRECISION) - split);
     }
-    for (; state; state >>= 32) words[count++] = (u32)state;
-    return count;
+    return encoder_close(&e);
 }
 
 /* The pixels u8 [height][width][channels] from a stack of *count words.  What is left of it stays in words, and
@@ -771,9 +730,7 @@ EXPORT int said_graphics_decode(u32 *words, size_t *count, i32 width, i32 height
     Model *m = model_new(width, height, channels);
     if (!m) return NO_MEMORY;
     Coder coder = {0};
-    coder.words = words;
-    coder.left = *count;
-    for (int i = 0; i < 2 && coder.left; i++) coder.state = coder.state << 32 | words[--coder.left];
+    decoder_open(&coder.decoder, words, *count);
     walk_decoding(m, &coder);
     for (i32 y = 0; y < height; y++) {
         const u32 *q = m->start + (size_t)y * m->row;
@@ -781,7 +738,7 @@ EXPORT int said_graphics_decode(u32 *words, size_t *count, i32 width, i32 height
             for (int k = 0; k < channels; k++) *pixels++ = (u8)(q[x] >> 8 * k);
     }
     model_free(m);
-    for (*count = coder.left; coder.state; coder.state >>= 32) words[(*count)++] = (u32)coder.state;
+    *count = decoder_close(&coder.decoder, words);
     return DONE;
 }
 

@@ -219,13 +219,13 @@ def choose_styles(network: ResidualNetwork, plane: Plane, places: Sequence[Place
     """The style of each tile that takes the fewest bits on a part of its samples; int32 [tiles]."""
     if network.styles == 1:
         return np.zeros(len(places), np.int32)
-    height, width = plane.coded.shape
+    width = plane.coded.shape[1]
     probed = [probes(place, width) for place in places]
     starts = np.cumsum([0, *map(len, probed[:-1])])
-    spent = []
-    for style in range(network.styles):
-        styled = replace(plane, styles=np.full((height, width), style, np.uint8))
-        spent.append(np.add.reduceat(measure(network, styled, np.concatenate(probed)), starts))
+    every = np.tile(np.concatenate(probed), network.styles)
+    styles = np.repeat(np.arange(network.styles, dtype=np.uint8), len(every) // network.styles)
+    bits = engine.current().measure(network, plane, every, styles).astype(np.int64)
+    spent = np.add.reduceat(bits.reshape(network.styles, -1), starts, axis=1)
     return np.argmin(spent, 0).astype(np.int32)
 
 

@@ -17,11 +17,11 @@ import numpy as np
 from saidcodec.entropy.bank import bank
 from saidcodec.errors import CorruptError, ModelError
 from saidcodec.residual import native
-from saidcodec.residual.engine import Plane, check_comparison
+from saidcodec.residual.engine import Plane, check_comparison, check_styles
 from saidcodec.residual.network import ResidualNetwork
 
 ISA_VARIABLE = "SAIDCODEC_ISA"
-INTERFACE = 2  # said_interface() of _core.c
+INTERFACE = 3  # said_interface() of _core.c
 NO_MEMORY, IMPOSSIBLE_SAMPLE = 1, 2
 SIZE_MAX = ctypes.c_size_t(-1).value
 
@@ -60,7 +60,7 @@ def library() -> Any:
             "said_network_free": (None, [p]),
             "said_isa": (c_char_p, [i, POINTER(c_int)]),
             "said_symbols": (i, [i, p, p, POINTER(RawPlane), p, POINTER(n)]),
-            "said_measure": (i, [i, p, p, POINTER(RawPlane), p, n, p]),
+            "said_measure": (i, [i, p, p, POINTER(RawPlane), p, p, n, p]),
             "said_compare": (i, [i, p, p, POINTER(RawPlane), p, p, n, p, p]),
             "said_decode": (i, [i, p, p, POINTER(RawPlane), p, POINTER(n)]),
         },
@@ -210,15 +210,24 @@ class CoreEngine:
         )  # fmt: skip
         return room[: count.value]
 
-    def measure(self, network: ResidualNetwork, plane: Plane, places: np.ndarray | None = None) -> np.ndarray:
+    def measure(
+        self,
+        network: ResidualNetwork,
+        plane: Plane,
+        places: np.ndarray | None = None,
+        styles: np.ndarray | None = None,
+    ) -> np.ndarray:
         height, width = plane.coded.shape
+        check_styles(places, styles)
         exact = exactly(plane)
         chosen = None if places is None else contiguous(places, np.int32)
+        named = None if styles is None else contiguous(styles, np.uint8)
         out = np.empty(height * width if chosen is None else len(chosen), np.uint32)
         check(
             library().said_measure(
                 self._isa, handle_of(network), measuring_bank(), raw_plane(exact),
-                None if chosen is None else address(chosen), len(out), address(out),
+                None if chosen is None else address(chosen), None if named is None else address(named),
+                len(out), address(out),
             )
         )  # fmt: skip
         return out

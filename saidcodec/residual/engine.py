@@ -80,10 +80,17 @@ class Engine(Protocol):
         """Fill in the plane's coded samples; what is left of the words.  Raises CorruptError."""
         ...
 
-    def measure(self, network: ResidualNetwork, plane: Plane, places: np.ndarray | None = None) -> np.ndarray:
+    def measure(
+        self,
+        network: ResidualNetwork,
+        plane: Plane,
+        places: np.ndarray | None = None,
+        styles: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Bits of samples, all components together, in 2**-16 bit, uint32 [n]; errors are taken as 0.
 
-        ``places`` int32 [n] are indices y * w + x; None stands for all samples, row by row.
+        ``places`` int32 [n] are indices y * w + x; None stands for all samples, row by row.  ``styles`` uint8
+        [n]: those of the places, instead of the plane's.
         """
         ...
 
@@ -102,6 +109,12 @@ class Engine(Protocol):
         right.  ``inside`` int16 [pixels, 3]: the other x̂ of each rectangle, row by row, one after another.
         """
         ...
+
+
+def check_styles(places: np.ndarray | None, styles: np.ndarray | None) -> None:
+    """Raises ValueError unless there is a style for every place of ``Engine.measure``, or none."""
+    if styles is not None and (places is None or styles.shape != places.shape):
+        raise ValueError("Styles are named for places, one each.")
 
 
 def check_comparison(plane: Plane, lengths: np.ndarray, rectangles: np.ndarray, inside: np.ndarray) -> None:

@@ -21,7 +21,7 @@ from saidcodec.integer import Layer
 from saidcodec.residual.adaptation import Adaptation
 from saidcodec.residual.context import REFERENCE, SKEW, WINDOW, neighbour
 from saidcodec.residual.copies import chroma_start, logit_index, luma_inputs, questions
-from saidcodec.residual.engine import SYMBOL_BITS, Plane, check_comparison
+from saidcodec.residual.engine import SYMBOL_BITS, Plane, check_comparison, check_styles
 from saidcodec.residual.lengths import lengths
 from saidcodec.residual.network import COMPONENTS, ResidualNetwork
 
@@ -67,7 +67,22 @@ class ReferenceEngine:
             walk(network, plane, x, y, False, take, state)
         return np.asarray(coder.get_compressed())
 
-    def measure(self, network: ResidualNetwork, plane: Plane, places: np.ndarray | None = None) -> np.ndarray:
+    def measure(
+        self,
+        network: ResidualNetwork,
+        plane: Plane,
+        places: np.ndarray | None = None,
+        styles: np.ndarray | None = None,
+    ) -> np.ndarray:
+        check_styles(places, styles)
+        if styles is not None:
+            assert places is not None
+            total = np.zeros(len(places), np.uint32)
+            for style in np.unique(styles):
+                chosen = styles == style
+                uniform = replace(plane, styles=np.full_like(plane.styles, style))
+                total[chosen] = self.measure(network, uniform, places[chosen])
+            return total
         height, width, components = plane.samples.shape
         exact = replace(plane, errors=(0,) * components, adaptive=False)
         places = np.arange(height * width) if places is None else places

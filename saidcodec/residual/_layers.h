@@ -1,0 +1,282 @@
+/* Dense layers on the samples of a batch, compiled once for every instruction set (see _core.c).
+
+   ISA names the copy, KERNEL says which instructions it may use. */
+
+/* ---- dense layers (section 5) ---- */
+
+#define EIGHTS(kernel) ((kernel) == KERNEL_AVX2 || (kernel) == KERNEL_AVXVNNI)
+
+static inline i32 FOR_ISA(rounded)(i32 sum, i32 shift) { /* sum / 2^shift, halves to even */
+    if (!shift) return sum;
+    return (sum + (1 << (shift - 1)) - 1 + (sum >> shift & 1)) >> shift;
+}
+
+#if KERNEL == KERNEL_AVX2 || KERNEL == KERNEL_AVXVNNI
+
+#if KERNEL == KERNEL_AVX2
+/* Add the products of `depth` groups for 4 outputs and 16 samples, summed in 16 bits first. */
+static inline __attribute__((always_inline)) void FOR_ISA(block)(const u8 *x, const i8 *weight, __m256i sum[4][2],
+                                                                 int vectors, int depth) {
+    __m256i partial[4][2];
+    const __m256i ones = _mm256_set1_epi16(1);
+    for (int k = 0; k < depth; k++) {
+        __m256i in[2];
+        for (int v = 0; v < vectors; v++) in[v] = _mm256_load_si256((const __m256i *)(x + k * GROUP + 32 * v));
+        for (int o = 0; o < 4; o++) {
+            i32 four;
+            memcpy(&four, weight + 16 * k + 4 * o, 4);
+            __m256i w = _mm256_set1_epi32(four);
+            for (int v = 0; v < vectors; v++) {
+                __m256i product = _mm256_maddubs_epi16(in[v], w);
+                partial[o][v] = k ? _mm256_add_epi16(partial[o][v], product) : product;
+                /* Keeps the compiler from holding all products of a sum at once, which would spill them. */
+                __asm__("" : "+x"(partial[o][v]));
+            }
+        }
+    }
+    for (int o = 0; o < 4; o++)
+        for (int v = 0; v < vectors; v++)
+            sum[o][v] = _mm256_add_epi32(sum[o][v], _mm256_madd_epi16(partial[o][v], ones));
+}
+#endif
+
+static inline __attribute__((always_inline)) void FOR_ISA(layer_part)(const Layer *l, const u8 *x, u8 *y, i32 *raw,
+                                                                      const i32 *style, int vectors) {
+    const __m256i interleave = _mm256_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15, 0, 4, 8, 12, 1, 5,
+                                                9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    for (int q = 0; q < l->quads; q++) {
+        __m256i sum[4][2];
+        const i8 *weight = l->weight + 16 * (size_t)q * (size_t)l->groups;
+        for (int o = 0; o < 4; o++) {
+            for (int v = 0; v < vectors; v++) {
+                if (style) {
+                    __m256i biases = _mm256_loadu_si256((const __m256i *)(l->style_bias + (4 * q + o) * MOST_STYLES));
+                    __m256i which = _mm256_loadu_si256((const __m256i *)(style + 8 * v));
+                    sum[o][v] = _mm256_permutevar8x32_epi32(biases, which);
+                } else {
+                    sum[o][v] = _mm256_set1_epi32(l->bias[4 * q + o]);
+                }
+            }
+        }
+        int k = 0;
+#if KERNEL == KERNEL_AVX2
+        if (l->depth[q] == 4)
+            for (; k + 4 <= l->groups; k += 4) FOR_ISA(block)(x + k * GROUP, weight + 16 * k, sum, vectors, 4);
+        if (l->depth[q] >= 2)
+            for (; k + 2 <= l->groups; k += 2) FOR_ISA(block)(x + k * GROUP, weight + 16 * k, sum, vectors, 2);
+        for (; k < l->groups; k++) FOR_ISA(block)(x + k * GROUP, weight + 16 * k, sum, vectors, 1);
+#else
+        for (; k < l->groups; k++) {
+            for (int o = 0; o < 4; o++) {
+                i32 four;
+                memcpy(&four, weight + 16 * k + 4 * o, 4);
+                __m256i w = _mm256_set1_epi32(four);
+                for (int v = 0; v < vectors; v++) {
+                    __m256i in = _mm256_load_si256((const __m256i *)(x + k * GROUP + 32 * v));
+                    sum[o][v] = _mm256_dpbusd_avx_epi32(sum[o][v], in, w);
+                }
+            }
+        }
+#endif
+        for (int o = 0; o < 4; o++) {
+            __m256 scale = _mm256_set1_ps(l->scale[4 * q + o]);
+            for (int v = 0; v < vectors; v++) {
+                __m256 exact = _mm256_mul_ps(_mm256_cvtepi32_ps(sum[o][v]), scale);
+                sum[o][v] = _mm256_cvttps_epi32(_mm256_round_ps(exact, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+            }
+        }
+        for (int v = 0; v < vectors; v++) {
+            if (raw) {
+                for (int o = 0; o < 4; o++)
+                    _mm256_storeu_si256((__m256i *)(raw + (4 * q + o) * BATCH + 8 * v), sum[o][v]);
+            } else {
+                __m256i bytes = _mm256_packus_epi16(_mm256_packs_epi32(sum[0][v], sum[1][v]),
+                                                    _mm256_packs_epi32(sum[2][v], sum[3][v]));
+                _mm256_store_si256((__m256i *)(y + (size_t)q * GROUP + 32 * v), _mm256_shuffle_epi8(bytes, interleave));
+            }
+        }
+    }
+}
+
+#elif KERNEL == KERNEL_AVX512
+
+/* 8 outputs (2 quads) for up to 32 samples. */
+static inline __attribute__((always_inline)) void FOR_ISA(layer_part)(const Layer *l, const u8 *x, u8 *y, i32 *raw,
+                                                                      const i32 *style, int vectors) {
+    const __m512i interleave = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+    for (int q = 0; q < l->quads; q += 2) {
+        __m512i sum[8][2];
+        const i8 *low = l->weight + 16 * (size_t)q * (size_t)l->groups, *high = low + 16 * (size_t)l->groups;
+        for (int o = 0; o < 8; o++) {
+            for (int v = 0; v < vectors; v++) {
+                if (style) {
+                    __m512i biases = _mm512_broadcast_i32x8(
+                        _mm256_loadu_si256((const __m256i *)(l->style_bias + (4 * q + o) * MOST_STYLES)));
+                    sum[o][v] = _mm512_permutexvar_epi32(_mm512_loadu_si512(style + 16 * v), biases);
+                } else {
+                    sum[o][v] = _mm512_set1_epi32(l->bias[4 * q + o]);
+                }
+            }
+        }
+        for (int k = 0; k < l->groups; k++) {
+            __m512i in[2];
+            for (int v = 0; v < vectors; v++) in[v] = _mm512_load_si512(x + k * GROUP + 64 * v);
+            for (int o = 0; o < 8; o++) {
+                i32 four;
+                memcpy(&four, (o < 4 ? low : high) + 16 * k + 4 * (o & 3), 4);
+                __m512i w = _mm512_set1_epi32(four);
+                for (int v = 0; v < vectors; v++) sum[o][v] = _mm512_dpbusd_epi32(sum[o][v], in[v], w);
+            }
+        }
+        for (int o = 0; o < 8; o++) {
+            __m512 scale = _mm512_set1_ps(l->scale[4 * q + o]);
+            for (int v = 0; v < vectors; v++)
+                sum[o][v] = _mm512_cvt_roundps_epi32(_mm512_mul_ps(_mm512_cvtepi32_ps(sum[o][v]), scale),
+                                                     _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+        }
+        for (int v = 0; v < vectors; v++) {
+            if (raw) {
+                for (int o = 0; o < 8; o++) _mm512_storeu_si512(raw + (4 * q + o) * BATCH + 16 * v, sum[o][v]);
+            } else {
+                for (int h = 0; h < 2; h++) {
+                    __m512i bytes = _mm512_packus_epi16(_mm512_packs_epi32(sum[4 * h][v], sum[4 * h + 1][v]),
+                                                        _mm512_packs_epi32(sum[4 * h + 2][v], sum[4 * h + 3][v]));
+                    _mm512_store_si512(y + (size_t)(q + h) * GROUP + 64 * v, _mm512_shuffle_epi8(bytes, interleave));
+                }
+            }
+        }
+    }
+}
+
+#elif KERNEL == KERNEL_SSE2
+
+/* 4 outputs for 4 samples: bytes are widened to 16 bits for pmaddwd. */
+static inline void FOR_ISA(layer_part)(const Layer *l, const u8 *x, u8 *y, i32 *raw, const i32 *style, int vectors) {
+    const __m128i zero = _mm_setzero_si128();
+    (void)vectors;
+    for (int q = 0; q < l->quads; q++) {
+        __m128i sum[4][2];
+        const i8 *weight = l->weight + 16 * (size_t)q * (size_t)l->groups;
+        for (int o = 0; o < 4; o++) sum[o][0] = sum[o][1] = zero;
+        for (int k = 0; k < l->groups; k++) {
+            __m128i in = _mm_load_si128((const __m128i *)(x + k * GROUP));
+            __m128i low = _mm_unpacklo_epi8(in, zero), high = _mm_unpackhi_epi8(in, zero);
+            __m128i w = _mm_loadu_si128((const __m128i *)(weight + 16 * k));
+            __m128i sign = _mm_cmpgt_epi8(zero, w);
+            __m128i first = _mm_unpacklo_epi8(w, sign), second = _mm_unpackhi_epi8(w, sign);
+            for (int o = 0; o < 4; o++) {
+                __m128i two = o < 2 ? first : second;
+                __m128i own = o & 1 ? _mm_unpackhi_epi64(two, two) : _mm_unpacklo_epi64(two, two);
+                sum[o][0] = _mm_add_epi32(sum[o][0], _mm_madd_epi16(low, own));
+                sum[o][1] = _mm_add_epi32(sum[o][1], _mm_madd_epi16(high, own));
+            }
+        }
+        for (int o = 0; o < 4; o++) {
+            i32 pairs[8];
+            _mm_storeu_si128((__m128i *)pairs, sum[o][0]);
+            _mm_storeu_si128((__m128i *)(pairs + 4), sum[o][1]);
+            for (int s = 0; s < 4; s++) {
+                i32 bias = style ? l->style_bias[(4 * q + o) * MOST_STYLES + style[s]] : l->bias[4 * q + o];
+                i32 v = FOR_ISA(rounded)(bias + pairs[2 * s] + pairs[2 * s + 1], l->shift[4 * q + o]);
+                if (raw) raw[(4 * q + o) * BATCH + s] = v;
+                else y[(size_t)q * GROUP + 4 * s + o] = (u8)clamp(v, 0, 255);
+            }
+        }
+    }
+}
+
+#elif KERNEL == KERNEL_NEON || KERNEL == KERNEL_NEON_DOT
+
+/* 4 outputs for 4 samples.  The dot products are signed: 128 is taken from the inputs and made up for. */
+static inline void FOR_ISA(layer_part)(const Layer *l, const u8 *x, u8 *y, i32 *raw, const i32 *style, int vectors) {
+    (void)vectors;
+    for (int q = 0; q < l->quads; q++) {
+        int32x4_t sum[4];
+        const i8 *weight = l->weight + 16 * (size_t)q * (size_t)l->groups;
+        for (int o = 0; o < 4; o++) {
+            i32 bias[4];
+            for (int s = 0; s < 4; s++)
+                bias[s] = (style ? l->style_bias[(4 * q + o) * MOST_STYLES + style[s]] : l->bias[4 * q + o]) +
+                          l->offset[4 * q + o];
+            sum[o] = vld1q_s32(bias);
+        }
+        for (int k = 0; k < l->groups; k++) {
+            int8x16_t in = vreinterpretq_s8_u8(veorq_u8(vld1q_u8(x + k * GROUP), vdupq_n_u8(0x80)));
+            int8x16_t w = vld1q_s8(weight + 16 * k);
+#if KERNEL == KERNEL_NEON_DOT
+            sum[0] = vdotq_laneq_s32(sum[0], in, w, 0);
+            sum[1] = vdotq_laneq_s32(sum[1], in, w, 1);
+            sum[2] = vdotq_laneq_s32(sum[2], in, w, 2);
+            sum[3] = vdotq_laneq_s32(sum[3], in, w, 3);
+#else
+            int32x4_t fours = vreinterpretq_s32_s8(w);
+            int8x16_t own[4] = {
+                vreinterpretq_s8_s32(vdupq_laneq_s32(fours, 0)), vreinterpretq_s8_s32(vdupq_laneq_s32(fours, 1)),
+                vreinterpretq_s8_s32(vdupq_laneq_s32(fours, 2)), vreinterpretq_s8_s32(vdupq_laneq_s32(fours, 3))};
+            for (int o = 0; o < 4; o++) {
+                int16x8_t low = vmull_s8(vget_low_s8(in), vget_low_s8(own[o]));
+                int16x8_t high = vmull_s8(vget_high_s8(in), vget_high_s8(own[o]));
+                sum[o] = vaddq_s32(sum[o], vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
+            }
+#endif
+        }
+        for (int o = 0; o < 4; o++) {
+            i32 sums[4];
+            vst1q_s32(sums, sum[o]);
+            for (int s = 0; s < 4; s++) {
+                i32 v = FOR_ISA(rounded)(sums[s], l->shift[4 * q + o]);
+                if (raw) raw[(4 * q + o) * BATCH + s] = v;
+                else y[(size_t)q * GROUP + 4 * s + o] = (u8)clamp(v, 0, 255);
+            }
+        }
+    }
+}
+
+#else
+
+static inline void FOR_ISA(layer_part)(const Layer *l, const u8 *x, u8 *y, i32 *raw, const i32 *style, int vectors) {
+    (void)vectors;
+    for (int q = 0; q < l->quads; q++) {
+        for (int o = 0; o < 4; o++) {
+            i32 sum[4];
+            const i8 *weight = l->weight + 16 * (size_t)q * (size_t)l->groups + 4 * o;
+            for (int s = 0; s < 4; s++)
+                sum[s] = style ? l->style_bias[(4 * q + o) * MOST_STYLES + style[s]] : l->bias[4 * q + o];
+            for (int k = 0; k < l->groups; k++)
+                for (int s = 0; s < 4; s++)
+                    for (int j = 0; j < 4; j++) sum[s] += x[k * GROUP + 4 * s + j] * weight[16 * k + j];
+            for (int s = 0; s < 4; s++) {
+                i32 v = FOR_ISA(rounded)(sum[s], l->shift[4 * q + o]);
+                if (raw) raw[(4 * q + o) * BATCH + s] = v;
+                else y[(size_t)q * GROUP + 4 * s + o] = (u8)clamp(v, 0, 255);
+            }
+        }
+    }
+}
+#endif
+
+#if KERNEL == KERNEL_AVX512
+#define LANES 16
+#elif EIGHTS(KERNEL)
+#define LANES 8
+#else
+#define LANES 4
+#endif
+
+/* One layer on n samples: bytes into y, or where y is NULL rounded raw numbers i32 [output][BATCH] into raw.
+   style: that of every sample, for the first layer of a network with styles; else NULL. */
+static void FOR_ISA(layer)(const Layer *l, const u8 *x, u8 *y, i32 *raw, const i32 *style, int n) {
+    int at = 0;
+#if LANES > 4
+    for (; at + LANES < n; at += 2 * LANES) {
+        if (!y) FOR_ISA(layer_part)(l, x + 4 * at, NULL, raw + at, NULL, 2);
+        else if (style) FOR_ISA(layer_part)(l, x + 4 * at, y + 4 * at, NULL, style + at, 2);
+        else FOR_ISA(layer_part)(l, x + 4 * at, y + 4 * at, NULL, NULL, 2);
+    }
+#endif
+    for (; at < n; at += LANES) {
+        if (!y) FOR_ISA(layer_part)(l, x + 4 * at, NULL, raw + at, NULL, 1);
+        else if (style) FOR_ISA(layer_part)(l, x + 4 * at, y + 4 * at, NULL, style + at, 1);
+        else FOR_ISA(layer_part)(l, x + 4 * at, y + 4 * at, NULL, NULL, 1);
+    }
+}

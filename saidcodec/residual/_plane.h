@@ -1,0 +1,314 @@
+/* Planes, and the memory of a walk over one (bitstream_spec.md, section 6). */
+
+/* ---- adaptation (section 6.9) ---- */
+
+enum {
+    CLOSE = 6, /* neighbours whose errors of all components are features, and whose values are */
+    FAR = 5,   /* neighbours whose errors of the own component are */
+    FEATURES = 3 * CLOSE + FAR + CLOSE + 2 + 1,
+    LEVELS = 8, /* of the errors around */
+    PERIOD = 512, /* samples after which the weights are solved for */
+    RIDGE = 4096,
+    MOST_ERROR = 2047, /* sixteenths */
+    OUTSIDE = INT16_MIN
+};
+static const i8 CLOSE_X[CLOSE] = {-1, 0, -1, 1, -2, 0}, CLOSE_Y[CLOSE] = {0, -1, -1, -1, 0, -2};
+static const i8 FAR_X[FAR] = {-2, 1, -1, 2, -2}, FAR_Y[FAR] = {-1, -2, -2, -2, -2};
+static const i8 ENERGY_WEIGHT[CLOSE] = {2, 2, 1, 1, 1, 1};
+static const i8 LEVEL_EDGE[LEVELS - 1] = {6, 10, 16, 24, 34, 48, 72};
+/* 2^15 times a quarter of what turns sixteenths of a sample value into 32nds of a scale's core width. */
+static const u16 FEATURE_FACTOR[SCALES] = {
+    32767, 32767, 32767, 32767, 32767, 32767, 32767, 27554, 23170, 19484, 16384, 13777, 11585, 9742, 8192, 6889,
+    5793, 4871, 4096, 3444, 2896, 2435, 2048, 1722, 1448, 1218, 1024, 861, 724, 609, 512, 431,
+    362, 304, 256, 215, 181, 152, 128, 108, 91, 76, 64, 54,
+};
+
+/* 2^17 times the way back, from 32nds of the core's width in 2^-5 to sixteenths, for the scales 0 to 3 in 16 bits
+   each: 181, 215, 256, 304. */
+#define WIDTHS 0x0130010000d700b5u
+
+/* What is added to a scale index, in 2^-16, and how many samples it was learnt from, at most 256. */
+typedef struct {
+    i32 scale, seen;
+} Shift;
+
+typedef struct {
+    i32 weight[3][FEATURES];            /* 1 is 2^14 */
+    i64 products[3][FEATURES + 1][FEATURES]; /* of features k and j where j <= k; the goal's are the last row */
+    Shift shift[3][SCALES][LEVELS];
+} Adaptive;
+
+/* ---- planes ---- */
+
+typedef struct {
+    i16 at[4]; /* Y, Co, Cg and an idle lane */
+} Cell;
+
+/* One plane, as in engine.py; core.py fills it in. */
+typedef struct {
+    i32 width, height, components;
+    i16 *samples;              /* [height][width][components] */
+    const u8 *coded;           /* [height][width] */
+    const u8 *styles;          /* [height][width] */
+    const i16 *reconstruction; /* [height][width][3] or NULL */
+    i32 errors[3];
+    i32 adaptive;              /* whether the plane is coded with adaptation (section 6.9) */
+} Plane;
+
+/* A sample that is measured. */
+typedef struct {
+    i32 x, y;
+} Place;
+
+typedef struct {
+    const Network *network;
+    const Bank *bank;
+    const Plane *plane;
+    int mode, most; /* most: samples in a list */
+    Cell *seen;     /* the reconstruction, FARTHEST samples repeated around; NULL if there is none */
+    size_t seen_row;
+    ptrdiff_t around_at[MOST_AROUND];
+    u8 *across, *down;       /* the inputs of x and y */
+    i32 *style;              /* [most + BATCH] */
+    Cell *near;              /* [most + BATCH][NEAR]: the reference and the window, where they are needed */
+    i32 *truth[3], *value[3], *reference[3], *start[3]; /* [most + BATCH] */
+    i32 *mean[3], *coded_mean[3];   /* the network's, and what samples are coded with */
+    u32 *choice[3], *coded_choice[3];
+    u8 *active;              /* whether the components are coded */
+    u8 *logit;               /* [MOST_COPIES][most + BATCH] */
+    u8 *hidden;              /* [batches][hidden_groups + 4] groups */
+    u8 *scratch[2];
+    i32 *raw;                /* [outputs of a head][BATCH] */
+    u32 *bits;               /* [most + BATCH]; only where it measures, as all that follows */
+    Place *places;           /* [most + BATCH] */
+    Cell *cells;             /* [height][row_cells], the samples with REACH_X columns repeated at both sides */
+    u8 *changed;             /* laid out as `seen`: what differs from the plane's reconstruction */
+    size_t row_cells;
+    ptrdiff_t near_at[NEAR]; /* offsets in cells */
+    i32 step, top;           /* of the wavefront: where it stands, and the row of its first lane */
+    int inactive;            /* lanes of the step */
+    u32 *extra;              /* [most + BATCH]: the flag of the reconstruction and the position as inputs */
+    Cell *front;             /* [RING][lanes]: the samples of the last steps and what is repeated beside them */
+    size_t lanes;            /* REACH_Y + height + BATCH */
+    u32 *out;                /* symbols */
+    size_t count;
+    Decoder decoder;
+    Adaptive *adaptive;      /* NULL without adaptation, as all that follows */
+    /* [RING][lanes] of every component: the network's errors, what is left of them after its correction, and the
+       samples, OUTSIDE where there are none. */
+    i16 *error[3], *left[3], *known[3];
+    int waiting;             /* lanes whose features have not been summed up yet */
+    int taught;              /* samples since the weights were solved for */
+    i16 *feature[3];         /* [FEATURES + 4][most + PERIOD + BATCH]: then the goal and spare rows */
+    /* [most + BATCH] of every component: the network's mean, what is coded with, the feature factor, the energy and
+       the level of the errors around, the network's scale. */
+    i16 *lane_mean[3], *lane_coded[3], *factor[3], *energy[3];
+    u8 *lane_scale[3], *level[3];
+    i32 *sum;
+    void *memory;
+} Walk;
+
+static inline i32 clamp(i32 v, i32 low, i32 high) { return v < low ? low : v > high ? high : v; }
+
+static inline i32 floor_div(i32 a, i32 b) { /* b > 0 */
+    return a >= 0 ? a / b : -((-a + b - 1) / b);
+}
+
+/* A word whose lowest byte comes first in memory. */
+static inline u32 little(u32 v) {
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    return __builtin_bswap32(v);
+#else
+    return v;
+#endif
+}
+
+/* Where a sample lies that is measured. */
+static inline Cell *cell_of(const Walk *w, i32 x, i32 y) {
+    return w->cells + (size_t)y * w->row_cells + (size_t)(x + REACH_X);
+}
+
+/* Where the wavefront keeps row y of a step. */
+static inline size_t lane_of(const Walk *w, i32 step, i32 y) {
+    return (size_t)(step & (RING - 1)) * w->lanes + (size_t)(y + REACH_Y);
+}
+
+static inline Cell *front_cell(const Walk *w, i32 step, i32 y) { return w->front + lane_of(w, step, y); }
+
+static inline i16 *lane_row(const Walk *w, i16 *ring, i32 step, i32 y) { return ring + lane_of(w, step, y); }
+
+static void load_samples(Walk *w) {
+    const Plane *p = w->plane;
+    const i16 *from = p->samples;
+    for (i32 y = 0; y < p->height; y++) {
+        Cell *to = cell_of(w, 0, y), *last = cell_of(w, p->width - 1, y);
+        for (i32 x = 0; x < p->width; x++, from += p->components)
+            for (int c = 0; c < p->components; c++) to[x].at[c] = from[c];
+        for (int i = 1; i <= REACH_X; i++) {
+            to[-i] = *to;
+            last[i] = *last;
+        }
+    }
+}
+
+static void load_reconstruction(Walk *w) {
+    const Plane *p = w->plane;
+    Cell *to = w->seen;
+    for (i32 y = -FARTHEST; y < p->height + FARTHEST; y++) {
+        const i16 *from = p->reconstruction + 3 * (size_t)clamp(y, 0, p->height - 1) * (size_t)p->width;
+        for (i32 x = -FARTHEST; x < p->width + FARTHEST; x++, to++)
+            memcpy(to->at, from + 3 * (size_t)clamp(x, 0, p->width - 1), 3 * sizeof(i16));
+    }
+}
+
+static inline const Cell *seen_of(const Walk *w, i32 x, i32 y) {
+    return w->seen + (size_t)(y + FARTHEST) * w->seen_row + (size_t)(x + FARTHEST);
+}
+
+/* The inputs that follow the window's: whether there is a reconstruction, and the position; from the lowest byte. */
+static inline u32 place_input(const Walk *w, i32 x, i32 y) {
+    u32 flag = w->seen && seen_of(w, x, y)->at[0] != NO_RECONSTRUCTION ? 255 : 128;
+    return flag | (u32)w->across[x] << 8 | (u32)w->down[y] << 16;
+}
+
+/* Let the reconstruction be another at (x, y), also where it is repeated. */
+static void set_seen(Walk *w, i32 x, i32 y, const i16 *value, int changed) {
+    const Plane *p = w->plane;
+    i32 top = y ? y : -FARTHEST, bottom = y < p->height - 1 ? y : y + FARTHEST;
+    i32 left = x ? x : -FARTHEST, right = x < p->width - 1 ? x : x + FARTHEST;
+    for (i32 row = top; row <= bottom; row++) {
+        for (i32 column = left; column <= right; column++) {
+            size_t at = (size_t)(row + FARTHEST) * w->seen_row + (size_t)(column + FARTHEST);
+            memcpy(w->seen[at].at, value, 3 * sizeof(i16));
+            w->changed[at] = (u8)changed;
+        }
+    }
+}
+
+/* Whether the network sees a change from (x, y). */
+static int sees_change(const Walk *w, i32 x, i32 y) {
+    const u8 *own = w->changed + (size_t)(y + FARTHEST) * w->seen_row + (size_t)(x + FARTHEST);
+    int found = own[0];
+    for (int i = 0; i < w->network->around && !found; i++) found = own[w->around_at[i]];
+    return found;
+}
+
+/* The reference and the window by the letter of sections 6.2 and 6.3, for places near the edges. */
+static void near_at_edge(const Walk *w, i32 x, i32 y, Cell *near) {
+    i32 width = w->plane->width;
+    for (int i = 0; i < NEAR; i++) {
+        i32 row = y + NEAR_Y[i] < 0 ? 0 : y + NEAR_Y[i];
+        i32 column = clamp(x + NEAR_X[i], 0, width - 1), latest = x + 2 * (y - row) - 1;
+        if (column > latest) column = latest;
+        if (!i) { /* the reference: the sample before, or the first one of the row above */
+            row = x > 0 ? y : y - 1;
+            column = row < 0 ? -1 : x > 0 ? x - 1 : 0;
+        }
+        if (column >= 0) near[i] = w->mode == MEASURE ? *cell_of(w, column, row) : *front_cell(w, column + 2 * row, row);
+        else near[i] = i ? near[0] : (Cell){{128, 0, 0, 0}};
+    }
+}
+
+static inline int at_edge(i32 x, i32 y) { return x == 0 || y < REACH_Y; }
+
+/* ---- memory of a walk ---- */
+
+static void parts_of_measure(Walk *w, Arena *a, size_t most) {
+    const Plane *p = w->plane;
+    w->bits = part(a, most, sizeof(u32));
+    w->places = part(a, most, sizeof(Place));
+    w->cells = part(a, w->row_cells * (size_t)p->height, sizeof(Cell));
+    if (p->reconstruction) w->changed = part(a, w->seen_row * ((size_t)p->height + 2 * FARTHEST), 1);
+}
+
+static void parts_of_adaptation(Walk *w, Arena *a, size_t most) {
+    w->adaptive = part(a, 1, sizeof(Adaptive));
+    w->sum = part(a, most, sizeof(i32));
+    for (int c = 0; c < 3; c++) {
+        w->coded_mean[c] = part(a, most, sizeof(i32));
+        w->coded_choice[c] = part(a, most, sizeof(u32));
+        w->error[c] = part(a, RING * w->lanes, sizeof(i16));
+        w->left[c] = part(a, RING * w->lanes, sizeof(i16));
+        w->known[c] = part(a, RING * w->lanes, sizeof(i16));
+        w->feature[c] = part(a, (FEATURES + 4) * (most + PERIOD), sizeof(i16));
+        w->lane_mean[c] = part(a, most, sizeof(i16));
+        w->lane_coded[c] = part(a, most, sizeof(i16));
+        w->factor[c] = part(a, most, sizeof(i16));
+        w->energy[c] = part(a, most, sizeof(i16));
+        w->lane_scale[c] = part(a, most, 1);
+        w->level[c] = part(a, most, 1);
+    }
+}
+
+static void parts_of_walk(Walk *w, Arena *a) {
+    const Plane *p = w->plane;
+    const Network *n = w->network;
+    size_t most = (size_t)w->most + BATCH;
+    w->seen = p->reconstruction ? part(a, w->seen_row * ((size_t)p->height + 2 * FARTHEST), sizeof(Cell)) : NULL;
+    w->across = part(a, (size_t)p->width, 1);
+    w->down = part(a, (size_t)p->height, 1);
+    w->style = part(a, most, sizeof(i32));
+    w->near = part(a, n->copies || w->mode == MEASURE ? most * NEAR : 0, sizeof(Cell));
+    for (int c = 0; c < 3; c++) {
+        w->truth[c] = part(a, most, sizeof(i32));
+        w->value[c] = part(a, most, sizeof(i32));
+        w->reference[c] = part(a, most, sizeof(i32));
+        w->start[c] = part(a, most, sizeof(i32));
+        w->coded_mean[c] = w->mean[c] = part(a, most, sizeof(i32));
+        w->coded_choice[c] = w->choice[c] = part(a, most, sizeof(u32));
+    }
+    w->active = part(a, most, 1);
+    w->logit = part(a, (size_t)n->copies * most, 1);
+    w->hidden = part(a, (most / BATCH + 1) * (size_t)(n->hidden_groups + 4), GROUP);
+    size_t widest = (size_t)n->input_groups > MOST_WIDTH / 4 ? (size_t)n->input_groups : MOST_WIDTH / 4;
+    for (int i = 0; i < 2; i++) w->scratch[i] = part(a, widest + 2, GROUP);
+    w->raw = part(a, (MOST_COPIES + 7) * BATCH, sizeof(i32));
+    if (w->mode == MEASURE) {
+        parts_of_measure(w, a, most);
+        return;
+    }
+    w->extra = part(a, most, sizeof(u32));
+    w->front = part(a, RING * w->lanes, sizeof(Cell));
+    if (p->adaptive) parts_of_adaptation(w, a, most);
+}
+
+static size_t most_in_step(const Plane *p) {
+    size_t rows = (size_t)p->height, columns = ((size_t)p->width + 1) / 2;
+    return rows < columns ? rows : columns;
+}
+
+static i32 steps_of(const Plane *p) { return p->width + 2 * (p->height - 1); }
+
+static int walk_open(Walk *w, const Network *network, const Bank *bank, const Plane *p, int mode) {
+    if (p->width < 1 || p->height < 1 || (p->components != 1 && p->components != 3) ||
+        (i64)p->width * p->height > (i64)1 << 28)
+        return BAD_ARGUMENT;
+    memset(w, 0, sizeof *w);
+    w->network = network;
+    w->bank = bank;
+    w->plane = p;
+    w->mode = mode;
+    w->most = mode == MEASURE ? TOGETHER : (int)most_in_step(p);
+    w->row_cells = (size_t)p->width + 2 * REACH_X;
+    w->seen_row = (size_t)p->width + 2 * FARTHEST;
+    /* An odd number of cache lines in a row of lanes keeps the rows out of each other's cache sets. */
+    w->lanes = (((size_t)p->height + REACH_Y + BATCH + 31) / 32 | 1) * 32;
+    for (int i = 0; i < NEAR; i++) w->near_at[i] = NEAR_Y[i] * (ptrdiff_t)w->row_cells + NEAR_X[i];
+    for (int i = 0; i < network->around; i++)
+        w->around_at[i] = network->around_y[i] * (ptrdiff_t)w->seen_row + network->around_x[i];
+    Arena arena = {NULL, 0, 0};
+    parts_of_walk(w, &arena);
+    if (arena.overflow) return NO_MEMORY;
+    arena.block = w->memory = reserve(arena.used);
+    if (!w->memory) return NO_MEMORY;
+    arena.used = 0;
+    parts_of_walk(w, &arena);
+    for (i32 x = 0; x < p->width; x++) w->across[x] = (u8)(128 + (i64)network->positions * x / p->width);
+    for (i32 y = 0; y < p->height; y++) w->down[y] = (u8)(128 + (i64)network->positions * y / p->height);
+    if (p->reconstruction) load_reconstruction(w);
+    if (mode == MEASURE) load_samples(w);
+    for (size_t i = 0; w->adaptive && i < RING * w->lanes; i++) w->known[0][i] = w->known[1][i] = w->known[2][i] = OUTSIDE;
+    return DONE;
+}
+
+static void walk_close(Walk *w) { release(w->memory); }
