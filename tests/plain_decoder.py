@@ -144,16 +144,22 @@ class File:
     @property
     def tile_counts(self):
         """(nx, ny)."""
-        return -(-self.width // self.side), -(-self.height // self.side)
+        return -(-self.width // self.tile_size[0]), -(-self.height // self.tile_size[1])
 
     @property
     def band_count(self):
-        return min(self.bands, self.tile_counts[1])
+        return min(self.bands, -(-self.height // self.side))
+
+    @property
+    def tile_size(self):
+        """(tw, th)."""
+        rows = -(-self.height // self.side)
+        share = -(-rows // self.band_count) * self.band_count
+        return -(-self.width // -(-self.width // self.side)), -(-self.height // share)
 
     def tiles(self):
         """(x, y, w, h) of every tile."""
-        across, down = self.tile_counts
-        tw, th = -(-self.width // across), -(-self.height // down)
+        tw, th = self.tile_size
         return [
             (x, y, min(tw, self.width - x), min(th, self.height - y))
             for y in range(0, self.height, th)
@@ -164,7 +170,7 @@ class File:
 def parse(data):
     source = Bytes(data)
     need(source.take(4) == b"\xd3A\r\n")
-    need(source.take(1) == b"\x05")
+    need(source.take(1) == b"\x06")
     layout = source.take(1)[0]
     mode, replicated, coder = layout & 3, layout >> 2 & 1, layout >> 4 & 3
     need((coder >= 2 or not layout & 128) and (not replicated or mode >= 2))
@@ -198,7 +204,7 @@ def parse(data):
         0,
     )
     rows, count = file.tile_counts[1], file.band_count
-    need(width * -(-rows // count) * -(-height // rows) <= 1 << 24)
+    need(width * -(-rows // count) * file.tile_size[1] <= 1 << 24)
     if coder:
         body = Bytes(source.take(source.number() if file.bands > 1 else len(data) - source.at - 4))
         lengths = [body.number() for _ in range(count - 1)]
@@ -737,12 +743,25 @@ class Adaptation:
         self.errors[y + 2, x + 2, c] = np.clip(16 * value - mean, -2047, 2047)
         self.own_errors[y + 2, x + 2, c] = np.clip(16 * value - own_mean, -2047, 2047)
 
-    def length_at(self, value, mean, scale, tail, c):
+    def length_at(self, mean, scale, tail):
         row, centre, sign = table_of(mean, clamp(scale, 0, 43), tail)
-        error = self.plane.errors[c]
-        symbol = sign * ((value - centre + error) // (2 * error + 1)) + 510
-        table = self.plane.mixture[row]
+        table, symbol = self.plane.mixture[row], 510 - sign * centre
         return length(table[symbol + 1] - table[symbol])
+
+    def slope(self, place, scale, tail):
+        least, most = (place << (scale >> 2)) >> 2, ((place + 1 << (scale >> 2)) - 1) >> 2
+        total = 0
+        for part in range(4):
+            d = min((least * (3 - part) + max(least, most) * part + 1) // 3, 8000)
+            for mean in (-d, d):
+                total += self.length_at(mean, scale + 1, tail) - self.length_at(mean, scale - 1, tail)
+        return clamp(total >> 5, -(2**15), 2**15 - 1)
+
+    def missed(self, value, mean, scale, tail, c):
+        error = self.plane.errors[c]
+        _, centre, _ = table_of(mean, scale, tail)
+        steps = (value - centre + error) // (2 * error + 1)
+        return 16 * (steps + centre - (mean >> 4)) - mean % 16
 
     def learn(self, x, y):
         for c, learner in enumerate(self.learners):
@@ -763,10 +782,10 @@ class Adaptation:
                 learner.improve()
 
     def learn_scale(self, learner, scale, level, value, own_mean, own_scale, tail, c):
-        above, below = (self.length_at(value, own_mean, own_scale + more, tail, c) for more in (1, -1))
-        g = clamp(above - below, -(2**17), 2**17)
+        d = abs(self.missed(value, own_mean, own_scale, tail, c))
+        g = self.slope(min(4 * d >> (own_scale >> 2), 127), own_scale, tail)
         seen, shift = learner.count[scale, level], learner.shift[scale, level]
-        r = 2 if seen < 8 else 3 if seen < 256 else 4
+        r = 0 if seen < 8 else 1 if seen < 256 else 2
         learner.shift[scale, level] = clamp(shift - (g >> r), -(2**19), 2**19)
         learner.count[scale, level] += 1
 

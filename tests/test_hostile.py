@@ -164,7 +164,7 @@ def test_another_model_than_the_files_is_refused() -> None:
 def test_huge_claims_allocate_nothing() -> None:
     """2^31 × 2^31 pixels in thirty bytes, in a process that may not have much memory."""
     sides = struct.pack("5B", 0xFF, 0xFF, 0xFF, 0xFF, 0x07)
-    data = SIGNATURE + b"\x05\x22" + sides + sides + bytes(20)
+    data = SIGNATURE + b"\x06\x22" + sides + sides + bytes(20)
     with pytest.raises(LimitError):
         saidcodec.decode(data)
     code = (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 
 SIGNATURE = b"\xd3A\r\n"
-VERSION = (0, 5)
+VERSION = (0, 6)
 MOST_SIDE = 1 << 20  # pixels
 MOST_PIXELS = 1 << 28  # decode() refuses more before it allocates anything
 MOST_BAND_PIXELS = 1 << 24  # what a decoder must hold at once, for each of its threads

@@ -55,7 +55,9 @@ class Tiling:
 
     @property
     def tile_height(self) -> int:
-        return even_share(self.height, self.side)
+        rows = -(-self.height // self.side)
+        bands = min(self.most_bands, rows)
+        return -(-self.height // (-(-rows // bands) * bands))
 
     @property
     def columns(self) -> int:

@@ -161,24 +161,23 @@ static void FOR_ISA(note)(Walk *w, int c, int n) {
     }
 }
 
-/* Bits of a sample under another scale. */
-static inline i32 FOR_ISA(length)(const Walk *w, i32 mean, i32 scale, i32 tail, i32 value, i32 error) {
-    Choice choice = w->bank->choice[(mean & 15) + FRACTIONS * (tail + TAILS * scale)];
-    i32 k = value - (mean >> 4) - choice.carry;
-    if (error) k = floor_div(k + error, 2 * error + 1);
-    return (i32)w->bank->lengths[choice.row][choice.sign * k + REACH];
+/* What a sample's table got wrong, in sixteenths of its steps. */
+static inline i32 FOR_ISA(missed)(const Walk *w, int c, int i) {
+    i32 mean = w->lane_coded[c][i], value = w->value[c][i], error = w->plane->errors[c];
+    if (!error) return 16 * value - mean;
+    i32 carry = w->bank->choice[w->coded_choice[c][i]].carry;
+    return 16 * (floor_div(value - (mean >> 4) - carry + error, 2 * error + 1) + carry) - (mean & 15);
 }
 
 /* Move the shift of one sample's context towards what would have coded it better. */
 static inline void FOR_ISA(learn_shift)(Walk *w, int c, int i) {
-    i32 mean = w->lane_coded[c][i], value = w->value[c][i], error = w->plane->errors[c];
-    i32 shape = (i32)(w->coded_choice[c][i] / FRACTIONS), scale = shape / TAILS, tail = shape % TAILS;
+    u32 shape = w->coded_choice[c][i] / FRACTIONS;
+    i32 missed = FOR_ISA(missed)(w, c, i), place = (4 * (missed < 0 ? -missed : missed)) >> (shape / TAILS >> 2);
+    i32 slope = w->bank->slope[shape][place < SLOPES ? place : SLOPES - 1];
     Shift *shift = &w->adaptive->shift[c][w->lane_scale[c][i]][w->level[c][i]];
-    i32 wider = scale < SCALES - 1 ? scale + 1 : scale, narrower = scale ? scale - 1 : scale;
-    i32 slope = FOR_ISA(length)(w, mean, wider, tail, value, error) - FOR_ISA(length)(w, mean, narrower, tail, value, error);
-    int rate = shift->seen < 8 ? 2 : shift->seen < 256 ? 3 : 4;
+    int slower = shift->seen < 8 ? 0 : shift->seen < 256 ? 1 : 2;
     shift->seen += shift->seen < 256;
-    shift->scale = clamp(shift->scale - (clamp(slope, -(1 << 17), 1 << 17) >> rate), -(8 << 16), 8 << 16);
+    shift->scale = clamp(shift->scale - (slope >> slower), -(8 << 16), 8 << 16);
 }
 
 /* Solve for the weights by one sweep of coordinate descent, then forget a 64th. */

@@ -13,6 +13,7 @@ typedef struct {
     u16 first[ROWS][1 << LOOK_BITS]; /* the symbol that holds the lowest value with these leading bits */
     u32 lengths[ROWS + COPIES][WIDE]; /* bits in 2^-16 bit */
     Choice choice[SCALES * TAILS * FRACTIONS];
+    i16 slope[SCALES * TAILS][SLOPES]; /* what a wider scale costs more than a narrower one (section 6.9) */
 } Bank;
 
 static void fill_cumulative(u32 *row, const i32 *frequency, int n) {
@@ -38,7 +39,36 @@ static u32 length_of(u32 frequency) {
     return ((u32)(PRECISION - whole) << 16) - fraction;
 }
 
-/* Fill in the code lengths, without which a plane can be coded, but neither measured nor coded with adaptation. */
+/* Bits of the sample 0 under a mean in sixteenths, a scale and a tail. */
+static i32 length_of_zero(const Bank *bank, i32 mean, i32 scale, i32 tail) {
+    Choice choice = bank->choice[(mean & 15) + FRACTIONS * (tail + TAILS * scale)];
+    const u32 *cumulative = bank->cumulative[choice.row] + choice.sign * (-(mean >> 4) - choice.carry) + REACH;
+    return (i32)length_of(cumulative[1] - cumulative[0]);
+}
+
+/* Fill in the slopes, without which a plane cannot be coded with adaptation. */
+EXPORT void said_bank_adapt(Bank *bank) {
+    for (i32 scale = 0; scale < SCALES; scale++) {
+        i32 wider = scale < SCALES - 1 ? scale + 1 : scale, narrower = scale ? scale - 1 : scale;
+        for (i32 tail = 0; tail < TAILS; tail++) {
+            for (i32 i = 0; i < SLOPES; i++) {
+                i32 least = (i << (scale >> 2)) >> 2, most = (((i + 1) << (scale >> 2)) - 1) >> 2, slope = 0;
+                if (most < least) most = least;
+                for (i32 part = 0; part < PARTS; part++) { /* of the errors that share a place, with either sign */
+                    i32 missed = (least * (PARTS - 1 - part) + most * part + 1) / (PARTS - 1);
+                    if (missed > MOST_MISSED) missed = MOST_MISSED;
+                    slope += length_of_zero(bank, -missed, wider, tail) - length_of_zero(bank, -missed, narrower, tail);
+                    slope += length_of_zero(bank, missed, wider, tail) - length_of_zero(bank, missed, narrower, tail);
+                }
+                slope >>= 5;
+                if (slope > INT16_MAX) slope = INT16_MAX;
+                bank->slope[scale * TAILS + tail][i] = (i16)(slope < INT16_MIN ? INT16_MIN : slope);
+            }
+        }
+    }
+}
+
+/* Fill in the code lengths, without which no plane can be measured. */
 EXPORT void said_bank_measure(Bank *bank) {
     for (int t = 0; t < ROWS + COPIES; t++)
         for (int s = 0; s < (t < ROWS ? SYMBOLS : 2); s++)

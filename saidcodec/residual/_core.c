@@ -34,6 +34,9 @@ enum {
     SYMBOL_BITS = 10, /* a coded symbol is table << SYMBOL_BITS | symbol */
     WIDE = 1 << SYMBOL_BITS,
     REACH = 510,
+    SLOPES = 128, /* errors that a scale's slope is tabulated for */
+    PARTS = 4,
+    MOST_MISSED = 8000, /* sixteenths; tables reach a little farther */
     LOOK_BITS = 9, /* leading bits of the state's low part that index the first look-up */
     SCALES = 44,
     TAILS = 4,
@@ -263,7 +266,7 @@ EXPORT int said_decode(int isa, const Network *network, const Bank *bank, const 
 }
 
 /* Changes with every change of an exported function or structure; core.py refuses a library of another number. */
-EXPORT int said_interface(void) { return 3; }
+EXPORT int said_interface(void) { return 4; }
 
 /* Extension modules have this function, and some linkers insist on it; nothing imports this library as a module. */
 EXPORT void *PyInit__core(void) { return NULL; }

@@ -7,6 +7,8 @@ same weights and shifts; what they teach comes after the step.  _adapt.h is the 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from saidcodec.entropy.bank import MEAN_STEPS, REACH, SCALES, TAILS, bank
@@ -27,7 +29,10 @@ MOST_CORRECTION = 1024  # sixteenths
 PERIOD = 512  # samples after which the weights are solved for
 RIDGE = 4096
 WEIGHT_BITS, MOST_WEIGHT = 14, (1 << 15) - 1
-SHIFT_BITS, MOST_SHIFT, MOST_SLOPE = 16, 8 << 16, 1 << 17
+SHIFT_BITS, MOST_SHIFT = 16, 8 << 16
+SLOPES = 128  # errors that a scale's slope is tabulated for
+PARTS = 4
+MOST_MISSED = 8000  # sixteenths; tables reach a little farther
 PAD_X, PAD_Y = 2, 2  # zeros around the errors
 
 # 2^15 times a quarter of what turns sixteenths of a sample value into 32nds of a scale's core width.
@@ -55,6 +60,26 @@ def in_sixteenths(predicted: np.ndarray, scale: np.ndarray) -> np.ndarray:
     bits = 17 - (width >> 2)
     fine = np.clip((predicted + (1 << 8)) >> 9, -(1 << 15), (1 << 15) - 1)
     return (fine * WIDTHS[width & 3] + (1 << bits - 1)) >> bits
+
+
+@lru_cache(maxsize=1)
+def slopes() -> np.ndarray:
+    """What an error costs more under the next wider scale than under the next narrower, in 2**-14 bit; int64
+    [scales, tails, errors], errors counted in 2**(scale // 4 - 2) sixteenths."""
+    scale, tail, place = np.indices((SCALES, TAILS, SLOPES))
+    least, most = (place << (scale >> 2)) >> 2, ((place + 1 << (scale >> 2)) - 1) >> 2
+    look, total = bank(), np.zeros(scale.shape, np.int64)
+    for part in range(PARTS):  # of the errors that share a place, with either sign
+        missed = (least * (PARTS - 1 - part) + np.maximum(least, most) * part + 1) // (PARTS - 1)
+        for mean in (-np.minimum(missed, MOST_MISSED), np.minimum(missed, MOST_MISSED)):
+            for step in (1, -1):
+                other = tail + TAILS * np.clip(scale + step, 0, SCALES - 1)
+                position = (mean & (MEAN_STEPS - 1)) + MEAN_STEPS * other
+                symbol = look.sign[position] * (-(mean >> 4) - look.carry[position]) + REACH
+                total += step * lengths()[look.table[position], symbol].astype(np.int64)
+    found = np.clip(total >> 5, -(1 << 15), (1 << 15) - 1)
+    found.setflags(write=False)
+    return found
 
 
 class Adaptation:
@@ -125,13 +150,13 @@ class Adaptation:
             left, factor = value - corrected, FEATURE_FACTORS[scale]
             self.network[(*here, c)] = np.clip(value - mean, -MOST_ERROR, MOST_ERROR)
             self.corrected[(*here, c)] = np.clip(left, -MOST_ERROR, MOST_ERROR)
-            slopes = self._slopes(c, corrected, *coded[c], values[:, c])
-            for s, v, slope in zip(scale.tolist(), level.tolist(), slopes.tolist(), strict=True):
+            found = self._slopes(c, corrected, *coded[c], values[:, c].astype(np.int64))
+            for s, v, slope in zip(scale.tolist(), level.tolist(), found.tolist(), strict=True):
                 seen = self.seen[c, s, v]
-                rate = 2 if seen < 8 else 3 if seen < 256 else 4
+                slower = 0 if seen < 8 else 1 if seen < 256 else 2
                 self.seen[c, s, v] += seen < 256
                 self.shifts[c, s, v] = np.clip(
-                    self.shifts[c, s, v] - (slope >> rate), -MOST_SHIFT, MOST_SHIFT
+                    self.shifts[c, s, v] - (slope >> slower), -MOST_SHIFT, MOST_SHIFT
                 )
             counted = np.clip(in_widths(left, factor), -MOST_LEFT, MOST_LEFT)
             goal = np.clip(in_widths(corrected - mean, factor) + counted, -MOST_FEATURE, MOST_FEATURE)
@@ -146,16 +171,15 @@ class Adaptation:
     def _slopes(
         self, c: int, mean: np.ndarray, scale: np.ndarray, tail: np.ndarray, value: np.ndarray
     ) -> np.ndarray:
-        """How many bits more a sample takes under the next wider scale than under the next narrower, in
-        2**-16 bit."""
-        look, bound, bits = bank(), self.bounds[c], []
-        for step in (1, -1):
-            other = np.clip(scale + step, 0, SCALES - 1)
-            position = (mean & (MEAN_STEPS - 1)) + MEAN_STEPS * (tail + TAILS * other)
-            distance = (value - (mean >> 4) - look.carry[position] + bound) // (2 * bound + 1)
-            symbol = look.sign[position] * distance + REACH
-            bits.append(lengths()[look.table[position], symbol].astype(np.int64))
-        return np.clip(bits[0] - bits[1], -MOST_SLOPE, MOST_SLOPE)
+        """How many bits more samples take under the next wider scale than under the next narrower, in
+        2**-14 bit."""
+        missed = MEAN_STEPS * value - mean
+        if bound := self.bounds[c]:  # counted in steps of the near-lossless table
+            carry = bank().carry[(mean & (MEAN_STEPS - 1)) + MEAN_STEPS * (tail + TAILS * scale)]
+            steps = (value - (mean >> 4) - carry + bound) // (2 * bound + 1)
+            missed = MEAN_STEPS * (steps + carry) - (mean & (MEAN_STEPS - 1))
+        place = np.minimum(4 * np.abs(missed) >> (scale >> 2), SLOPES - 1)
+        return slopes()[scale, tail, place]
 
     def _solve(self, c: int) -> None:
         """One sweep of coordinate descent over the weights; then a 64th is forgotten."""

@@ -21,7 +21,7 @@ from saidcodec.residual.engine import Plane, check_comparison, check_styles
 from saidcodec.residual.network import ResidualNetwork
 
 ISA_VARIABLE = "SAIDCODEC_ISA"
-INTERFACE = 3  # said_interface() of _core.c
+INTERFACE = 4  # said_interface() of _core.c
 NO_MEMORY, IMPOSSIBLE_SAMPLE = 1, 2
 SIZE_MAX = ctypes.c_size_t(-1).value
 
@@ -55,6 +55,7 @@ def library() -> Any:
             "said_interface": (i, []),
             "said_bank_new": (p, [p, p, p, p, p]),
             "said_bank_measure": (None, [p]),
+            "said_bank_adapt": (None, [p]),
             "said_push": (n, [p, p, n, p, n]),
             "said_network_new": (p, [POINTER(RawLayer), i, i, p, p, i, p, i, i, i]),
             "said_network_free": (None, [p]),
@@ -112,8 +113,15 @@ def measured_bank() -> int:
     return made
 
 
+@lru_cache(maxsize=1)
+def adapted_bank() -> int:
+    made = made_bank()
+    library().said_bank_adapt(made)
+    return made
+
+
 def native_bank() -> int:
-    """The bank, without code lengths unless somebody has asked for them."""
+    """The bank, without code lengths and slopes unless somebody has asked for them."""
     with BANK_LOCK:
         return made_bank()
 
@@ -125,7 +133,9 @@ def measuring_bank() -> int:
 
 
 def bank_for(plane: Plane) -> int:
-    return measuring_bank() if plane.adaptive else native_bank()
+    """The bank with what coding the plane needs."""
+    with BANK_LOCK:
+        return adapted_bank() if plane.adaptive else made_bank()
 
 
 class NativeNetwork:

@@ -66,7 +66,7 @@ def with_head(head: bytes, rest: bytes = b"") -> bytes:
 def with_metadata(body: bytes) -> bytes:
     """A file without residual whose unpacked metadata is ``body``."""
     packed = zlib.compress(body)
-    head = SIGNATURE + b"\x05\x0a\x00\x00\x01\x23\xab\xcd\x00"
+    head = SIGNATURE + b"\x06\x0a\x00\x00\x01\x23\xab\xcd\x00"
     return with_head(head + varint(len(packed)) + packed + varint(0), bytes(4))
 
 
@@ -99,7 +99,7 @@ def test_layout_byte_by_byte() -> None:
     file = pack(header, Metadata(), b"S", [b"a", b"bc", b"d"], 0x01020304)
     layout = 3 | 1 << 2 | 0 << 3 | 1 << 4 | 1 << 6
     head = (
-        b"\xd3A\r\n\x05"
+        b"\xd3A\r\n\x06"
         + bytes([layout])
         + b"\xe7\x07\x40"
         + b"\xde\xad\xbe\xef"
@@ -149,7 +149,7 @@ def test_every_flipped_bit_of_the_head_is_found() -> None:
 
 @given(st.binary(max_size=100))
 def test_noise_is_refused(noise: bytes) -> None:
-    for data in (noise, SIGNATURE + noise, SIGNATURE + b"\x05" + noise):
+    for data in (noise, SIGNATURE + noise, SIGNATURE + b"\x06" + noise):
         with pytest.raises(SaidError):
             unpack(data)
 
@@ -184,7 +184,7 @@ def test_foreign_files(data: bytes) -> None:
     [(1 << 31, 1 << 31), ((1 << 24) + 1, 1), (1, (1 << 24) + 1), (1 << 14, (1 << 14) + 1), (1 << 35, 1)],
 )
 def test_claims_beyond_the_limits(width: int, height: int) -> None:
-    head = SIGNATURE + b"\x05\x02" + varint(width - 1) + varint(height - 1)
+    head = SIGNATURE + b"\x06\x02" + varint(width - 1) + varint(height - 1)
     with pytest.raises(LimitError, match="limit of 268435456"):
         unpack(head + bytes(20))
 
@@ -203,12 +203,12 @@ def test_tiles_are_bounded() -> None:
 @pytest.mark.parametrize("number", [b"\x80\x00", b"\xff\x80\x00", b"\x80\x80\x80\x80\x00"])
 def test_numbers_have_one_spelling(number: bytes) -> None:
     with pytest.raises(CorruptError, match="more bytes than it needs"):
-        unpack(SIGNATURE + b"\x05\x02" + number + bytes(20))
+        unpack(SIGNATURE + b"\x06\x02" + number + bytes(20))
 
 
 def test_endless_numbers() -> None:
     with pytest.raises(LimitError):
-        unpack(SIGNATURE + b"\x05\x02" + b"\xff" * 100)
+        unpack(SIGNATURE + b"\x06\x02" + b"\xff" * 100)
 
 
 @given(st.integers(0, (1 << 35) - 1))
@@ -227,7 +227,7 @@ def test_impossible_layouts(layout: int) -> None:
 @pytest.mark.parametrize("bound", [0, 256])
 def test_impossible_error_bounds(bound: int) -> None:
     with pytest.raises(CorruptError, match="error bound"):
-        unpack(SIGNATURE + b"\x05\x42\x00\x00" + bytes(4) + varint(bound) + bytes(20))
+        unpack(SIGNATURE + b"\x06\x42\x00\x00" + bytes(4) + varint(bound) + bytes(20))
 
 
 def test_trailing_bytes_are_refused() -> None:
@@ -263,7 +263,7 @@ def test_damaged_metadata(body: bytes) -> None:
 
 @pytest.mark.parametrize("packed", [b"", b"noise", zlib.compress(b"")[:-1], zlib.compress(b"") + b"x"])
 def test_damaged_packing_of_metadata(packed: bytes) -> None:
-    head = SIGNATURE + b"\x05\x0a\x00\x00" + bytes(5) + varint(len(packed)) + packed + varint(0)
+    head = SIGNATURE + b"\x06\x0a\x00\x00" + bytes(5) + varint(len(packed)) + packed + varint(0)
     with pytest.raises(CorruptError, match="metadata is damaged"):
         unpack(with_head(head, bytes(4)))
 
