@@ -287,10 +287,10 @@ static void FOR_ISA(learn)(Walk *w, int n) {
     }
     w->waiting += n;
     w->taught += n - w->inactive;
-    if (w->waiting < PERIOD) return;
+    int complete = w->taught >= PERIOD;
+    if (w->waiting < PERIOD && !complete) return;
     n = w->waiting;
     w->waiting = 0;
-    int complete = w->taught >= PERIOD;
     if (complete) w->taught = 0;
     for (int c = 0; c < p->components; c++) {
         for (int k = 0; k <= FEATURES; k++) memset(FOR_ISA(feature)(w, c, k) + n, 0, 32 * sizeof(i16));

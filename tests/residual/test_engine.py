@@ -91,6 +91,10 @@ def test_core_is_the_reference(isa: str, seed: int, net: ResidualNetwork, height
     bits = REFERENCE.measure(net, plane)
     assert np.array_equal(own.measure(net, plane), bits)
     assert np.array_equal(own.measure(net, plane, places), bits[places])
+    styles = rng.integers(0, net.styles, 17).astype(np.uint8)
+    assert np.array_equal(
+        own.measure(net, plane, places, styles), REFERENCE.measure(net, plane, places, styles)
+    )
 
 
 @every_set
@@ -226,15 +230,18 @@ def test_what_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @every_set
+@pytest.mark.parametrize("known", [0.0, 0.6])
 @pytest.mark.parametrize("errors", [(0, 0, 0), (1, 0, 2)])
-def test_adaptation_over_many_samples(isa: str, errors: tuple[int, int, int]) -> None:
+def test_adaptation_over_many_samples(isa: str, errors: tuple[int, int, int], known: float) -> None:
     """Long enough for the weights to be solved for several times, and worth it for a plane with a habit."""
     rng = np.random.default_rng(4)
     y, x = np.indices((48, 70))
     luma = 100 + 60 * np.sin(x / 9) * np.cos(y / 7) + rng.normal(0, 2, x.shape)
     samples = np.stack([luma, luma / 2 - 40, 20 - luma / 3], 2) + rng.normal(0, 0.5, (*x.shape, 3))
     plane = random_plane(rng, 48, 70)
-    plane = replace(plane, samples=np.rint(samples).astype(np.int16), errors=errors, adaptive=True)
+    coded = (rng.random(x.shape) >= known).astype(np.uint8)
+    whole = np.rint(samples).astype(np.int16)
+    plane = replace(plane, samples=whole, coded=coded, errors=errors, adaptive=True)
     net = NETWORKS[4]
     mine, theirs = again(plane, plane.samples), again(plane, plane.samples)
     symbols = CoreEngine(isa).symbols(net, mine)
