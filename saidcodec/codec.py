@@ -1,16 +1,16 @@
 """encode() and decode(): from pixels to a .said file and back (bitstream_spec.md, section 1).
 
 An image is cut into bands of whole tile rows.  Encoding plans each band (``encoder.plan``), codes its
-residual (``residual.band``), and puts what was planned (``said.section``) and the streams of the bands into a
-file (``format.container``).  Decoding goes the other way.  Bands are independent, so that each thread takes
-one.
+residual (``residual.band``), puts what was planned (``said.section``) before the first band's, and the
+streams of the bands into a file (``format.container``).  Decoding goes the other way.  Bands are independent,
+so that each thread takes one.
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +18,19 @@ import numpy as np
 
 from saidcodec import arguments, images, models
 from saidcodec.entropy.bank import bank
-from saidcodec.entropy.rans import Decoder
+from saidcodec.entropy.rans import Decoder, Encoder, uniform
 from saidcodec.errors import CorruptError, ModelError, about
 from saidcodec.format import container, planes
 from saidcodec.format.container import Container
-from saidcodec.format.header import BandMethod, Header, Metadata, Mode, ResidualCoder, TileKind
+from saidcodec.format.header import (
+    ADAPTIVE_PIXELS,
+    BandMethod,
+    Header,
+    Metadata,
+    Mode,
+    ResidualCoder,
+    TileKind,
+)
 from saidcodec.format.tiling import Band, Tiling, choose_tiling
 from saidcodec.models import Model
 from saidcodec.parallel import Progress, cores, in_threads, no_progress
@@ -38,6 +46,7 @@ if TYPE_CHECKING:
 CODERS = {name: ResidualCoder[name.upper()] for name in arguments.RESIDUALS}
 DAMAGED = "The file is damaged or truncated, or has bytes too many at its end"
 STREAM_SLACK = 64  # bits that the coder's state may hide
+STORED_SLACK = 6  # bytes of a stream that are none of its samples
 
 AnyModel = Model | str | Path
 
@@ -86,7 +95,7 @@ def encode(
     def file_with(one: Model, number: int | None, progress: Progress) -> bytes:
         tiling = choose_tiling(width, height)
         coder = CODERS[residual]
-        large = width * height >= auto.ADAPTIVE_PIXELS
+        large = width * height >= ADAPTIVE_PIXELS
         adaptive = coder == ResidualCoder.CONTEXT and large and effort != "fast"
         header = Header(width, height, Mode(mode), replicated, coder, max_error, one.id, *tiling, adaptive)
         # Of small images one model of several is enough to try other methods beside.
@@ -125,13 +134,18 @@ def decode_image(
     threads = arguments.checked_threads(threads)
     file = container.unpack(arguments.bytes_of(data))
     found = model_of(file.header, model)
-    try:
+    with damage():
         pixels = read(file, found, threads or cores(), progress or no_progress)
-    except CorruptError as error:  # a single band's length is not written, so that a cut shows only here
-        raise CorruptError(f"{DAMAGED}. {error}") from None
-    if zlib.crc32(pixels.data) != file.checksum:
-        raise CorruptError(f"{DAMAGED}: the checksum of its pixels does not match.")
     return pixels, file.header.mode, file.metadata
+
+
+@contextmanager
+def damage() -> Iterator[None]:
+    """Say of what does not decode that it may be cut off: a single band's length is not written."""
+    try:
+        yield
+    except CorruptError as error:
+        raise CorruptError(f"{DAMAGED}. {error}") from None
 
 
 def write(
@@ -147,14 +161,11 @@ def write(
     """Encode with one model: bands, then the sections around them."""
     method, bands = method_of(header, model), Tiling.of(header).bands()
     channels = planes.channels_of(header, pixels)
-    decoded = channels if header.exact else np.empty_like(channels)
     within = threads if len(bands) == 1 else 1  # threads that share one band
 
     def coded(band: Band) -> tuple[Plan, bytes, bytes | None]:
         own = channels[band.rows]
-        plan, stream, decodable = write_band(header, model, method, band, own, glimpses, within)
-        if not header.exact:
-            decoded[band.rows] = decodable
+        plan, stream = write_band(header, model, method, band, own, glimpses, within)
         shortest = None
         for source in sources.of(own) if sources else ():
             made = mixed.write(header, method, Outline.plain(band), own, source)
@@ -168,10 +179,25 @@ def write(
         written = [(plan, made or mixed.plain(stream), None) for plan, stream, made in written]
     kinds = [kind for plan, *_ in written for kind in plan.kinds.tolist()]
     descriptions = [description for plan, *_ in written for description in plan.descriptions]
-    said = write_section(kinds, descriptions, header.grey, model)
-    checksum = zlib.crc32(np.ascontiguousarray(planes.pixels_of(header, decoded)).data)
-    streams = [stream for _, stream, _ in written] if header.coder else []
-    return container.pack(header, metadata, said, streams, checksum)
+    streams = [stream for _, stream, _ in written]
+    return join(header, model, metadata, kinds, descriptions, streams)
+
+
+def join(
+    header: Header,
+    model: Model,
+    metadata: Metadata,
+    kinds: Sequence[int],
+    descriptions: Sequence[Description | None],
+    streams: Sequence[bytes],
+) -> bytes:
+    """The file of the bands' streams: the SAID section and the head's checksum come before the first."""
+    head = container.head_of(header, metadata)
+    first = Encoder()
+    write_section(kinds, descriptions, header.grey, model, first)
+    first.add(np.frombuffer(container.head_check(head, model.id), np.uint8), uniform(256))
+    first.add_stream(streams[0])
+    return container.pack(header, head, [first.finish(), *streams[1:]])
 
 
 def write_band(
@@ -182,42 +208,67 @@ def write_band(
     channels: np.ndarray,
     glimpses: int | None,
     threads: int,
-) -> tuple[Plan, bytes, np.ndarray]:
-    """Code one band, uint8 [h, w, channels]: what was planned, the residual stream, and the channels as a
-    decoder will see them."""
+) -> tuple[Plan, bytes]:
+    """Code one band, uint8 [h, w, channels]: what was planned, and the residual stream."""
     from saidcodec.encoder.plan import plan_band  # decoding imports nothing of the encoder
 
     plan = plan_band(header, model, method.network, band, channels, glimpses, threads)
     if header.coder == ResidualCoder.NONE:
         size = (band.height, band.width)
-        return plan, b"", planes.without_residual(header, plan.reconstruction, size)
-    stream, decoded = residual.write(
-        header, method, Outline(band, plan.stored, plan.reconstruction), channels
-    )
-    if len(stream) > channels.size:
+        shown = planes.without_residual(header, plan.reconstruction, size)
+        return plan, Encoder().finish(planes.checksum(header, shown))
+    stream = residual.write(header, method, Outline(band, plan.stored, plan.reconstruction), channels)
+    if len(stream) > channels.size + STORED_SLACK:
         plan = plan.all_stored()
-        stream, decoded = residual.write(header, method, Outline(band, plan.stored, None), channels)
-    return plan, stream, decoded
+        stream = residual.write(header, method, Outline(band, plan.stored, None), channels)
+    return plan, stream
 
 
 def read(file: Container, model: Model, threads: int, progress: Progress) -> np.ndarray:
     """The image's pixels, uint8."""
-    header, tiling = file.header, Tiling.of(file.header)
-    method, bands = method_of(header, model), tiling.bands()
-    kinds, descriptions = read_section(file.said, tiling.count(), header.grey, model)
-    streams = file.streams or [b""] * len(bands)
+    said = read_said(file, model, whole=True)
+    header = said.header
+    method, bands = method_of(header, model), Tiling.of(header).bands()
+    decoders = [said.rest, *map(Decoder, file.streams[1:])]
     if header.coder != ResidualCoder.NONE:
-        check_lengths(header, method, streams)
+        check_lengths(header, method, decoders)
     channels = np.empty((header.height, header.width, header.channels), np.uint8)
 
-    def decode_band(job: tuple[Band, bytes]) -> None:
-        band, stream = job
-        own = kinds[band.tiles], descriptions[band.tiles]
-        channels[band.rows] = read_band(header, model, method, band, *own, stream)
+    def decode_band(job: tuple[Band, Decoder]) -> None:
+        band, decoder = job
+        own = said.kinds[band.tiles], said.descriptions[band.tiles]
+        channels[band.rows] = read_band(header, model, method, band, *own, decoder)
 
-    for _ in in_threads(decode_band, [*zip(bands, streams, strict=True)], threads, progress):
+    for _ in in_threads(decode_band, [*zip(bands, decoders, strict=True)], threads, progress):
         pass
     return np.ascontiguousarray(planes.pixels_of(header, channels))
+
+
+@dataclass(frozen=True)
+class SaidSection:
+    """What stands in a file before its residual: of each tile its kind, and its description or None.
+
+    ``header``: the file's, with the whole id of the model.  ``rest`` of the first band's stream.
+    """
+
+    header: Header
+    kinds: np.ndarray
+    descriptions: list[Description | None]
+    rest: Decoder
+
+
+def read_said(file: Container, model: Model, *, whole: bool = False) -> SaidSection:
+    """The SAID section of a file, of which the end may be missing unless it must be ``whole``.
+
+    Raises CorruptError on a damaged head.
+    """
+    header = replace(file.header, model=model.id)
+    decoder = Decoder(file.streams[0], whole)
+    kinds, descriptions = read_section(Tiling.of(header).count(), header.grey, model, decoder)
+    check = decoder.take(uniform(256), container.HEAD_CHECK_BYTES)
+    if bytes(check.astype(np.uint8)) != container.head_check(file.head, model.id):
+        raise CorruptError("The checksum of its head does not match.")
+    return SaidSection(header, kinds, descriptions, decoder)
 
 
 def read_band(
@@ -227,17 +278,25 @@ def read_band(
     band: Band,
     kinds: np.ndarray,
     descriptions: Sequence[Description | None],
-    stream: bytes,
+    decoder: Decoder,
 ) -> np.ndarray:
-    """The coded channels of one band, uint8 [h, w, channels], from its tiles' kinds and descriptions."""
+    """The coded channels of one band, uint8 [h, w, channels], from its tiles' kinds and descriptions.
+
+    Raises CorruptError where they are not those that were encoded.
+    """
     reconstruction = render_band(descriptions, band, header.grey, model)
     if header.coder == ResidualCoder.NONE:
-        return planes.without_residual(header, reconstruction, (band.height, band.width))
-    coder = mixed if header.coder == ResidualCoder.MIXED else residual
-    return coder.read(header, method, Outline(band, kinds == TileKind.STORED, reconstruction), stream)
+        channels = planes.without_residual(header, reconstruction, (band.height, band.width))
+    else:
+        coder = mixed if header.coder == ResidualCoder.MIXED else residual
+        outline = Outline(band, kinds == TileKind.STORED, reconstruction)
+        channels = coder.take(header, method, outline, decoder)
+    if decoder.finish() != planes.checksum(header, channels):
+        raise CorruptError("The checksum of its pixels does not match.")
+    return channels
 
 
-def check_lengths(header: Header, method: Method, streams: Sequence[bytes]) -> None:
+def check_lengths(header: Header, method: Method, decoders: Sequence[Decoder]) -> None:
     """Refuse a band that has too few bits for its samples, before anything is allocated for them.
 
     Even where every sample has the likeliest symbol of the narrowest table, or is a copy of the surest
@@ -248,12 +307,12 @@ def check_lengths(header: Header, method: Method, streams: Sequence[bytes]) -> N
     cheapest = components * bank().cheapest
     if method.network and len(method.network.copies):
         cheapest = min(cheapest, min(float(table.bits.min()) for table in bank().copies))
-    for band, stream in zip(Tiling.of(header).bands(), streams, strict=True):
+    for band, decoder in zip(Tiling.of(header).bands(), decoders, strict=True):
         pixels = band.height * band.width
-        if 8 * len(stream) + STREAM_SLACK < cheapest * pixels:
-            if in_methods and mixed.take_method(Decoder(stream)) == BandMethod.GRAPHICS:
+        if decoder.bits() + STREAM_SLACK < cheapest * pixels:
+            if in_methods and mixed.take_method(decoder.copy()) == BandMethod.GRAPHICS:
                 continue
-            raise CorruptError(f"{len(stream)} bytes cannot hold {pixels} pixels.")
+            raise CorruptError(f"{decoder.bits() // 8} bytes cannot hold {pixels} pixels.")
 
 
 def model_of(header: Header, named: AnyModel | None) -> Model:
@@ -262,6 +321,8 @@ def model_of(header: Header, named: AnyModel | None) -> Model:
         return models.find_id(header.model)
     arguments.check_model(named)
     found = named if isinstance(named, Model) else models.find(named)
-    if found.id != header.model:
-        raise ModelError(f"The file needs the model {header.model}, but {found.name} is {found.id}.")
+    if not found.id.startswith(header.model):
+        raise ModelError(
+            f"The file needs the model whose id begins with {header.model}, but {found.name} is {found.id}."
+        )
     return found

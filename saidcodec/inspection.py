@@ -9,7 +9,8 @@ import numpy as np
 
 from saidcodec import arguments, codec
 from saidcodec.arguments import Source
-from saidcodec.codec import AnyModel
+from saidcodec.codec import AnyModel, SaidSection
+from saidcodec.entropy.rans import Decoder
 from saidcodec.errors import about
 from saidcodec.format import container, planes
 from saidcodec.format.container import Container
@@ -17,9 +18,10 @@ from saidcodec.format.header import VERSION, Header, TileKind
 from saidcodec.format.tiling import Tiling
 from saidcodec.models import Model
 from saidcodec.residual.band import method_of
-from saidcodec.said import Description, account, read_section, render_band, render_steps
+from saidcodec.said import Description, account, render_band, render_steps
 from saidcodec.said.description import LATENTS, box_pixels
 from saidcodec.said.latent import dequantise, kl_bits
+from saidcodec.said.section import kind_bits
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -27,14 +29,18 @@ if TYPE_CHECKING:
 GRAIN = 1024  # bits are reported in 1024ths, so that sums of floats are exact
 SMALLEST_SIDE = 512  # pixels of a picture; smaller images are enlarged by a whole factor
 HUES = 7  # of the boxes
+CHECK_BITS, CHECKSUM_BITS = 8 * container.HEAD_CHECK_BYTES, 32
 EXPLAINED = 25.0  # variance, in squared sample values, that is taken as left to the residual
 
 
-def unpacked(data: Source) -> tuple[Container, int]:
-    """What a file holds, as far as it goes on, and its size in bytes."""
+def opened(data: Source, model: AnyModel | None) -> tuple[Container, Model, SaidSection]:
+    """What a file holds, as far as it goes on; its model; what stands before its residual."""
     whole = arguments.bytes_of(data)
     with about(arguments.name_of(data)):
-        return container.unpack(whole, residual=False), len(whole)
+        file = container.unpack(whole, whole=False)
+        found = codec.model_of(file.header, model)
+        with codec.damage():
+            return file, found, codec.read_said(file, found)
 
 
 def inspect(data: Source, *, model: AnyModel | None = None) -> dict[str, Any]:
@@ -45,13 +51,11 @@ def inspect(data: Source, *, model: AnyModel | None = None) -> dict[str, Any]:
     ``data``: a bytes-like object, a path or an open binary file.
     Raises a kind of SaidError, or TypeError for other objects.
     """
-    file, size = unpacked(data)
-    header = file.header
-    found = codec.model_of(header, model)
-    _, descriptions = read_section(file.said, Tiling.of(header).count(), header.grey, found)
+    file, found, said = opened(data, model)
+    header = said.header
     base = boxes = latents = kl = 0.0
     glimpses = []
-    for tile, description in enumerate(descriptions):
+    for tile, description in enumerate(said.descriptions):
         if description is not None:
             spent = account(description, header.grey, found)
             base += spent.base
@@ -60,9 +64,11 @@ def inspect(data: Source, *, model: AnyModel | None = None) -> dict[str, Any]:
             kl += kl_bits(description.latents, found).sum()
             glimpses += glimpses_of(header, found, tile, description, spent.boxes + spent.latents)
     bits = {"base": grain(base), "boxes": grain(boxes), "latents": grain(latents)}
-    bits["residual"] = 8.0 * file.sizes["residual"]
-    bits["metadata"] = 8.0 * file.sizes["metadata"]
-    total = 8.0 * size
+    checks = CHECK_BITS + CHECKSUM_BITS * len(file.streams)
+    residual = 8 * sum(map(len, file.streams)) - kind_bits(said.kinds, found) - checks
+    bits["residual"] = max(0.0, grain(residual) - sum(bits.values()))
+    bits["metadata"] = 8.0 * file.metadata_bytes
+    total = 8.0 * file.size
     bits = {"header": total - sum(bits.values()), **bits, "total": total}
     return {
         "width": header.width,
@@ -92,16 +98,13 @@ def features(data: Source, *, model: AnyModel | None = None) -> Features:
 
     ``data`` as for ``inspect``.  Raises a kind of SaidError, TypeError.
     """
-    file, _ = unpacked(data)
-    found = codec.model_of(file.header, model)
-    header = file.header
-    _, descriptions = read_section(file.said, Tiling.of(header).count(), header.grey, found)
+    _, found, said = opened(data, model)
     tiles, boxes = [], []
     latents = [np.zeros((0, LATENTS), np.float32)]
-    for tile, description in enumerate(descriptions):
+    for tile, description in enumerate(said.descriptions):
         if description is not None:
             tiles += [tile] * len(description.boxes)
-            boxes += [corners(header, tile, box) for box in description.boxes]
+            boxes += [corners(said.header, tile, box) for box in description.boxes]
             latents.append(dequantise(description.latents, found))
     return Features(np.array(tiles, int), np.array(boxes, int).reshape(-1, 4), np.concatenate(latents))
 
@@ -145,26 +148,27 @@ def preview(data: Source, glimpses: int | None = None, *, model: AnyModel | None
     """The image as its SAID layer alone describes it, uint8 H×W or H×W×C, alpha opaque.
 
     ``glimpses`` keeps only the first so many of each tile.  Tiles that have no SAID layer are decoded in
-    full where the file goes on that far, and are grey where it is cut off.  ``data`` as for ``inspect``.
+    full, and are grey in bands that a file of several bands lacks because it is cut off.  ``data`` as for
+    ``inspect``.
     Raises a kind of SaidError; TypeError or ValueError for arguments of another kind.
     """
     if glimpses is not None:
         glimpses = arguments.whole("glimpses", glimpses, 0)
-    file, _ = unpacked(data)
-    header, found = file.header, codec.model_of(file.header, model)
-    tiling = Tiling.of(header)
-    kinds, descriptions = read_section(file.said, tiling.count(), header.grey, found)
+    file, found, said = opened(data, model)
+    header = said.header
     method = method_of(header, found)
-    bands = tiling.bands()
+    whole = len(file.streams) - (not file.complete)
     out = np.empty((header.height, header.width, header.channels), np.uint8)
-    for band, stream in zip(bands, file.streams or [b""] * len(bands), strict=True):
-        own, kept = kinds[band.tiles], descriptions[band.tiles]
+    for number, band in enumerate(Tiling.of(header).bands()):
+        own, kept = said.kinds[band.tiles], said.descriptions[band.tiles]
         shown = out[band.rows]
         cut = [d if d is None or glimpses is None else d.first(glimpses) for d in kept]
         reconstruction = render_band(cut, band, header.grey, found)
         shown[...] = planes.without_residual(header, reconstruction, (band.height, band.width))
-        if file.streams and (own != TileKind.SAID).any():
-            exact = codec.read_band(header, found, method, band, own, kept, stream)
+        if number < whole and (own != TileKind.SAID).any():
+            with codec.damage():
+                rest = Decoder(file.streams[number]) if number else said.rest
+                exact = codec.read_band(header, found, method, band, own, kept, rest)
             for place, kind in zip(band.places, own, strict=True):
                 if kind != TileKind.SAID:
                     shown[place] = exact[place]

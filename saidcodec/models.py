@@ -134,14 +134,23 @@ def find(wanted: str | Path) -> Model:
 
 
 def find_id(identity: str) -> Model:
-    """The installed model with an id; only its own file is read whole.  Raises ModelError."""
+    """The installed model whose id begins so; only its own file is read whole.
+
+    Raises ModelError where there is none, or more than one.
+    """
+    found: dict[str, Model] = {}
     for path in installed():
         with suppress(OSError, ModelError):  # a broken file must not stand before the right one
             status = path.stat()
-            if claimed_id(path, status.st_mtime_ns, status.st_size) != identity:
-                continue
-            return load(path)
+            claimed = claimed_id(path, status.st_mtime_ns, status.st_size) or ""
+            if claimed.startswith(identity) and claimed not in found:
+                found[claimed] = load(path)
+    if len(found) == 1:
+        return next(iter(found.values()))
+    if found:
+        several = ", ".join(f"{model.name} ({model.id})" for model in found.values())
+        raise ModelError(f"Several models have an id that begins with {identity}: {several}; name one.")
     raise ModelError(
-        f"The file needs the model {identity}, which is not installed: name its file with --model PATH "
-        f"or put it into the folder that {FOLDER_VARIABLE} names."
+        f"The file needs the model whose id begins with {identity}, which is not installed: name its file "
+        f"with --model PATH or put it into the folder that {FOLDER_VARIABLE} names."
     )

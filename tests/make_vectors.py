@@ -26,7 +26,6 @@ from saidcodec.format.maps import Layout, Mapped, Rounding, Siting
 from saidcodec.format.tiling import Tiling
 from saidcodec.residual import mixed
 from saidcodec.residual.band import Outline, method_of
-from saidcodec.said import write_section
 from saidcodec.training import datasets
 
 ROOT = Path(__file__).parent.parent
@@ -115,8 +114,7 @@ def encode_made_of(pixels: np.ndarray, *, model: str, source: mixed.Source) -> b
     (band,) = Tiling.of(header).bands()
     stream = mixed.write(header, method_of(header, found), Outline.plain(band), pixels, source)
     tiles = len(band.places)
-    said = write_section([0] * tiles, [None] * tiles, False, found)
-    return container.pack(header, Metadata(), said, [stream], zlib.crc32(pixels.tobytes()))
+    return codec.join(header, found, Metadata(), [0] * tiles, [None] * tiles, [stream])
 
 
 def write_vectors() -> None:
@@ -138,8 +136,10 @@ class Stream:
     """Section 3's decoder, which shows its state."""
 
     def __init__(self, data: bytes):
-        padded = data + bytes(-len(data) % 4)
-        self.words = [int.from_bytes(padded[i : i + 4], "little") for i in range(0, len(padded), 4)]
+        more = data[0] >> 6
+        first = int.from_bytes(data[: 1 + more], "big") - (more << (6 + 8 * more))
+        rest = [int.from_bytes(data[i : i + 4], "big") for i in range(1 + more, len(data), 4)]
+        self.words = [*reversed(rest), *[first][: first > 0]]
         self.state = self.words.pop() if self.words else 0
         if self.words:
             self.state = self.state << 32 | self.words.pop()
@@ -159,21 +159,15 @@ def worked_example() -> str:
     pixels = (126 + (x + 2 * y) % 5).astype(np.uint8)
     data = saidcodec.encode(pixels, model=EXAMPLE, residual="gaussian", glimpses=0)
     file = container.unpack(data)
-    assert file.streams is not None
+    (stream,) = file.streams
     major, minor = VERSION
     parts = [
-        (4, "signature"),
-        (1, f"version {major}.{minor}"),
+        (3, f"signature, version {major}.{minor}"),
         (1, "layout: mode 0 (L), residual coder 1 (Gaussian)"),
-        (1, "width − 1 = 7"),
+        (1, "2·(width − 1) + 1, with width 8: the height follows"),
         (1, "height − 1 = 3"),
-        (4, f"model {EXAMPLE}, {file.header.model}"),
-        (1, "tiling: T = 16, one band"),
-        (1, f"SAID section: {len(file.said)} bytes"),
-        *([(len(file.said), "its stream")] if file.said else []),
-        (2, "head checksum"),
-        (len(file.streams[0]), "the only band's stream"),
-        (4, "pixel checksum"),
+        (2, f"model {EXAMPLE}, {models.find(EXAMPLE).id}"),
+        (len(stream), "the only band's stream"),
     ]
     rows, rest = [], data
     for count, meaning in parts:
@@ -181,18 +175,24 @@ def worked_example() -> str:
         for i in range(0, count, 12):
             rows.append(f"    {own[i : i + 12].hex(' ').upper():<38}{'' if i else meaning}".rstrip())
     assert not rest
-    kinds = models.find(EXAMPLE).tensors["tile.kind.frequency"]
-    said, residual = Stream(file.said), Stream(file.streams[0])
+    model = models.find(EXAMPLE)
+    kinds = model.tensors["tile.kind.frequency"]
+    residual = Stream(stream)
+    begun = residual.state
     notes = [
-        f"SAID section. The state starts as {said.state:#x}; `tile.kind.frequency` is {kinds.tolist()}, so "
-        f"its lowest 24 bits, {said.state & 0xFFFFFF:#x}, give symbol {said.take(kinds)}: the only tile is "
-        "plain. "
-        f"The state is then {said.state:#x}: the stream is used up."
+        f"SAID section. The state starts as {begun:#018x}; `tile.kind.frequency` is {kinds.tolist()}, so its "
+        f"lowest 24 bits, {begun & 0xFFFFFF:#x}, give symbol {residual.take(kinds)}: the only tile is plain.",
     ]
+    check = [residual.take(uniform(256).frequency) for _ in range(2)]
+    assert bytes(check) == container.head_check(file.head, model.id)
+    notes.append(
+        f"Head checksum. Two symbols of uniform(256): {check[0]:02X} {check[1]:02X}, the CRC-16 of "
+        f"{bytes.fromhex(model.id).hex(' ').upper()} and the {len(file.head)} bytes before the stream."
+    )
     begun = residual.state
     scale = residual.take(uniform(44).frequency)
     notes.append(
-        f"Residual section. The state starts as {begun:#018x}. The scale index is taken with uniform(44): "
+        f"Residual. The state is {begun:#018x}. The scale index is taken with uniform(44): "
         f"{scale}; the state becomes {residual.state:#018x}."
     )
     symbols, states = [], []
@@ -208,8 +208,13 @@ def worked_example() -> str:
     notes.append(
         f"The prediction is 128 everywhere, so the first three samples are {', '.join(map(str, samples))}."
     )
+    for _ in range(pixels.size - len(symbols)):
+        residual.take(bank().gaussian[scale].frequency)
+    assert not residual.words
+    assert residual.state == zlib.crc32(bytes.fromhex(model.id) + pixels.tobytes())
     notes.append(
-        "The other samples follow in the same way; after the last the state is 0 and no word is left."
+        "The other samples follow in the same way; after the last no word is left and the state is "
+        f"{residual.state:#010x}, the CRC-32 of the model's id and the 32 samples."
     )
     told = "\n".join(textwrap.fill("- " + note, 116, subsequent_indent="  ") for note in notes)
     table = "\n".join(rows)

@@ -51,9 +51,15 @@ def halves_to_even(value, unit):
 
 class Stream:
     def __init__(self, data):
-        need(not data.endswith(b"\0"))
-        data = data + bytes(-len(data) % 4)
-        self.words = [int.from_bytes(data[i : i + 4], "little") for i in range(0, len(data), 4)]
+        need(data)
+        more = data[0] >> 6
+        need(len(data) >= 1 + more and (len(data) - 1 - more) % 4 == 0)
+        first = int.from_bytes(bytes([data[0] & 63]) + data[1 : 1 + more], "big")
+        self.words = [int.from_bytes(data[i : i + 4], "big") for i in range(1 + more, len(data), 4)][::-1]
+        need(not more or first >= 1 << (8 * more - 2))
+        if first:
+            self.words.append(first)
+        need(first or not self.words or self.words[-1] >= 1 << 30)
         self.state = self.words.pop() if self.words else 0
         if self.words:
             self.state = self.state << 32 | self.words.pop()
@@ -70,8 +76,8 @@ class Stream:
     def take_many(self, table, n):
         return [self.take(table) for _ in range(n)]
 
-    def finish(self):
-        need(self.state == 0 and not self.words)
+    def finish(self, bottom):
+        need(self.state == bottom and not self.words)
 
 
 def sums(frequency):
@@ -108,6 +114,7 @@ class Bytes:
 
 
 def crc16(data):
+    """2: of the head's checksum."""
     crc = 0xFFFF
     for byte in data:
         crc ^= byte << 8
@@ -129,9 +136,8 @@ class File:
     side: int
     bands: int
     metadata: dict[int, bytes]
-    said: bytes
+    head: bytes
     streams: list[bytes]
-    checksum: int
 
     @property
     def has_alpha(self):
@@ -167,25 +173,44 @@ class File:
         ]
 
 
+def usual_tiling(width, height):
+    """(T, bands)."""
+    if max(width, height) <= 160:
+        return next(t for t in (16, 32, 64, 128, 256) if t >= max(width, height)), 1
+    side = 128 if width * height > 1 << 19 else 64
+    while side > 16 and width * -(-height // -(-height // side)) > 1 << 24:
+        side //= 2
+    bands = max(1, width * height // 1_500_000)
+    if width * height >= 1 << 18 and height >= 128:
+        bands = max(bands, 2, height // 384)
+    return side, 2 ** (bands.bit_length() - 1)
+
+
 def parse(data):
     source = Bytes(data)
-    need(source.take(4) == b"\xd3A\r\n")
-    need(source.take(1) == b"\x06")
+    need(source.take(3) == b"\xd6\r\n")
     layout = source.take(1)[0]
-    mode, replicated, coder = layout & 3, layout >> 2 & 1, layout >> 4 & 3
-    need((coder >= 2 or not layout & 128) and (not replicated or mode >= 2))
-    need(coder < 3 or not layout & 64)
-    width, height = source.number() + 1, source.number() + 1
+    mode, coder = layout & 7, layout >> 3 & 3
+    need(mode < 6 and (coder < 3 or not layout & 64))
+    replicated = mode >= 4
+    mode -= 2 * replicated
+    extension = source.take(1)[0] if layout & 128 else 0
+    need(1 <= extension <= 3 or not layout & 128)
+    need(coder >= 2 or not extension & 2)
+    width, oblong = divmod(source.number(), 2)
+    width += 1
+    height = source.number() + 1 if oblong else width
+    need(not oblong or width != height)
     need(max(width, height) <= 1 << 20 and width * height <= 1 << 28)
-    model = source.take(4).hex()
+    model = source.take(2).hex()
     max_error = source.number() if layout & 64 else 0
     need(not layout & 64 or 1 <= max_error <= 255)
-    tiling = source.take(1)[0]
-    need(tiling & 15 <= 5)
-    metadata = items(source.take(source.number())) if layout & 8 else {}
-    said = source.take(source.number())
-    head = data[: source.at]
-    need(crc16(head) == int.from_bytes(source.take(2), "little"))
+    side, bands = usual_tiling(width, height)
+    if extension & 1:
+        tiling = source.take(1)[0]
+        need(tiling & 15 <= 5)
+        side, bands = 16 << (tiling & 15), 1 << (tiling >> 4)
+    metadata = items(source.take(source.number())) if layout & 32 else {}
     grey = mode < 2 or bool(replicated)
     file = File(
         width,
@@ -193,24 +218,19 @@ def parse(data):
         mode,
         grey,
         coder,
-        layout >> 7 == 1,
+        (coder >= 2 and width * height >= 1 << 14) != bool(extension & 2),
         max_error,
         model,
-        16 << (tiling & 15),
-        1 << (tiling >> 4),
+        side,
+        bands,
         metadata,
-        said,
+        data[: source.at],
         [],
-        0,
     )
     rows, count = file.tile_counts[1], file.band_count
     need(width * -(-rows // count) * file.tile_size[1] <= 1 << 24)
-    if coder:
-        body = Bytes(source.take(source.number() if file.bands > 1 else len(data) - source.at - 4))
-        lengths = [body.number() for _ in range(count - 1)]
-        file.streams = [body.take(length) for length in lengths]
-        file.streams.append(body.take(len(body.data) - body.at))
-    file.checksum = int.from_bytes(source.take(4), "little")
+    lengths = [source.number() for _ in range(count)] if bands > 1 else [len(data) - source.at]
+    file.streams = [source.take(length) for length in lengths]
     need(source.at == len(data))
     return file
 
@@ -380,15 +400,18 @@ def tails(scale):
     return 4 if scale < 10 else 2
 
 
-def read_said(file, tensors, mixture):
+def read_said(file, tensors, mixture, stream):
     """(kinds, descriptions); a description is (step, base, boxes, latents), or None."""
-    stream = Stream(file.said)
     tables = {
         name: [sums(row) for row in tensor.reshape(-1, tensor.shape[-1])]
         for name, tensor in tensors.items()
         if name.endswith(".frequency")
     }
-    kinds = stream.take_many(tables["tile.kind.frequency"][0], len(file.tiles()))
+    number = len(file.tiles())
+    if number > 1 and stream.take(uniform(2)):
+        kinds = [0] * number
+    else:
+        kinds = stream.take_many(tables["tile.kind.frequency"][0], number)
     count, components = kinds.count(1), file.components
     steps = stream.take_many(tables["said.base.step.frequency"][0], count)
     scales = stream.take_many(tables["said.base.scale.frequency"][0], count * components)
@@ -414,7 +437,8 @@ def read_said(file, tensors, mixture):
     need(all(x1 <= 64 and y1 <= 64 for _, _, x1, y1 in boxes))
     fields = [[q - 64 for q in stream.take_many(table, total)] for table in tables["said.latent.frequency"]]
     latents = list(zip(*fields))
-    stream.finish()
+    check = crc16(bytes.fromhex(identify(tensors)) + file.head)
+    need(stream.take_many(uniform(256), 2) == [check & 255, check >> 8])
     own = []
     for step, base, n in zip(steps, bases, counts):
         own.append((step, base, boxes[:n], latents[:n]))
@@ -790,14 +814,15 @@ class Adaptation:
         learner.count[scale, level] += 1
 
 
-def read_band(file, tensors, banks, tiles, data):
+def read_band(file, tensors, banks, tiles, stream):
     """``tiles``: (kind, x̂(T) or None, (x, y, w, h)) each → int64 [h, w, channels], in coded channels."""
-    stream = Stream(data)
     top = tiles[0][2][1]
     tiles = [(kind, image, (x, y - top, w, h)) for kind, image, (x, y, w, h) in tiles]
     method = stream.take(uniform(4)) if file.coder == 3 else 0
     need(method == 0 or all(kind == 0 for kind, _, _ in tiles))
-    if method == 0:
+    if file.coder == 0:
+        out = without_residual(file, tiles)
+    elif method == 0:
         out = read_plain(file, tensors, banks, tiles, stream)
     elif method == 1:
         levels = read_levels(file, stream)
@@ -807,7 +832,7 @@ def read_band(file, tensors, banks, tiles, data):
             out[..., c] = np.array(values)[out[..., c]]
     else:
         out = (read_mapped if method == 2 else read_graphics)(file, tensors, banks, tiles, stream)
-    stream.finish()
+    stream.finish(zlib.crc32(bytes.fromhex(identify(tensors)) + out.astype(np.uint8).tobytes()))
     return out
 
 
@@ -988,7 +1013,7 @@ def coloured(file, planes, check):
 
 
 def without_residual(file, tiles):
-    out = np.full((file.height, file.width, file.components + file.has_alpha), 255)
+    out = np.full((*extent(tiles), file.components + file.has_alpha), 255)
     for _, seen, (x, y, w, h) in tiles:
         planes = np.broadcast_to(MIDDLE, (h, w, 3)) if seen is None else seen
         out[y : y + h, x : x + w, : file.components] = coloured(file, planes, check=False)
@@ -1001,29 +1026,23 @@ def decode(data, tensors, banks):
     ``tensors``: those of its model; ``banks``: what ``load_banks`` gives.
     """
     file = parse(data)
-    need(file.model == identify(tensors))
-    kinds, descriptions = read_said(file, tensors, banks[0])
+    need(identify(tensors).startswith(file.model))
+    streams = [Stream(stream) for stream in file.streams]
+    kinds, descriptions = read_said(file, tensors, banks[0], streams[0])
     tiles = [
         (kind, description and prediction(file, tensors, description, *place[2:]), place)
         for kind, description, place in zip(kinds, descriptions, file.tiles())
     ]
-    if file.coder:
-        across, down, bands = *file.tile_counts, len(file.streams)
-        edges = [across * (b * down // bands) for b in range(bands + 1)]
-        decoded = [
-            read_band(file, tensors, banks, tiles[low:high], stream)
-            for low, high, stream in zip(edges, edges[1:], file.streams)
-        ]
-        out = np.concatenate(decoded)
-    else:
-        out = without_residual(file, tiles)
-    out = out.astype(np.uint8)
+    across, down, bands = *file.tile_counts, len(streams)
+    edges = [across * (b * down // bands) for b in range(bands + 1)]
+    decoded = [
+        read_band(file, tensors, banks, tiles[low:high], stream)
+        for low, high, stream in zip(edges, edges[1:], streams)
+    ]
+    out = np.concatenate(decoded).astype(np.uint8)
     if file.grey and file.mode >= 2:
         out = np.concatenate([out[..., :1], out[..., :1], out], -1)
-    if file.mode == 0:
-        out = out[..., 0]
-    need(zlib.crc32(np.ascontiguousarray(out)) == file.checksum)
-    return out
+    return out[..., 0] if file.mode == 0 else out
 
 
 # 7. The bank

@@ -109,6 +109,17 @@ def test_finding_an_id_reads_no_other_model(folder: Path, monkeypatch: pytest.Mo
     assert loaded == ["1"]
 
 
+def test_the_beginning_of_an_id_finds_one_model_or_names_all(folder: Path) -> None:
+    for i in range(40):
+        models.save(folder / f"{i}.safetensors", {"a": np.array([i], np.int32)}, {"name": str(i)})
+    ids = {path.stem: str(models.read_metadata(path)["id"]) for path in folder.glob("*.safetensors")}
+    models.save(folder / "copy.safetensors", {"a": np.array([7], np.int32)}, {"name": "copy"})
+    assert models.find_id(ids["7"][:4]).name == "7"
+    digit = next(d for d in "0123456789abcdef" if sum(i.startswith(d) for i in ids.values()) > 1)
+    with pytest.raises(ModelError, match=f"Several models have an id that begins with {digit}: .* name one"):
+        models.find_id(digit)
+
+
 def test_a_broken_file_does_not_hide_the_others(folder: Path) -> None:
     (folder / "0.safetensors").write_bytes(b"noise")
     identity = models.save(folder / "1.safetensors", TENSORS, {"name": "1"})

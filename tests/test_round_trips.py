@@ -15,7 +15,6 @@ from saidcodec.errors import LimitError, ModelError
 from saidcodec.format import container, tiling
 from saidcodec.format.container import Metadata
 from saidcodec.residual import core, engine
-from saidcodec.said import read_section
 
 RANDOM, FLAT, COPYING = random_model(), flat_colour_model(), random_model(7, copies=True)
 CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
@@ -212,8 +211,7 @@ def test_tiles_of_noise_are_stored_beside_others_that_are_not(channels: int) -> 
 
 def kinds_of(data: bytes) -> np.ndarray:
     file = container.unpack(data)
-    model = models.find_id(file.header.model)
-    return read_section(file.said, tiling.Tiling.of(file.header).count(), file.header.grey, model)[0]
+    return codec.read_said(file, models.find_id(file.header.model)).kinds
 
 
 def test_progress_goes_up_to_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,7 +258,7 @@ def test_shipped_models(channels: int) -> None:
         assert len(data) < pixels.nbytes
         account = saidcodec.inspect(data)
         assert sum(account["bits"].values()) == 2 * account["bits"]["total"] == 16 * len(data)
-        assert account["model"]["id"] == container.unpack(data).header.model
+        assert account["model"]["id"].startswith(container.unpack(data).header.model)
 
 
 @pytest.mark.parametrize("shape", [(128, 128, 4), (260, 140, 4), (300, 61, 3)])

@@ -30,7 +30,7 @@ def preview(source: str, target: str, glimpses: int | None, model: str | None, f
     data = files.read_bytes(source)
     with about(name_of(source)):
         pixels = inspection.preview(data, glimpses, model=model)
-        metadata = container.unpack(data, residual=False).metadata
+        metadata = container.unpack(data, whole=False).metadata
     with about(target):
         files.write(target, force, lambda file: images.save(pixels, metadata, file, name))
 

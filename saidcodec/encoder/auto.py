@@ -10,7 +10,6 @@ from saidcodec.errors import ModelError
 from saidcodec.models import Model
 from saidcodec.parallel import Progress, no_progress
 
-ADAPTIVE_PIXELS = 1 << 14  # from here on an image is long enough to learn from
 AUTO_PIXELS = 1 << 14  # up to here every shipped model is tried
 WITHIN_REACH = 1.25  # of the shortest file without glimpses: what a model may take to be tried with them
 DEFAULT_MODEL = "photo"

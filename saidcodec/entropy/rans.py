@@ -2,7 +2,8 @@
 
 The code is the integer rANS of bitstream_spec.md, section 3 (64-bit state, 32-bit words, 24-bit
 precision).  A stream is a stack, so the encoder collects everything in the order in which the
-decoder will take it and pushes it backwards at the end.
+decoder will take it and pushes it backwards at the end.  At the bottom of the stack lies a number of 32
+bits, a checksum, which the decoder is left with.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ Push = Callable[[np.ndarray], np.ndarray]
 
 PRECISION = 24
 TOTAL = 1 << PRECISION
+WORD_BITS = 32
+FIRST_BITS = 6  # of a stream's first number lie in its first byte
+MOST_FIRST = 1 << (FIRST_BITS + 24)
+UNWRITTEN = "A coded stream begins in a way in which no encoder writes it."
 
 
 class Table:
@@ -74,8 +79,13 @@ class Encoder:
         """Append symbols that somebody else codes: ``push`` gets the words of all that follows."""
         self._parts.append(push)
 
-    def finish(self) -> bytes:
-        stack = AnsCoder()
+    def add_stream(self, stream: bytes) -> None:
+        """Let a finished stream follow, with what lies at its bottom; nothing may be added after it."""
+        self._parts.append(lambda _: Decoder(stream).words())
+
+    def finish(self, bottom: int = 0) -> bytes:
+        """The stream's bytes, with a number below 2**32 under all symbols."""
+        stack = AnsCoder(np.array([bottom][: bottom > 0], np.uint32))
         for part in reversed(self._parts):
             if callable(part):
                 stack = AnsCoder(part(stack.get_compressed()))
@@ -86,18 +96,46 @@ class Encoder:
                 if count:
                     stack.encode_reverse(symbols[end - count : end], table.model)
                     end -= count
-        # The last word holds the head of the state; its leading zero bytes say nothing.
-        return stack.get_compressed().astype("<u4").tobytes().rstrip(b"\0")
+        return bytes_of(stack.get_compressed())
+
+
+def bytes_of(words: np.ndarray) -> bytes:
+    """A stack of words uint32 [n], the state on top, as a stream: the top first, so that the front of a
+    stream can be decoded.  The first word is written as short as it is."""
+    first = int(words[-1]) if len(words) else 0
+    rest = words[:-1]
+    if first >= MOST_FIRST:
+        first, rest = 0, words
+    more = max(0, -(-(first.bit_length() - FIRST_BITS) // 8))
+    head = (more << (FIRST_BITS + 8 * more) | first).to_bytes(1 + more, "big")
+    return head + rest[::-1].astype(">u4").tobytes()
+
+
+def words_of(stream: bytes, whole: bool) -> np.ndarray:
+    """The stack that ``bytes_of`` wrote, uint32 [n]; unless it is ``whole`` its lower end may be missing.
+
+    Raises CorruptError.
+    """
+    more = stream[0] >> FIRST_BITS if stream else 0
+    if len(stream) < 1 + more or (whole and (len(stream) - 1 - more) % 4):
+        raise CorruptError("A coded stream ends in the middle of a word.")
+    first = int.from_bytes(stream[: 1 + more], "big") - (more << (FIRST_BITS + 8 * more))
+    words = np.frombuffer(stream, ">u4", (len(stream) - 1 - more) // 4, 1 + more)[::-1].astype(np.uint32)
+    if more and not first >> (FIRST_BITS + 8 * (more - 1)):
+        raise CorruptError(UNWRITTEN)
+    if first:
+        return np.append(words, np.uint32(first))
+    if len(words) and words[-1] < MOST_FIRST:
+        raise CorruptError(UNWRITTEN)
+    return words
 
 
 class Decoder:
     """Takes symbols back out of the bytes of one stream; CorruptError if no encoder wrote them."""
 
-    def __init__(self, data: bytes):
-        if data.endswith(b"\0"):
-            raise CorruptError("A coded stream ends in a zero byte, which no encoder writes.")
-        padded = data + bytes(-len(data) % 4)
-        self._stack = AnsCoder(np.frombuffer(padded, "<u4").astype(np.uint32))
+    def __init__(self, stream: bytes, whole: bool = True):
+        """``whole`` False: the stream may be cut off at its end, and what is taken beyond it is noise."""
+        self._stack = AnsCoder(words_of(stream, whole))
 
     def take(self, table: Table, n: int) -> np.ndarray:
         """The next ``n`` symbols, int32 [n]."""
@@ -110,6 +148,16 @@ class Decoder:
         decode = self._stack.decode
         return np.concatenate([*map(decode, [table.model for table in tables], counts)])
 
+    def copy(self) -> Decoder:
+        """A decoder that goes on from here by itself."""
+        copied = Decoder(b"\0")
+        copied.resume(self.words())
+        return copied
+
+    def bits(self) -> int:
+        """What is left, or up to 63 bits more."""
+        return WORD_BITS * int(self._stack.num_words())
+
     def words(self) -> np.ndarray:
         """What is left of the stream, the state on top; uint32 [n].  For somebody else who takes symbols."""
         return np.asarray(self._stack.get_compressed())
@@ -118,7 +166,9 @@ class Decoder:
         """Go on with what is left after somebody else has taken symbols from ``words``."""
         self._stack = AnsCoder(words)
 
-    def finish(self) -> None:
-        """Check that every bit has been used; CorruptError otherwise."""
-        if not self._stack.is_empty():
+    def finish(self) -> int:
+        """The number that lies under all symbols; CorruptError where more is left."""
+        left = self.words()
+        if len(left) > 1:
             raise CorruptError("A coded stream holds more than its symbols.")
+        return int(left[0]) if len(left) else 0

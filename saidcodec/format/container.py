@@ -1,12 +1,10 @@
-"""Bytes ⇄ header and sections (bitstream_spec.md, section 2).
+"""Bytes ⇄ header, metadata and streams (bitstream_spec.md, section 2).
 
-    signature 4 | version 1 | layout 1 | width-1 v | height-1 v | model 4 | [max error v] | tiling 1
-    [metadata: length v, body] | SAID section: length v, body | head checksum 2
-    [residual section: [length v], body] | pixel checksum 4
+    signature 3 | layout 1 | [extension 1] | sides v [v] | model 2 | [max error v] | [tiling 1]
+    [metadata: length v, body] | [lengths of the streams v] | the stream of each band
 
-The residual's length is there where the header allows several bands; a file with one band, which is a
-small one, saves it.  v is a little-endian base-128 number of at most five bytes.  Layout, from the lowest
-bit: channels 2, replicated grey 1, metadata 1, residual coder 2, near-lossless 1, adaptive 1.
+v is a little-endian base-128 number of at most five bytes.  Lengths are there where the header allows
+several bands; a file with one band, which is a small one, saves them.  Checksums lie inside the streams.
 """
 
 from __future__ import annotations
@@ -14,7 +12,7 @@ from __future__ import annotations
 import binascii
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from saidcodec.errors import CorruptError, FormatError, LimitError, TruncatedError, VersionError
 from saidcodec.format.header import (
@@ -23,6 +21,7 @@ from saidcodec.format.header import (
     MOST_BAND_PIXELS,
     MOST_PIXELS,
     MOST_SIDE,
+    OLD_SIGNATURE,
     SIGNATURE,
     SMALLEST_TILE,
     VERSION,
@@ -31,26 +30,36 @@ from saidcodec.format.header import (
     Mode,
     ResidualCoder,
 )
-from saidcodec.format.tiling import Tiling
+from saidcodec.format.tiling import Tiling, choose_tiling
 
 MOST_METADATA = 1 << 26  # bytes, unpacked
 VARINT_BYTES = 5  # 35 bits: the incompressible residual of the largest image needs 31
-CHECKSUM_BYTES = 4
+MODEL_BYTES = 2  # of the model's id; the checksums cover all of it
+HEAD_CHECK_BYTES = 2
+# Layout, from the lowest bit: mode 3, residual coder 2, and whether there are
+HAS_METADATA, IS_NEAR_LOSSLESS, HAS_EXTENSION = 1 << 5, 1 << 6, 1 << 7
+# Extension: whether the tiling is given, and whether adaptation is not what it usually is.
+HAS_TILING, IS_UNUSUALLY_ADAPTIVE = 1 << 0, 1 << 1
 KINDS = {1: "icc", 2: "exif", 3: "xmp"}
 CRITICAL = 0x80
 
 
 @dataclass(frozen=True)
 class Container:
-    """A whole file, or as much of it as is there: ``streams``, of the residual of each band, is None where
-    that is missing."""
+    """A whole file, or as much of it as is there.
+
+    ``size``: its bytes, of which ``metadata_bytes`` are metadata.  ``head``: its bytes up to the streams'
+    lengths.  ``streams``: one for each band; where ``complete`` is False only the first ones, the last of
+    them cut off.
+    """
 
     header: Header
     metadata: Metadata
-    said: bytes
-    streams: tuple[bytes, ...] | None
-    checksum: int
-    sizes: dict[str, int] = field(default_factory=dict)  # bytes of "said", "residual", "metadata"
+    size: int
+    metadata_bytes: int
+    head: bytes
+    streams: tuple[bytes, ...]
+    complete: bool
 
 
 def varint(value: int) -> bytes:
@@ -62,27 +71,41 @@ def varint(value: int) -> bytes:
     return bytes([*out, value])
 
 
-def pack(header: Header, metadata: Metadata, said: bytes, streams: Sequence[bytes], checksum: int) -> bytes:
-    """The file's bytes; ``streams`` empty if the coder is none.  Raises LimitError on too much metadata."""
+def head_of(header: Header, metadata: Metadata) -> bytes:
+    """A file's bytes up to the streams' lengths.  Raises LimitError on too much metadata."""
     packed = pack_metadata(metadata)
-    layout = (
-        MODES.index(header.mode)
-        | header.replicated << 2
-        | bool(packed) << 3
-        | header.coder << 4
-        | bool(header.max_error) << 6
-        | header.adaptive << 7
-    )
-    tiling = (header.side // SMALLEST_TILE).bit_length() - 1 | (header.most_bands.bit_length() - 1) << 4
-    head = SIGNATURE + bytes([VERSION[0] << 4 | VERSION[1], layout])
-    head += varint(header.width - 1) + varint(header.height - 1) + bytes.fromhex(header.model)
+    tiling = (header.side, header.most_bands)
+    extension = 0
+    if tiling != choose_tiling(header.width, header.height):
+        extension |= HAS_TILING
+    if header.adaptive != header.usually_adaptive:
+        extension |= IS_UNUSUALLY_ADAPTIVE
+    layout = MODES.index(header.mode) + 2 * header.replicated | header.coder << 3
+    layout |= HAS_METADATA * bool(packed) | IS_NEAR_LOSSLESS * bool(header.max_error)
+    layout |= HAS_EXTENSION * bool(extension)
+    head = SIGNATURE + bytes([layout, extension][: 1 + bool(extension)])
+    square = header.width == header.height
+    head += varint(2 * (header.width - 1) + (not square)) + (b"" if square else varint(header.height - 1))
+    head += bytes.fromhex(header.model)[:MODEL_BYTES]
     head += varint(header.max_error) if header.max_error else b""
-    head += bytes([tiling]) + packed + varint(len(said)) + said
-    head += binascii.crc_hqx(head, 0xFFFF).to_bytes(2, "little")
-    if header.coder:
-        body = b"".join(varint(len(stream)) for stream in streams[:-1]) + b"".join(streams)
-        head += (varint(len(body)) if header.most_bands > 1 else b"") + body
-    return head + checksum.to_bytes(CHECKSUM_BYTES, "little")
+    if extension & HAS_TILING:
+        side, bands = (
+            number.bit_length() - 1 for number in (header.side // SMALLEST_TILE, header.most_bands)
+        )
+        head += bytes([side | bands << 4])
+    return head + packed
+
+
+def head_check(head: bytes, model: str) -> bytes:
+    """CRC-16 of the whole id of the model and of a file's head; two bytes."""
+    start = binascii.crc_hqx(bytes.fromhex(model), 0xFFFF)
+    return binascii.crc_hqx(head, start).to_bytes(HEAD_CHECK_BYTES, "little")
+
+
+def pack(header: Header, head: bytes, streams: Sequence[bytes]) -> bytes:
+    """The file's bytes; ``head`` as ``head_of`` gives it."""
+    lengths = [varint(len(stream)) for stream in streams] if header.most_bands > 1 else []
+    return b"".join([head, *lengths, *streams])
 
 
 def pack_metadata(metadata: Metadata) -> bytes:
@@ -125,8 +148,8 @@ class Cursor:
         raise LimitError("A number in the file is longer than five bytes.")
 
 
-def unpack(data: bytes, *, residual: bool = True) -> Container:
-    """Parse a file; with ``residual`` False what follows the head checksum may be missing.
+def unpack(data: bytes, *, whole: bool = True) -> Container:
+    """Parse a file; unless it must be ``whole``, streams may be cut off or missing.
 
     Raises FormatError, VersionError, TruncatedError, CorruptError or LimitError; allocates nothing
     beyond slices of ``data`` and the bounded metadata.
@@ -135,65 +158,91 @@ def unpack(data: bytes, *, residual: bool = True) -> Container:
     header, has_metadata = read_header(cursor)
     start = cursor.at
     packed = cursor.take(cursor.varint()) if has_metadata else b""
-    sizes = {"metadata": cursor.at - start}
-    said = cursor.take(cursor.varint())
-    sizes["said"] = len(said)
-    if binascii.crc_hqx(data[: cursor.at], 0xFFFF) != int.from_bytes(cursor.take(2), "little"):
-        raise CorruptError("The file is damaged: the checksum of its head does not match.")
-    metadata = unpack_metadata(packed) if has_metadata else Metadata()
-    streams: tuple[bytes, ...] | None = None
-    checksum = 0
+    metadata, metadata_bytes = unpack_metadata(packed) if has_metadata else Metadata(), cursor.at - start
+    head = data[: cursor.at]
+    lengths = [len(data) - cursor.at]
+    if header.most_bands > 1:
+        count = Tiling.of(header).count_bands()
+        if count > len(data):
+            raise TruncatedError(f"The file is truncated: {len(data)} bytes cannot hold {count} bands.")
+        lengths = [cursor.varint() for _ in range(count)]
+    streams: list[bytes] = []
     try:
-        body = cursor.take(residual_length(header, cursor))
-        checksum = int.from_bytes(cursor.take(CHECKSUM_BYTES), "little")
-        if cursor.at != len(data):
-            raise CorruptError(f"The file has {len(data) - cursor.at} bytes too many at its end.")
-        streams = split_streams(body, Tiling.of(header).count_bands()) if header.coder else ()
-        sizes["residual"] = len(body)
+        streams += (cursor.take(length) for length in lengths)
+        complete = True
     except TruncatedError:
-        if residual:
+        if whole:
             raise
-        sizes["residual"] = len(data) - cursor.at
-    return Container(header, metadata, said, streams, checksum, sizes)
+        streams.append(data[cursor.at :])
+        complete = False
+    if complete and cursor.at != len(data):
+        raise CorruptError(f"The file has {len(data) - cursor.at} bytes too many at its end.")
+    return Container(header, metadata, len(data), metadata_bytes, head, tuple(streams), complete)
 
 
 def read_header(cursor: Cursor) -> tuple[Header, bool]:
-    if not cursor.data:
-        raise FormatError("The file is empty.")
-    if not cursor.data.startswith(SIGNATURE[: len(cursor.data)]):
-        raise FormatError("This is not a .said file.")
-    cursor.take(len(SIGNATURE))
-    version = divmod(cursor.take(1)[0], 16)
-    if version != VERSION:
-        raise VersionError(
-            f"The file is of version {version[0]}.{version[1]}; this program reads {VERSION[0]}.{VERSION[1]}."
-        )
+    """The header, and whether metadata follows it."""
+    check_signature(cursor)
     layout = cursor.take(1)[0]
-    mode, coder = Mode(MODES[layout & 3]), layout >> 4 & 3
-    replicated = bool(layout & 4)
-    adaptive = bool(layout & 0x80)
-    unfit = adaptive and not ResidualCoder(coder).has_network
-    unfit = unfit or (bool(layout & 0x40) and coder == ResidualCoder.MIXED)
-    if unfit or (replicated and mode in (Mode.L, Mode.LA)):
+    extension = cursor.take(1)[0] if layout & HAS_EXTENSION else 0
+    number, coder = layout & 7, ResidualCoder(layout >> 3 & 3)
+    replicated = number >= len(MODES)
+    near_lossless = bool(layout & IS_NEAR_LOSSLESS)
+    unfit = number >= len(MODES) + 2 or (near_lossless and coder == ResidualCoder.MIXED)
+    unfit |= bool(layout & HAS_EXTENSION) and extension not in range(1, 4)
+    unfit |= bool(extension & IS_UNUSUALLY_ADAPTIVE) and not coder.has_network
+    if unfit:
         raise CorruptError("The file's header asks for something that does not exist.")
-    width, height = cursor.varint() + 1, cursor.varint() + 1
-    if max(width, height) > MOST_SIDE or width * height > MOST_PIXELS:
-        raise LimitError(f"The file claims {width}×{height} pixels, more than the limit of {MOST_PIXELS}.")
-    model = cursor.take(4).hex()
-    max_error = cursor.varint() if layout & 0x40 else 0
-    if layout & 0x40 and not 1 <= max_error <= 255:
+    mode = Mode(MODES[number - 2 * replicated])
+    width, height = read_size(cursor)
+    model = cursor.take(MODEL_BYTES).hex()
+    max_error = cursor.varint() if near_lossless else 0
+    if near_lossless and not 1 <= max_error <= 255:
         raise CorruptError("The file's header gives an impossible error bound.")
-    tiling = cursor.take(1)[0]
-    side, bands = SMALLEST_TILE << (tiling & 15), 1 << (tiling >> 4)
+    side, bands = choose_tiling(width, height)
+    if extension & HAS_TILING:
+        tiling = cursor.take(1)[0]
+        side, bands = SMALLEST_TILE << (tiling & 15), 1 << (tiling >> 4)
     if side > LARGEST_TILE:
         raise LimitError(
             f"The file claims tiles of {side} pixels a side, more than the limit of {LARGEST_TILE}."
         )
-    coded = ResidualCoder(coder), max_error, model, side, bands, adaptive
-    header = Header(width, height, mode, replicated, *coded)
+    header = Header(width, height, mode, replicated, coder, max_error, model, side, bands)
+    adaptive = header.usually_adaptive != bool(extension & IS_UNUSUALLY_ADAPTIVE)
     if Tiling.of(header).most_pixels() > MOST_BAND_PIXELS:
         raise LimitError(f"The file claims bands of more than the limit of {MOST_BAND_PIXELS} pixels.")
-    return header, bool(layout & 8)
+    return replace(header, adaptive=adaptive), bool(layout & HAS_METADATA)
+
+
+def check_signature(cursor: Cursor) -> None:
+    """Raises FormatError, TruncatedError, or VersionError where the file is of another version."""
+    if not cursor.data:
+        raise FormatError("The file is empty.")
+    start = cursor.data[: len(SIGNATURE)]
+    if start[0] >> 4 == SIGNATURE[0] >> 4 and start[1:] == SIGNATURE[1 : len(start)]:
+        version = 0, start[0] & 15
+    elif OLD_SIGNATURE.startswith(start):
+        cursor.take(len(OLD_SIGNATURE))
+        version = divmod(cursor.take(1)[0], 16)
+    else:
+        raise FormatError("This is not a .said file.")
+    if version != VERSION:
+        raise VersionError(
+            f"The file is of version {version[0]}.{version[1]}; this program reads {VERSION[0]}.{VERSION[1]}."
+        )
+    cursor.take(len(SIGNATURE))
+
+
+def read_size(cursor: Cursor) -> tuple[int, int]:
+    """Width and height.  Raises CorruptError, LimitError."""
+    across, oblong = divmod(cursor.varint(), 2)
+    width = across + 1
+    height = cursor.varint() + 1 if oblong else width
+    if oblong and width == height:
+        raise CorruptError("The file's header gives the same side twice.")
+    if max(width, height) > MOST_SIDE or width * height > MOST_PIXELS:
+        raise LimitError(f"The file claims {width}×{height} pixels, more than the limit of {MOST_PIXELS}.")
+    return width, height
 
 
 def unpack_metadata(packed: bytes) -> Metadata:
@@ -226,24 +275,3 @@ def metadata_items(body: bytes) -> Iterator[tuple[str, bytes]]:
                 raise CorruptError("The file holds the same kind of metadata twice.")
             found.add(kind)
             yield KINDS[kind], value
-
-
-def residual_length(header: Header, cursor: Cursor) -> int:
-    """Bytes of the residual section that follows; what a single band has left before the checksum."""
-    if not header.coder:
-        return 0
-    if header.most_bands > 1:
-        return cursor.varint()
-    return max(0, len(cursor.data) - cursor.at - CHECKSUM_BYTES)
-
-
-def split_streams(body: bytes, count: int) -> tuple[bytes, ...]:
-    if count - 1 > len(body):
-        raise CorruptError("The residual section is shorter than its own table of lengths.")
-    cursor = Cursor(body)
-    try:
-        lengths = [cursor.varint() for _ in range(count - 1)]
-        streams = [cursor.take(length) for length in lengths]
-    except TruncatedError:
-        raise CorruptError("The residual section's lengths do not add up.") from None
-    return (*streams, body[cursor.at :])

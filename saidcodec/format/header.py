@@ -6,11 +6,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 
-SIGNATURE = b"\xd3A\r\n"
 VERSION = (0, 6)
+SIGNATURE = bytes([0xD0 | VERSION[1]]) + b"\r\n"  # names the version, and breaks where line ends are changed
+OLD_SIGNATURE = b"\xd3A\r\n"  # up to version 0.5, which the next byte gives
 MOST_SIDE = 1 << 20  # pixels
 MOST_PIXELS = 1 << 28  # decode() refuses more before it allocates anything
 MOST_BAND_PIXELS = 1 << 24  # what a decoder must hold at once, for each of its threads
+ADAPTIVE_PIXELS = 1 << 14  # from here on an image is long enough to learn from
 SMALLEST_TILE, LARGEST_TILE = 16, 512  # pixels a side
 
 
@@ -74,9 +76,9 @@ class Header:
     """The facts that everything else depends on.
 
     ``replicated``: the image is RGB or RGBA and R = G = B everywhere, so that grey is coded.  ``max_error``:
-    largest error of a sample, 0 for lossless.  ``model``: the model's id.  ``side`` bounds the tiles' sides,
-    ``most_bands`` is the largest number of bands; both are powers of 2.  ``adaptive``: the context coder
-    learns along.
+    largest error of a sample, 0 for lossless.  ``model``: the model's id; in the header that was read from a
+    file its beginning.  ``side`` bounds the tiles' sides, ``most_bands`` is the largest number of bands; both
+    are powers of 2.  ``adaptive``: the context coder learns along.
     """
 
     width: int
@@ -108,6 +110,11 @@ class Header:
     def channels(self) -> int:
         """Channels that are coded, alpha included; replicated grey counts once."""
         return self.components + self.has_alpha
+
+    @property
+    def usually_adaptive(self) -> bool:
+        """Whether a file of this size and residual coder learns along unless it says otherwise."""
+        return self.coder.has_network and self.width * self.height >= ADAPTIVE_PIXELS
 
     @property
     def exact(self) -> bool:

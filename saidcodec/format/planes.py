@@ -7,6 +7,8 @@ as it is.
 
 from __future__ import annotations
 
+import zlib
+
 import numpy as np
 
 from saidcodec.errors import CorruptError
@@ -38,6 +40,11 @@ def colour_of(header: Header, channels: np.ndarray) -> np.ndarray:
 def alpha_of(channels: np.ndarray) -> np.ndarray:
     """The alpha plane of coded channels that have one, int16 [h, w, 1]."""
     return channels[..., -1:].astype(np.int16)
+
+
+def checksum(header: Header, channels: np.ndarray) -> int:
+    """CRC-32 of the whole id of the model and of the coded channels uint8 [h, w, channels] of a band."""
+    return zlib.crc32(np.ascontiguousarray(channels).data, zlib.crc32(bytes.fromhex(header.model)))
 
 
 def rgb_of(header: Header, channels: np.ndarray) -> np.ndarray:

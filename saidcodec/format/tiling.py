@@ -112,7 +112,7 @@ def even_share(length: int, side: int) -> int:
 
 
 def choose_tiling(width: int, height: int) -> tuple[int, int]:
-    """(side, bands) that the encoder takes for an image; powers of two, as the header needs them."""
+    """(side, bands) of an image whose header says nothing else; both are powers of two."""
     if max(width, height) <= SMALL_IMAGE:
         return 1 << max(4, (max(width, height) - 1).bit_length()), 1
     pixels = width * height

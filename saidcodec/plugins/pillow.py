@@ -14,7 +14,7 @@ from PIL import Image, ImageFile
 from saidcodec import codec, images
 from saidcodec.errors import SaidError
 from saidcodec.format import container
-from saidcodec.format.header import SIGNATURE, Metadata
+from saidcodec.format.header import OLD_SIGNATURE, SIGNATURE, Metadata
 
 FORMAT = "SAID"
 OPTIONS = ("model", "residual", "max_error", "glimpses", "effort", "threads")
@@ -29,7 +29,7 @@ class SaidImageFile(ImageFile.ImageFile):
     def _open(self) -> None:
         assert self.fp is not None
         try:
-            file = container.unpack(self.fp.read(), residual=False)
+            file = container.unpack(self.fp.read(), whole=False)
         except SaidError as error:
             raise OSError(str(error)) from error
         self._size = (file.header.width, file.header.height)
@@ -65,7 +65,7 @@ def decoded(file: IO[bytes]) -> bytes:
 
 
 def accept(prefix: bytes) -> bool:
-    return prefix.startswith(SIGNATURE)
+    return prefix.startswith((SIGNATURE, OLD_SIGNATURE))
 
 
 def save(image: Image.Image, file: IO[bytes], name: str | bytes) -> None:

@@ -51,12 +51,11 @@ def write(header: Header, method: Method, outline: Outline, channels: np.ndarray
         encoder.add(np.array([BandMethod.MAPPED]), uniform(len(BandMethod)))
         add_head(source.head(), encoder)
         add_mapped(header, method, outline, source, channels, encoder)
-    return encoder.finish()
+    return encoder.finish(planes.checksum(header, channels))
 
 
-def read(header: Header, method: Method, outline: Outline, stream: bytes) -> np.ndarray:
+def take(header: Header, method: Method, outline: Outline, decoder: Decoder) -> np.ndarray:
     """The coded channels that ``write`` coded, uint8 [h, w, channels].  Raises CorruptError."""
-    decoder = Decoder(stream)
     how = take_method(decoder)
     if how != BandMethod.PLAIN and (outline.stored.any() or outline.reconstruction is not None):
         raise CorruptError("A band has tiles that its method does not have.")
@@ -71,7 +70,6 @@ def read(header: Header, method: Method, outline: Outline, stream: bytes) -> np.
         channels = np.concatenate([found.values(ranks[..., :colours]), ranks[..., colours:]], -1)
     else:
         channels = residual.take(header, method, outline, decoder)
-    decoder.finish()
     return channels
 
 
@@ -84,7 +82,7 @@ def plain(stream: bytes) -> bytes:
     """The stream of a band of a file that is not mixed as one of a file that is."""
     encoder = Encoder()
     encoder.add(np.array([BandMethod.PLAIN]), uniform(len(BandMethod)))
-    encoder.add_pushed(lambda _: Decoder(stream).words())
+    encoder.add_stream(stream)
     return encoder.finish()
 
 

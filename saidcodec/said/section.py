@@ -1,4 +1,4 @@
-"""The SAID section: kinds and descriptions of all tiles ⇄ bytes, and what they cost (spec section 9)."""
+"""The SAID section: kinds and descriptions of all tiles ⇄ symbols, and what they cost (spec section 9)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from saidcodec.entropy.bank import REACH, SCALES, bank
-from saidcodec.entropy.rans import Decoder, Encoder, Table
+from saidcodec.entropy.rans import Decoder, Encoder, Table, uniform
 from saidcodec.errors import CorruptError
 from saidcodec.format.header import TileKind
 from saidcodec.models import Model
@@ -87,24 +87,36 @@ def box_bits(boxes: np.ndarray, tables: Tables) -> np.ndarray:
 
 
 def write_section(
-    kinds: Sequence[int], descriptions: Sequence[Description | None], grey: bool, model: Model
-) -> bytes:
-    """The section's bytes; a tile of kind SAID has a description, the others None."""
-    encoder = Encoder()
-    encoder.add(np.array(kinds), kind_table(model))
+    kinds: Sequence[int],
+    descriptions: Sequence[Description | None],
+    grey: bool,
+    model: Model,
+    encoder: Encoder,
+) -> None:
+    """Add the section to a stream; a tile of kind SAID has a description, the others None."""
+    plain = not np.any(kinds)
+    if len(kinds) > 1:
+        encoder.add(np.array([plain]), uniform(2))
+    if len(kinds) == 1 or not plain:
+        encoder.add(np.array(kinds), kind_table(model))
     write_descriptions([d for d in descriptions if d is not None], grey, model, encoder)
-    return encoder.finish()
 
 
 def read_section(
-    data: bytes, tiles: int, grey: bool, model: Model
+    tiles: int, grey: bool, model: Model, decoder: Decoder
 ) -> tuple[np.ndarray, list[Description | None]]:
-    """(kinds int [tiles], descriptions) that ``write_section`` wrote.  Raises CorruptError."""
-    decoder = Decoder(data)
+    """(kinds int [tiles], descriptions) that ``write_section`` added.  Raises CorruptError."""
+    if tiles > 1 and decoder.take(uniform(2), 1)[0]:
+        return np.full(tiles, TileKind.PLAIN, np.int32), [None] * tiles
     kinds = decoder.take(kind_table(model), tiles)
     described = iter(read_descriptions(int((kinds == TileKind.SAID).sum()), grey, model, decoder))
-    decoder.finish()
     return kinds, [next(described) if kind == TileKind.SAID else None for kind in kinds]
+
+
+def kind_bits(kinds: np.ndarray, model: Model) -> float:
+    """Bits of the kinds of all tiles, int [n]."""
+    several = len(kinds) > 1
+    return several + (0.0 if several and not kinds.any() else float(kind_table(model).bits[kinds].sum()))
 
 
 def kind_table(model: Model) -> Table:

@@ -23,12 +23,11 @@ from saidcodec.encoder.price import BOX_WORTH
 from saidcodec.encoder.search import Easel, paint
 from saidcodec.errors import ModelError
 from saidcodec.format import colour, container
-from saidcodec.format.tiling import Tiling
 from saidcodec.models import Model
 from saidcodec.residual.context import WINDOW
 from saidcodec.residual.context import around as around_of
 from saidcodec.residual.copies import CLUES
-from saidcodec.said import base, read_section
+from saidcodec.said import base
 from saidcodec.said.description import Description
 from saidcodec.training import checkpoints, export, networks, painting, residual, said, shrink
 from saidcodec.training.quantise import rounded, set_quantised
@@ -339,8 +338,7 @@ def settle(
         described: list[Description | None] = []
         for image in images:
             file = container.unpack(codec.encode(image, model=model))
-            tiles = Tiling.of(file.header).count()
-            described += read_section(file.said, tiles, file.header.grey, model)[1]
+            described += codec.read_said(file, model).descriptions
         settled.update(export.learnt_tables(described, grey))
     del settled[BOX_WORTH]
     if worth is not None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saidcodec.entropy.rans import TOTAL, AnsCoder, Decoder, Encoder, Table, uniform
+from saidcodec.entropy.rans import TOTAL, AnsCoder, Decoder, Encoder, Table, bytes_of, uniform, words_of
 from saidcodec.errors import CorruptError
 
 
@@ -17,9 +17,9 @@ def table_of(weights):
     return Table(frequency)
 
 
-def plain_rans(parts):
+def plain_rans(parts, bottom):
     """Bytes of ``parts`` [(symbols, table)] by the arithmetic of the spec, section 3."""
-    state, words = 0, []
+    state, words = bottom, []
     for symbols, table in reversed(parts):
         start = np.concatenate([[0], np.cumsum(table.frequency)])
         for symbol in reversed(list(symbols)):
@@ -31,7 +31,10 @@ def plain_rans(parts):
     while state:
         words.append(state & 0xFFFFFFFF)
         state >>= 32
-    return b"".join(word.to_bytes(4, "little") for word in words).rstrip(b"\0")
+    first = words.pop() if words and words[-1] < 1 << 30 else 0
+    length = next(n for n in range(1, 5) if first < 1 << (8 * n - 2))
+    head = ((length - 1) << (8 * length - 2) | first).to_bytes(length, "big")
+    return head + b"".join(word.to_bytes(4, "big") for word in reversed(words))
 
 
 tables = st.lists(st.floats(1e-6, 1e6), min_size=2, max_size=60).map(table_of)
@@ -43,24 +46,27 @@ messages = st.lists(
 )
 
 
-@given(messages)
-def test_words_are_those_of_the_plain_integer_coder(message):
+bottoms = st.one_of(st.integers(0, 2**32 - 1), st.sampled_from([0, 1, 63, 64, 2**22, 2**30 - 1, 2**30]))
+
+
+@given(messages, bottoms)
+def test_words_are_those_of_the_plain_integer_coder(message, bottom):
     encoder = Encoder()
     for symbols, table in message:
         encoder.add(np.array(symbols, np.int32), table)
-    data = encoder.finish()
-    assert data == plain_rans(message)
+    data = encoder.finish(bottom)
+    assert data == plain_rans(message, bottom)
     decoder = Decoder(data)
     for symbols, table in message:
         assert decoder.take(table, len(symbols)).tolist() == symbols
-    decoder.finish()
+    assert decoder.finish() == bottom
 
 
 def test_a_nearly_certain_symbol_costs_what_its_frequency_says():
     table = Table(np.array([TOTAL - 1, 1]))
     encoder = Encoder()
     encoder.add(np.zeros(1_000_000, np.int32), table)
-    assert len(encoder.finish()) <= 4
+    assert len(encoder.finish()) <= 5
     assert table.bits[1] == 24
 
 
@@ -93,15 +99,26 @@ def test_symbols_that_somebody_else_codes_are_part_of_the_same_stream():
             else:
                 encoder.add_pushed(push)
             encoder.add(np.array(after, np.int32), a)
-        data = pushed.finish()
-        assert data == plain.finish()
+        data = pushed.finish(7)
+        assert data == plain.finish(7)
         decoder = Decoder(data)
         assert decoder.take(a, len(before)).tolist() == before
         coder = AnsCoder(decoder.words())
         assert coder.decode(b.model, len(symbols)).tolist() == symbols.tolist()
         decoder.resume(coder.get_compressed())
         assert decoder.take(a, len(after)).tolist() == after
-        decoder.finish()
+        assert decoder.finish() == 7
+
+
+@given(messages, messages, bottoms)
+def test_a_finished_stream_may_follow(before, after, bottom):
+    whole, first, second = Encoder(), Encoder(), Encoder()
+    for parts, encoders in ((before, (whole, first)), (after, (whole, second))):
+        for symbols, table in parts:
+            for encoder in encoders:
+                encoder.add(np.array(symbols, np.int32), table)
+    first.add_stream(second.finish(bottom))
+    assert first.finish() == whole.finish(bottom)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 44, 256, 1021])
@@ -111,22 +128,80 @@ def test_uniform_tables_are_valid(n):
     assert frequency.max() - frequency.min() <= 1
 
 
-def test_leftovers_and_trailing_zeros_are_refused():
+def test_the_bottom_costs_no_more_than_its_bits():
+    """What lies under the symbols fills the state, which would otherwise take as many bits for nothing."""
+    symbols = np.random.default_rng(0).integers(0, 7, 1000)
+    sizes = []
+    for seed in range(200):
+        encoder = Encoder()
+        encoder.add(symbols, uniform(7))
+        sizes.append(len(encoder.finish(0xFFFFFFFF - seed * 12345)))
+    spent = 1000 * np.log2(7) + 32
+    assert max(sizes) <= spent / 8 + 1.5
+    assert min(sizes) >= spent / 8
+
+
+def test_the_front_of_a_stream_can_be_read():
+    symbols = np.arange(200) % 7
+    encoder = Encoder()
+    encoder.add(symbols, uniform(7))
+    data = encoder.finish(99)
+    for length in range(9, len(data)):
+        sure = max(0, int((8 * length - 96) / np.log2(7)))
+        assert Decoder(data[:length], whole=False).take(uniform(7), sure).tolist() == symbols[:sure].tolist()
+
+
+def test_a_copy_goes_on_by_itself():
+    encoder = Encoder()
+    encoder.add(np.arange(50) % 7, uniform(7))
+    decoder = Decoder(encoder.finish(5))
+    decoder.take(uniform(7), 10)
+    copied = decoder.copy()
+    for one in (copied, decoder):
+        assert one.take(uniform(7), 40).tolist() == [i % 7 for i in range(10, 50)]
+        assert one.finish() == 5
+
+
+def test_leftovers_are_refused():
     encoder = Encoder()
     encoder.add(np.arange(200) % 7, uniform(7))
-    data = encoder.finish()
+    data = encoder.finish(2**31)
     decoder = Decoder(data)
     decoder.take(uniform(7), 199)
-    with pytest.raises(CorruptError):
+    with pytest.raises(CorruptError, match="more than its symbols"):
         decoder.finish()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\x40",
+        b"\x80\x01",
+        b"\x3f\x00",
+        b"\x00\x3f\xff\xff\xff",
+        b"\x40\x3f",
+        b"\x80\x3f\xff",
+        b"\x00\x00\x00\x00\x00",
+    ],
+)
+def test_every_stream_has_one_spelling(data):
     with pytest.raises(CorruptError):
-        Decoder(data + b"\0")
+        Decoder(data)
 
 
-def test_a_stream_that_ends_early_is_refused():
+@given(st.binary(min_size=1, max_size=40))
+def test_any_bytes_are_refused_or_come_back(data):
+    try:
+        words = words_of(data, whole=True)
+    except CorruptError:
+        return
+    assert bytes_of(words) == data
+
+
+def test_a_stream_that_ends_early_gives_another_bottom():
     encoder = Encoder()
     encoder.add(np.arange(200) % 7, uniform(7))
-    decoder = Decoder(encoder.finish()[4:])
+    decoder = Decoder(encoder.finish(2**31 + 5)[:-4])
     decoder.take(uniform(7), 200)
-    with pytest.raises(CorruptError):
-        decoder.finish()
+    assert decoder.finish() != 2**31 + 5
