@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from saidcodec import codec
 from saidcodec.format import colour, container
 from saidcodec.many import encode_many
 from saidcodec.models import Model
-from saidcodec.said import base, read_section, render
+from saidcodec.said import base, render
 from saidcodec.training import networks, painting, said
 from saidcodec.training.windows import Tiles
 
@@ -73,8 +74,7 @@ def tiles_of_files(model: Model, images: np.ndarray, seed: int) -> Tiles:
     seen, on = np.zeros_like(planes), np.zeros(len(images), np.uint8)
     grey = (planes[..., 1:] == 0).all(axis=(1, 2, 3)).astype(np.uint8)
     for i, file in enumerate(encode_many([*images], model=model)):
-        unpacked = container.unpack(file, residual=False)
-        _, (description,) = read_section(unpacked.said, 1, unpacked.header.grey, model)
+        (description,) = codec.read_said(container.unpack(file), model).descriptions
         if description is None or rng.random() < WITHOUT:
             continue
         if rng.random() < PARTIAL:
