@@ -8,7 +8,7 @@ so that each thread takes one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,7 +35,6 @@ from saidcodec.format.tiling import Band, Tiling, choose_tiling
 from saidcodec.models import Model
 from saidcodec.parallel import Progress, cores, in_threads, no_progress
 from saidcodec.residual import band as residual
-from saidcodec.residual import mixed
 from saidcodec.residual.band import Method, Outline, method_of
 from saidcodec.said import Description, read_section, render_band, write_section
 
@@ -159,6 +158,8 @@ def write(
     progress: Progress,
 ) -> bytes:
     """Encode with one model: bands, then the sections around them."""
+    from saidcodec.residual import mixed
+
     method, bands = method_of(header, model), Tiling.of(header).bands()
     channels = planes.channels_of(header, pixels)
     within = threads if len(bands) == 1 else 1  # threads that share one band
@@ -288,12 +289,20 @@ def read_band(
     if header.coder == ResidualCoder.NONE:
         channels = planes.without_residual(header, reconstruction, (band.height, band.width))
     else:
-        coder = mixed if header.coder == ResidualCoder.MIXED else residual
         outline = Outline(band, kinds == TileKind.STORED, reconstruction)
-        channels = coder.take(header, method, outline, decoder)
+        channels = taker_of(header)(header, method, outline, decoder)
     if decoder.finish() != planes.checksum(header, channels):
         raise CorruptError("The checksum of its pixels does not match.")
     return channels
+
+
+def taker_of(header: Header) -> Callable[[Header, Method, Outline, Decoder], np.ndarray]:
+    """What reads a band's coded channels from its stream."""
+    if header.coder != ResidualCoder.MIXED:
+        return residual.take
+    from saidcodec.residual import mixed  # with the maps and the coder of graphics, which few files need
+
+    return mixed.take
 
 
 def check_lengths(header: Header, method: Method, decoders: Sequence[Decoder]) -> None:
@@ -310,9 +319,16 @@ def check_lengths(header: Header, method: Method, decoders: Sequence[Decoder]) -
     for band, decoder in zip(Tiling.of(header).bands(), decoders, strict=True):
         pixels = band.height * band.width
         if decoder.bits() + STREAM_SLACK < cheapest * pixels:
-            if in_methods and mixed.take_method(decoder.copy()) == BandMethod.GRAPHICS:
+            if in_methods and holds_graphics(decoder):
                 continue
             raise CorruptError(f"{decoder.bits() // 8} bytes cannot hold {pixels} pixels.")
+
+
+def holds_graphics(decoder: Decoder) -> bool:
+    """Whether the band of a mixed file is coded as graphics."""
+    from saidcodec.residual import mixed
+
+    return mixed.take_method(decoder.copy()) == BandMethod.GRAPHICS
 
 
 def model_of(header: Header, named: AnyModel | None) -> Model:

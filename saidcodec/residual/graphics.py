@@ -11,11 +11,12 @@ from __future__ import annotations
 import os
 from ctypes import POINTER, byref, c_int, c_int32, c_size_t, c_uint32, c_void_p
 from functools import lru_cache
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from saidcodec.residual import graphics_reference, native
+from saidcodec.residual import native
 from saidcodec.residual.engine import ENGINE_VARIABLE
 
 INTERFACE = 1  # said_graphics_interface() of _graphics.c
@@ -50,6 +51,13 @@ def available() -> bool:
     return library() is not None
 
 
+def twin() -> ModuleType:
+    """The same in plain Python: a large module, imported only where it is needed."""
+    from saidcodec.residual import graphics_reference
+
+    return graphics_reference
+
+
 def encode(pixels: np.ndarray) -> np.ndarray:
     """The decisions of an image, uint32 [n] in the order of decoding.
 
@@ -61,7 +69,7 @@ def encode(pixels: np.ndarray) -> np.ndarray:
         raise ValueError("Pixels must be uint8 [height, width, channels].")
     height, width, channels = checked(pixels.shape)
     if (found := library()) is None:
-        return graphics_reference.encode(pixels)
+        return twin().encode(pixels)
     flat = np.ascontiguousarray(pixels)
     out, count = POINTER(c_uint32)(), c_size_t()
     check(found.said_graphics_encode(flat.ctypes.data, width, height, channels, byref(out), byref(count)))
@@ -81,7 +89,7 @@ def bits(decisions: np.ndarray) -> float:
 def push(words: np.ndarray, decisions: np.ndarray) -> np.ndarray:
     """Push decisions, the last one first, on a stack of words uint32 [k]; returns the new stack."""
     if (found := library()) is None:
-        return graphics_reference.push(words, decisions)
+        return twin().push(words, decisions)
     flat = np.ascontiguousarray(decisions, np.uint32)
     room = np.empty(len(words) + len(flat) + 2, np.uint32)
     room[: len(words)] = words
@@ -99,7 +107,7 @@ def decode(words: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.nd
     """
     height, width, channels = checked(shape)
     if (found := library()) is None:
-        return graphics_reference.decode(words, shape)
+        return twin().decode(words, shape)
     room = np.zeros(len(words) + 2, np.uint32)
     room[: len(words)] = words
     count = c_size_t(len(words))
