@@ -88,14 +88,17 @@ static inline void FOR_ISA(relative)(const i16 *value, const i16 *mean, i16 *to,
 /* The means and shapes that component c of the step's samples is coded with. */
 static void FOR_ISA(adapt)(Walk *w, int c, int n) {
     Adaptive *state = w->adaptive;
-    i16 *mean = w->lane_mean[c], *coded = w->lane_coded[c], *factor = w->factor[c];
+    i16 *restrict mean = w->lane_mean[c], *restrict coded = w->lane_coded[c], *restrict factor = w->factor[c];
     i16 *own[FEATURES];
-    u8 *scale = w->lane_scale[c], *level = w->level[c];
-    i32 *sum = w->sum;
+    u8 *restrict scale = w->lane_scale[c], *restrict level = w->level[c];
+    i32 *restrict sum = w->sum, *restrict coded_mean = w->coded_mean[c];
+    u32 *restrict coded_choice = w->coded_choice[c];
+    const i32 *restrict plain_mean = w->mean[c];
+    const u32 *restrict choice = w->choice[c];
     for (int k = 0; k < FEATURES; k++) own[k] = FOR_ISA(feature)(w, c, k) + w->waiting;
     for (int i = 0; i < n; i++) {
-        mean[i] = (i16)w->mean[c][i];
-        scale[i] = (u8)(w->choice[c][i] / (FRACTIONS * TAILS));
+        mean[i] = (i16)plain_mean[i];
+        scale[i] = (u8)(choice[i] / (FRACTIONS * TAILS));
     }
     for (int i = 0; i < n; i++) factor[i] = (i16)FEATURE_FACTOR[scale[i]];
     for (int j = 0; j < CLOSE; j++) {
@@ -123,29 +126,35 @@ static void FOR_ISA(adapt)(Walk *w, int c, int n) {
         correction = clamp((correction + (1 << (bits - 1))) >> bits, -1024, 1024);
         coded[i] = (i16)clamp(mean[i] + correction, least, 16 * 255);
     }
-    const i16 *energy = w->energy[c], *left = c ? lane_row(w, w->left[c - 1], w->step, w->top) : NULL;
+    const i16 *restrict energy = w->energy[c];
+    if (c) {
+        const i16 *restrict left = lane_row(w, w->left[c - 1], w->step, w->top);
+        for (int i = 0; i < n; i++) sum[i] = (5 * energy[i] >> 3) + 3 * (left[i] < 0 ? -left[i] : left[i]);
+    } else {
+        for (int i = 0; i < n; i++) sum[i] = energy[i];
+    }
     for (int i = 0; i < n; i++) {
-        i32 around = energy[i], number = 0;
-        if (left) around = (5 * around >> 3) + 3 * (left[i] < 0 ? -left[i] : left[i]);
-        around = around * factor[i] >> 15;
+        i32 around = sum[i] * factor[i] >> 15, number = 0;
         for (int edge = 0; edge < LEVELS - 1; edge++) number += around >= LEVEL_EDGE[edge];
         level[i] = (u8)number;
     }
+    for (int i = 0; i < n; i++) sum[i] = state->shift[c][scale[i]][level[i]].scale;
     for (int i = 0; i < n; i++) {
-        i32 shift = state->shift[c][scale[i]][level[i]].scale, tail = (i32)(w->choice[c][i] / FRACTIONS % TAILS);
-        i32 shifted = clamp(scale[i] + ((shift + (1 << 15)) >> 16), 0, SCALES - 1);
-        w->coded_mean[c][i] = coded[i];
-        w->coded_choice[c][i] = (u32)((coded[i] & 15) + FRACTIONS * (tail + TAILS * shifted));
+        i32 tail = (i32)(choice[i] / FRACTIONS % TAILS);
+        i32 shifted = clamp(scale[i] + ((sum[i] + (1 << 15)) >> 16), 0, SCALES - 1);
+        coded_mean[i] = coded[i];
+        coded_choice[i] = (u32)((coded[i] & 15) + FRACTIONS * (tail + TAILS * shifted));
     }
 }
 
 /* Component c of the step's samples is known: note its errors. */
 static void FOR_ISA(note)(Walk *w, int c, int n) {
     const Plane *p = w->plane;
-    const i32 *value = w->value[c];
-    const i16 *mean = w->lane_mean[c], *coded = w->lane_coded[c];
-    i16 *error = lane_row(w, w->error[c], w->step, w->top), *left = lane_row(w, w->left[c], w->step, w->top);
-    i16 *known = lane_row(w, w->known[c], w->step, w->top);
+    const i32 *restrict value = w->value[c];
+    const i16 *restrict mean = w->lane_mean[c], *restrict coded = w->lane_coded[c];
+    i16 *restrict error = lane_row(w, w->error[c], w->step, w->top);
+    i16 *restrict left = lane_row(w, w->left[c], w->step, w->top);
+    i16 *restrict known = lane_row(w, w->known[c], w->step, w->top);
     for (int i = 0; i < n; i++) {
         known[i] = (i16)value[i];
         error[i] = (i16)clamp(16 * value[i] - mean[i], -MOST_ERROR, MOST_ERROR);
@@ -270,9 +279,9 @@ static void FOR_ISA(correlate)(const Walk *w, int c, int at, int m, i64 (*produc
 static void FOR_ISA(learn)(Walk *w, int n) {
     const Plane *p = w->plane;
     for (int c = 0; c < p->components; c++) {
-        i16 *goal = FOR_ISA(feature)(w, c, FEATURES) + w->waiting;
-        const i32 *value = w->value[c];
-        const i16 *mean = w->lane_mean[c], *coded = w->lane_coded[c], *factor = w->factor[c];
+        i16 *restrict goal = FOR_ISA(feature)(w, c, FEATURES) + w->waiting;
+        const i32 *restrict value = w->value[c];
+        const i16 *restrict mean = w->lane_mean[c], *restrict coded = w->lane_coded[c], *restrict factor = w->factor[c];
         for (int i = 0; i < n; i++) {
             i32 left = clamp(FOR_ISA(in_widths)(16 * value[i] - coded[i], factor[i]), -96, 96);
             goal[i] = (i16)clamp(FOR_ISA(in_widths)(coded[i] - mean[i], factor[i]) + left, -1023, 1023);

@@ -12,16 +12,32 @@ static int FOR_ISA(open_step)(Walk *w, i32 step) {
     int n = last - first + 1;
     w->step = step;
     w->top = first;
-    w->inactive = 0;
+    size_t start = (size_t)first * (size_t)p->width + (size_t)(step - 2 * first), apart = (size_t)p->width - 2;
+    u8 *restrict active = w->active;
+    u32 *restrict extra = w->extra;
+    i32 *restrict style = w->style, *restrict y_truth = w->truth[0], *restrict co = w->truth[1], *restrict cg = w->truth[2];
+    const u8 *restrict across = w->across + (step - 2 * first), *restrict down = w->down + first;
+    int inactive = 0;
     for (int i = 0; i < n; i++) {
-        i32 y = first + i, x = step - 2 * y;
-        size_t sample = (size_t)y * (size_t)p->width + (size_t)x;
-        w->style[i] = p->styles[sample];
-        w->active[i] = p->coded[sample];
-        w->inactive += !p->coded[sample];
-        w->extra[i] = place_input(w, x, y);
-        const i16 *samples = p->samples + sample * (size_t)p->components;
-        for (int c = 0; c < p->components; c++) w->truth[c][i] = samples[c];
+        size_t sample = start + (size_t)i * apart;
+        style[i] = p->styles[sample];
+        active[i] = p->coded[sample];
+        inactive += !p->coded[sample];
+        extra[i] = 128 | (u32)across[-2 * i] << 8 | (u32)down[i] << 16;
+    }
+    for (int i = 0; i < n && w->seen; i++) extra[i] = place_input(w, step - 2 * (first + i), first + i);
+    w->inactive = inactive;
+    if (w->mode == DECODE && !inactive) return n;
+    const i16 *restrict samples = p->samples;
+    if (p->components == 1) {
+        for (int i = 0; i < n; i++) y_truth[i] = samples[start + (size_t)i * apart];
+    } else {
+        for (int i = 0; i < n; i++) {
+            const i16 *at = samples + 3 * (start + (size_t)i * apart);
+            y_truth[i] = at[0];
+            co[i] = at[1];
+            cg[i] = at[2];
+        }
     }
     return n;
 }
@@ -97,8 +113,10 @@ static void FOR_ISA(front_trunk)(Walk *w, int n) {
     int edges[REACH_Y + 1], edge_count = FOR_ISA(edge_lanes)(w, n, edges);
     Cell beyond[REACH_Y + 1][NEAR];
     const Cell *near[NEAR], *reference = front_cell(w, w->step - 1, w->top);
-    for (int i = 0; i < n; i++)
-        for (int c = 0; c < 3; c++) w->start[c][i] = w->reference[c][i] = w->value[c][i] = reference[i].at[c];
+    for (int c = 0; c < 3; c++) {
+        i32 *restrict start = w->start[c], *restrict own = w->reference[c], *restrict value = w->value[c];
+        for (int i = 0; i < n; i++) start[i] = own[i] = value[i] = reference[i].at[c];
+    }
     if (w->network->copies) {
         for (int i = 0; i < n; i++) {
             FOR_ISA(near_of)(w, i, near);
@@ -132,14 +150,12 @@ static void FOR_ISA(front_trunk)(Walk *w, int n) {
 static void FOR_ISA(close_step)(Walk *w, int n, int handing_out) {
     const Plane *p = w->plane;
     Cell *row = front_cell(w, w->step, w->top);
-    for (int i = 0; i < n; i++)
-        for (int c = 0; c < p->components; c++) row[i].at[c] = (i16)w->value[c][i];
-    if (handing_out) {
-        for (int i = 0; i < n; i++) {
-            i32 y = w->top + i;
-            i16 *sample = p->samples + ((size_t)y * (size_t)p->width + (size_t)(w->step - 2 * y)) * (size_t)p->components;
-            for (int c = 0; c < p->components; c++) sample[c] = (i16)w->value[c][i];
-        }
+    size_t components = (size_t)p->components, apart = ((size_t)p->width - 2) * components;
+    i16 *samples = p->samples + ((size_t)w->top * (size_t)p->width + (size_t)(w->step - 2 * w->top)) * components;
+    for (size_t c = 0; c < components; c++) {
+        const i32 *restrict value = w->value[c];
+        for (int i = 0; i < n; i++) row[i].at[c] = (i16)value[i];
+        for (int i = 0; i < n && handing_out; i++) samples[(size_t)i * apart + c] = (i16)value[i];
     }
     /* The first and the last sample of a row are repeated beside it. */
     i32 left = w->top + n - 1, right = w->top;
