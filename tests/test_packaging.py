@@ -16,7 +16,7 @@ pytest.importorskip("setuptools", minversion="77")
 ROOT = Path(__file__).parent.parent
 SOURCES = ("saidcodec", "models", "pyproject.toml", "README.md", "LICENSE")
 MODELS = {path.name for path in (ROOT / "models").glob("*.safetensors")}
-IN_C = {"_adapt.h", "_core.c", "_walk.h"}
+IN_C = {path.name for path in (ROOT / "saidcodec" / "residual").glob("_*.[ch]")}
 needs_compiler = pytest.mark.skipif(not shutil.which("cc"), reason="there is no C compiler")
 
 
