@@ -5,6 +5,7 @@ pixels = saidcodec.decode(data)       # exactly the same pixels
 saidcodec.encode_many(images)         # a list of files, on all cores; decode_many likewise
 saidcodec.inspect(data)               # where the bits went, and the object boxes
 saidcodec.features(data)              # boxes and latents as arrays
+saidcodec.register()                  # let Pillow open and save .said files
 """
 
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from saidcodec.inspection import Features, features, inspect, preview
     from saidcodec.many import decode_many, encode_many
     from saidcodec.models import Model
+    from saidcodec.plugins.pillow import register
 
 __version__ = "0.5.0"
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "features",
     "inspect",
     "preview",
+    "register",
 ]
 
 _HOMES = {
@@ -43,6 +46,7 @@ _HOMES = {
     "features": "saidcodec.inspection",
     "inspect": "saidcodec.inspection",
     "preview": "saidcodec.inspection",
+    "register": "saidcodec.plugins.pillow",
 }
 
 

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import operator
 import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from saidcodec import files
-from saidcodec.errors import FileError
-from saidcodec.format.header import Metadata
+from saidcodec.errors import FileError, RegionError
+from saidcodec.format.header import Header, Metadata
+from saidcodec.format.tiling import Place
 from saidcodec.models import Model
+from saidcodec.window import Bytes, window_of
 
 Source = bytes | bytearray | memoryview | str | os.PathLike[str] | IO[bytes]
+
+BUFFERS = (bytes, bytearray, memoryview)
+Region = Iterable[int]  # x, y, width, height, in pixels
+REGION = {"x": 0, "y": 0, "width": 1, "height": 1}  # the parts, and the least that each may be
 
 RESIDUALS = ("context", "gaussian", "none")
 EFFORTS = ("fast", "normal", "best")
@@ -31,7 +39,7 @@ def bytes_of(source: Source) -> bytes:
 
     Raises TypeError for everything else, FileError where the file cannot be read.
     """
-    if isinstance(source, (bytes, bytearray, memoryview)):
+    if isinstance(source, BUFFERS):
         return bytes(source)
     if isinstance(source, (str, os.PathLike)):
         return files.read_path(source)
@@ -40,6 +48,26 @@ def bytes_of(source: Source) -> bytes:
     raise TypeError(
         f"A .said file must be given as bytes, a path or an open binary file, not as {kind_of(source)}."
     )
+
+
+@contextmanager
+def opened(source: Source) -> Iterator[Bytes]:
+    """The bytes of a .said file; of a path, or an open file that can seek, read only where they are needed.
+
+    An open file that can seek is left where it was.  Raises TypeError and FileError as ``bytes_of`` does.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        with files.open_path(source) as file:
+            yield window_of(file) or read_open(file)
+        return
+    window = None if isinstance(source, BUFFERS) or not hasattr(source, "read") else window_of(source)
+    if window is None:
+        yield bytes_of(source)
+        return
+    try:
+        yield window
+    finally:
+        window.rewind()
 
 
 def read_open(file: IO[bytes]) -> bytes:
@@ -93,6 +121,28 @@ def check_metadata(metadata: Metadata | None) -> None:
 def checked_threads(threads: int | None) -> int | None:
     """``threads`` as a plain integer.  Raises TypeError, ValueError."""
     return None if threads is None else whole("threads", threads, 1)
+
+
+def place_of(region: Region | None, header: Header) -> Place:
+    """Rows and columns of a region of an image, (x, y, width, height) in pixels; of None, all of them.
+
+    Raises RegionError where it is not inside the image; TypeError, ValueError where it is no region.
+    """
+    if region is None:
+        return slice(0, header.height), slice(0, header.width)
+    parts = tuple(region) if isinstance(region, Iterable) else ()
+    if len(parts) != len(REGION):
+        raise TypeError("region must be four whole numbers: x, y, width, height.")
+    x, y, width, height = (
+        whole(f"The region's {name}", value, least)
+        for (name, least), value in zip(REGION.items(), parts, strict=True)
+    )
+    if x + width > header.width or y + height > header.height:
+        raise RegionError(
+            f"The region of {width}×{height} pixels at ({x}, {y}) is not inside the image, "
+            f"which has {header.width}×{header.height}."
+        )
+    return slice(y, y + height), slice(x, x + width)
 
 
 def check_model(model: object) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from saidcodec import arguments, images, models
 from saidcodec.entropy.bank import bank
 from saidcodec.entropy.rans import Decoder, Encoder, uniform
-from saidcodec.errors import CorruptError, ModelError, about
+from saidcodec.errors import CorruptError, ModelError, TruncatedError, about
 from saidcodec.format import container, planes
 from saidcodec.format.container import Container
 from saidcodec.format.header import (
@@ -31,7 +31,7 @@ from saidcodec.format.header import (
     ResidualCoder,
     TileKind,
 )
-from saidcodec.format.tiling import Band, Tiling, choose_tiling
+from saidcodec.format.tiling import Band, Place, Tiling, choose_tiling
 from saidcodec.models import Model
 from saidcodec.parallel import Progress, cores, in_threads, no_progress
 from saidcodec.residual import band as residual
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 CODERS = {name: ResidualCoder[name.upper()] for name in arguments.RESIDUALS}
 DAMAGED = "The file is damaged or truncated, or has bytes too many at its end"
+FIRST_BYTES, FIRST_GROWTH = 1 << 12, 4  # how much of the first stream is read for its SAID section
 STREAM_SLACK = 64  # bits that the coder's state may hide
 STORED_SLACK = 6  # bytes of a stream that are none of its samples
 
@@ -110,31 +111,41 @@ def encode(
 
 
 def decode(
-    data: arguments.Source, *, model: AnyModel | None = None, threads: int | None = None
+    data: arguments.Source,
+    *,
+    region: arguments.Region | None = None,
+    model: AnyModel | None = None,
+    threads: int | None = None,
 ) -> np.ndarray:
     """The image of a .said file, uint8 H×W or H×W×C.
 
-    ``data``: a bytes-like object, a path or an open binary file.
-    ``model`` names the model where it is not installed.  Raises a kind of SaidError on any damage,
-    TypeError or ValueError for arguments of another kind.
+    ``data``: a bytes-like object, a path or an open binary file, which is left where it was if it can seek.
+    ``region``: x, y, width and height in pixels of the part that is wanted.  Only the bands that it touches
+    are decoded, and of a path or a file that can seek only their bytes are read.
+    ``model`` names the model where it is not installed.  Raises a kind of SaidError on any damage (of a
+    region: docs/regions.md), RegionError where the region is not inside the image, TypeError or ValueError
+    for arguments of another kind.
     """
-    with about(arguments.name_of(data)):
-        return decode_image(data, model=model, threads=threads)[0]
+    return decode_image(data, region=region, model=model, threads=threads)[0]
 
 
 def decode_image(
     data: arguments.Source,
     *,
+    region: arguments.Region | None = None,
     model: AnyModel | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[np.ndarray, str, Metadata]:
-    """The image of a .said file, its mode (Pillow's name) and its metadata; ``progress`` as in ``encode``."""
+    """What ``decode`` gives, the image's mode (Pillow's name) and its metadata; ``progress`` as in
+    ``encode``."""
     threads = arguments.checked_threads(threads)
-    file = container.unpack(arguments.bytes_of(data))
-    found = model_of(file.header, model)
-    with damage():
-        pixels = read(file, found, threads or cores(), progress or no_progress)
+    with about(arguments.name_of(data)), arguments.opened(data) as contents:
+        file = container.unpack(contents, whole=region is None)
+        place = arguments.place_of(region, file.header)
+        found = model_of(file.header, model)
+        with damage():
+            pixels = read(file, found, place, threads or cores(), progress or no_progress)
     return pixels, file.header.mode, file.metadata
 
 
@@ -225,24 +236,48 @@ def write_band(
     return plan, stream
 
 
-def read(file: Container, model: Model, threads: int, progress: Progress) -> np.ndarray:
-    """The image's pixels, uint8."""
-    said = read_said(file, model, whole=True)
-    header = said.header
-    method, bands = method_of(header, model), Tiling.of(header).bands()
-    decoders = [said.rest, *map(Decoder, file.streams[1:])]
+def read(
+    file: Container, model: Model, place: Place, threads: int, progress: Progress = no_progress
+) -> np.ndarray:
+    """The pixels at a place of the image, uint8.  Raises CorruptError, TruncatedError."""
+    rows, columns = place
+    numbers = Tiling.of(file.header).bands_at(rows)
+    said = read_said(file, model, whole=0 in numbers)
+    top, pixels = read_bands(file, model, said, numbers, threads, progress)
+    return np.ascontiguousarray(pixels[rows.start - top : rows.stop - top, columns])
+
+
+def read_bands(
+    file: Container,
+    model: Model,
+    said: SaidSection,
+    numbers: range,
+    threads: int,
+    progress: Progress = no_progress,
+) -> tuple[int, np.ndarray]:
+    """The first row of some bands and their pixels, uint8.  Raises CorruptError, TruncatedError.
+
+    The first band can only be read once, and where ``said`` was read from its whole stream.
+    """
+    if numbers.stop > len(file.streams) - (not file.complete):
+        raise TruncatedError(f"The file is truncated: it ends after {file.size} bytes, within the image.")
+    header, tiling = said.header, Tiling.of(said.header)
+    method, bands = method_of(header, model), [tiling.band(number) for number in numbers]
+    decoders = [Decoder(bytes(file.streams[number])) if number else said.rest for number in numbers]
     if header.coder != ResidualCoder.NONE:
-        check_lengths(header, method, decoders)
-    channels = np.empty((header.height, header.width, header.channels), np.uint8)
+        check_lengths(header, method, bands, decoders)
+    top, bottom = bands[0].rows.start, bands[-1].rows.stop
+    channels = np.empty((bottom - top, header.width, header.channels), np.uint8)
 
     def decode_band(job: tuple[Band, Decoder]) -> None:
         band, decoder = job
         own = said.kinds[band.tiles], said.descriptions[band.tiles]
-        channels[band.rows] = read_band(header, model, method, band, *own, decoder)
+        rows = slice(band.rows.start - top, band.rows.stop - top)
+        channels[rows] = read_band(header, model, method, band, *own, decoder)
 
     for _ in in_threads(decode_band, [*zip(bands, decoders, strict=True)], threads, progress):
         pass
-    return np.ascontiguousarray(planes.pixels_of(header, channels))
+    return top, np.ascontiguousarray(planes.pixels_of(header, channels))
 
 
 @dataclass(frozen=True)
@@ -259,12 +294,28 @@ class SaidSection:
 
 
 def read_said(file: Container, model: Model, *, whole: bool = False) -> SaidSection:
-    """The SAID section of a file, of which the end may be missing unless it must be ``whole``.
+    """The SAID section of a file.
 
-    Raises CorruptError on a damaged head.
+    Unless the first stream is to be read as a ``whole``, its end may be missing, and it is read only as far
+    as is needed.  Raises CorruptError on a damaged head.
     """
+    stream = file.streams[0]
+    size = len(stream) if whole else min(FIRST_BYTES, len(stream))
+    while True:
+        last = size == len(stream)
+        try:
+            said = said_section(file, model, Decoder(bytes(stream[:size]), whole))
+            if last or said.rest.bits() > STREAM_SLACK:  # words are left, so that none was missing
+                return said
+        except CorruptError:
+            if last:
+                raise
+        size = min(FIRST_GROWTH * size, len(stream))
+
+
+def said_section(file: Container, model: Model, decoder: Decoder) -> SaidSection:
+    """The section with which a stream begins.  Raises CorruptError."""
     header = replace(file.header, model=model.id)
-    decoder = Decoder(file.streams[0], whole)
     kinds, descriptions = read_section(Tiling.of(header).count(), header.grey, model, decoder)
     check = decoder.take(uniform(256), container.HEAD_CHECK_BYTES)
     if bytes(check.astype(np.uint8)) != container.head_check(file.head, model.id):
@@ -305,7 +356,7 @@ def taker_of(header: Header) -> Callable[[Header, Method, Outline, Decoder], np.
     return mixed.take
 
 
-def check_lengths(header: Header, method: Method, decoders: Sequence[Decoder]) -> None:
+def check_lengths(header: Header, method: Method, bands: Sequence[Band], decoders: Sequence[Decoder]) -> None:
     """Refuse a band that has too few bits for its samples, before anything is allocated for them.
 
     Even where every sample has the likeliest symbol of the narrowest table, or is a copy of the surest
@@ -316,7 +367,7 @@ def check_lengths(header: Header, method: Method, decoders: Sequence[Decoder]) -
     cheapest = components * bank().cheapest
     if method.network and len(method.network.copies):
         cheapest = min(cheapest, min(float(table.bits.min()) for table in bank().copies))
-    for band, decoder in zip(Tiling.of(header).bands(), decoders, strict=True):
+    for band, decoder in zip(bands, decoders, strict=True):
         pixels = band.height * band.width
         if decoder.bits() + STREAM_SLACK < cheapest * pixels:
             if in_methods and holds_graphics(decoder):

@@ -36,6 +36,10 @@ class ImageError(SaidError):
     """The input image cannot be read or is of an unsupported kind."""
 
 
+class RegionError(SaidError):
+    """A region is not inside the image."""
+
+
 class FileError(SaidError):
     """A file cannot be read or written."""
 

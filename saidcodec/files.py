@@ -6,8 +6,8 @@ import io
 import os
 import stat
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -34,6 +34,17 @@ def read_path(path: str | os.PathLike[str]) -> bytes:
         return Path(path).read_bytes()
     except (OSError, ValueError) as error:
         raise FileError(f"{os.fspath(path)} cannot be read: {reason(error)}.") from None
+
+
+@contextmanager
+def open_path(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file that is open for reading.  Raises FileError."""
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(open(path, "rb"))
+        except (OSError, ValueError) as error:
+            raise FileError(f"{os.fspath(path)} cannot be read: {reason(error)}.") from None
+        yield file
 
 
 def check_apart(source: str, target: str) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saidcodec import arguments, codec
+from saidcodec import arguments, codec, thumbnails
 from saidcodec.arguments import Source
 from saidcodec.codec import AnyModel, SaidSection
 from saidcodec.entropy.rans import Decoder
@@ -33,11 +34,10 @@ CHECK_BITS, CHECKSUM_BITS = 8 * container.HEAD_CHECK_BYTES, 32
 EXPLAINED = 25.0  # variance, in squared sample values, that is taken as left to the residual
 
 
-def opened(data: Source, model: AnyModel | None) -> tuple[Container, Model, SaidSection]:
+def read_head(data: Source, model: AnyModel | None) -> tuple[Container, Model, SaidSection]:
     """What a file holds, as far as it goes on; its model; what stands before its residual."""
-    whole = arguments.bytes_of(data)
-    with about(arguments.name_of(data)):
-        file = container.unpack(whole, whole=False)
+    with about(arguments.name_of(data)), arguments.opened(data) as contents:
+        file = container.unpack(contents, whole=False)
         found = codec.model_of(file.header, model)
         with codec.damage():
             return file, found, codec.read_said(file, found)
@@ -51,7 +51,7 @@ def inspect(data: Source, *, model: AnyModel | None = None) -> dict[str, Any]:
     ``data``: a bytes-like object, a path or an open binary file.
     Raises a kind of SaidError, or TypeError for other objects.
     """
-    file, found, said = opened(data, model)
+    file, found, said = read_head(data, model)
     header = said.header
     base = boxes = latents = kl = 0.0
     glimpses = []
@@ -98,20 +98,30 @@ def features(data: Source, *, model: AnyModel | None = None) -> Features:
 
     ``data`` as for ``inspect``.  Raises a kind of SaidError, TypeError.
     """
-    _, found, said = opened(data, model)
+    return header_and_features(data, model=model)[1]
+
+
+def header_and_features(data: Source, *, model: AnyModel | None = None) -> tuple[Header, Features]:
+    """A file's header and its glimpses; as ``features``."""
+    _, found, said = read_head(data, model)
+    return said.header, features_of(said.header, said.descriptions, found)
+
+
+def features_of(header: Header, descriptions: Sequence[Description | None], model: Model) -> Features:
+    """The glimpses of an image's tiles as arrays."""
     tiles, boxes = [], []
     latents = [np.zeros((0, LATENTS), np.float32)]
-    for tile, description in enumerate(said.descriptions):
-        if description is not None:
+    for tile, description in enumerate(descriptions):
+        if description is not None and len(description.boxes):
             tiles += [tile] * len(description.boxes)
-            boxes += [corners(said.header, tile, box) for box in description.boxes]
-            latents.append(dequantise(description.latents, found))
+            boxes += [corners(header, tile, box) for box in description.boxes.tolist()]
+            latents.append(dequantise(description.latents, model))
     return Features(np.array(tiles, int), np.array(boxes, int).reshape(-1, 4), np.concatenate(latents))
 
 
 def corners(header: Header, tile: int, box: np.ndarray) -> list[int]:
     """A tile's box as (x0, y0, x1, y1) in image pixels."""
-    rows, columns = Tiling.of(header).tiles()[tile]
+    rows, columns = Tiling.of(header).tile(tile)
     down, across = box_pixels(box, columns.stop - columns.start, rows.stop - rows.start)
     x, y = columns.start, rows.start
     return [x + across.start, y + down.start, x + across.stop, y + down.stop]
@@ -125,7 +135,7 @@ def glimpses_of(
     header: Header, model: Model, tile: int, description: Description, bits: np.ndarray
 ) -> list[dict[str, Any]]:
     """The glimpses of one tile in the form that ``inspect`` gives them; boxes in image pixels."""
-    rows, columns = Tiling.of(header).tiles()[tile]
+    rows, columns = Tiling.of(header).tile(tile)
     width, height = columns.stop - columns.start, rows.stop - rows.start
     steps = list(render_steps(description, model, width, height))
     found = []
@@ -144,31 +154,54 @@ def saving(before: np.ndarray, after: np.ndarray, components: int) -> float:
     return 0.5 * samples * float(np.log2(1.0 + change / EXPLAINED))
 
 
-def preview(data: Source, glimpses: int | None = None, *, model: AnyModel | None = None) -> np.ndarray:
+def preview(
+    data: Source,
+    glimpses: int | None = None,
+    *,
+    size: int | None = None,
+    model: AnyModel | None = None,
+) -> np.ndarray:
     """The image as its SAID layer alone describes it, uint8 H×W or H×W×C, alpha opaque.
 
     ``glimpses`` keeps only the first so many of each tile.  Tiles that have no SAID layer are decoded in
-    full, and are grey in bands that a file of several bands lacks because it is cut off.  ``data`` as for
-    ``inspect``.
+    full, and are grey in bands that a file of several bands lacks because it is cut off.
+    ``size``: no side is longer than so many pixels; the image is reduced, but never enlarged.  Without
+    ``glimpses`` it is the image itself that is decoded and reduced, if all of it is there.
+    ``data`` as for ``inspect``.
     Raises a kind of SaidError; TypeError or ValueError for arguments of another kind.
     """
     if glimpses is not None:
         glimpses = arguments.whole("glimpses", glimpses, 0)
-    file, found, said = opened(data, model)
+    if size is not None:
+        size = arguments.whole("size", size, 1)
+    with about(arguments.name_of(data)), arguments.opened(data) as contents:
+        file = container.unpack(contents, whole=False)
+        found = codec.model_of(file.header, model)
+        with codec.damage():
+            if size is None:
+                return described(file, found, glimpses)
+            if glimpses is None and file.complete:
+                return thumbnails.thumbnail(file, found, size)
+            return thumbnails.fitted(described(file, found, glimpses), size)
+
+
+def described(file: Container, model: Model, glimpses: int | None) -> np.ndarray:
+    """``preview`` in the image's own size."""
+    said = codec.read_said(file, model)
     header = said.header
-    method = method_of(header, found)
+    method = method_of(header, model)
     whole = len(file.streams) - (not file.complete)
     out = np.empty((header.height, header.width, header.channels), np.uint8)
     for number, band in enumerate(Tiling.of(header).bands()):
         own, kept = said.kinds[band.tiles], said.descriptions[band.tiles]
         shown = out[band.rows]
         cut = [d if d is None or glimpses is None else d.first(glimpses) for d in kept]
-        reconstruction = render_band(cut, band, header.grey, found)
+        reconstruction = render_band(cut, band, header.grey, model)
         shown[...] = planes.without_residual(header, reconstruction, (band.height, band.width))
         if number < whole and (own != TileKind.SAID).any():
-            with codec.damage():
-                rest = Decoder(file.streams[number]) if number else said.rest
-                exact = codec.read_band(header, found, method, band, own, kept, rest)
+            stream = bytes(file.streams[number])
+            rest = Decoder(stream) if number else codec.read_said(file, model, whole=True).rest
+            exact = codec.read_band(header, model, method, band, own, kept, rest)
             for place, kind in zip(band.places, own, strict=True):
                 if kind != TileKind.SAID:
                     shown[place] = exact[place]

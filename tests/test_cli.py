@@ -591,3 +591,30 @@ def test_a_core_of_other_sources_is_not_loaded(monkeypatch: pytest.MonkeyPatch) 
     finally:
         monkeypatch.undo()
         core.library.cache_clear()
+
+
+def test_regions_and_sizes() -> None:
+    pixels = encoded()
+    done("decode", "it.said", "part.png", "--region", "2,1,5,4")
+    np.testing.assert_array_equal(np.asarray(Image.open("part.png")), pixels[1:5, 2:7])
+    assert "(5, 0) is not inside the image, which has 9×6" in refused(
+        "decode", "it.said", "o.png", "--region", "5,0,5,1"
+    )
+    done("preview", "it.said", "small.png", "--size", "3")
+    assert Image.open("small.png").size == (3, 2)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(
+            ("decode", "it.said", "--region", region)
+            for region in ("1,2,3", "a,0,1,1", "0,0,0,1", "-1,0,1,1")
+        ),
+        ("preview", "it.said", "o.png", "--size", "0"),
+    ],
+)
+def test_wrong_usage_of_regions(arguments: Arguments) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert "Usage:" in result.stderr

@@ -166,3 +166,81 @@ def test_the_current_frame_is_saved(name: str) -> None:
 def test_metadata_of_another_type() -> None:
     with pytest.raises(TypeError, match=r"metadata\.xmp must be bytes"):
         saved(noise(), xmp="<x/>")
+
+
+class Recorder(io.BytesIO):
+    """A file that knows how many bytes were read of it."""
+
+    count = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        found = super().read(size)
+        self.count += len(found)
+        return found
+
+
+def test_opening_reads_the_head_only() -> None:
+    pixels = RNG.integers(0, 256, (140, 150, 3)).astype(np.uint8)
+    file = Recorder(saved(Image.fromarray(pixels), residual="gaussian", glimpses=0))
+    image = Image.open(file)
+    assert (image.size, file.count < 200) == ((150, 140), True)
+    image.load()
+    assert file.count > 20_000
+
+
+def test_the_limit_of_pillow_holds_and_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = saved(noise())
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
+    with pytest.raises(Image.DecompressionBombError):
+        Image.open(io.BytesIO(data))
+    assert saidcodec.decode(data).shape == (6, 9, 3)
+    assert Image.MAX_IMAGE_PIXELS == 20
+
+
+@pytest.mark.parametrize("mode", SHAPES)
+def test_drafts_are_reduced_images(mode: str) -> None:
+    image = noise(mode)
+    opened = Image.open(io.BytesIO(saved(image)))
+    assert opened.draft("L", (4, 3)) == (mode, (0, 0, 4.5, 3))
+    assert opened.draft(mode, (2, 2)) is None
+    assert opened.size == (5, 3)
+    rounded = 4 if mode.endswith("A") else 1  # Pillow rounds each colour times its alpha
+    np.testing.assert_allclose(np.asarray(opened).astype(int), np.asarray(image.reduce(2)), atol=rounded)
+    assert opened.draft(mode, (1, 1)) is None
+
+
+def test_thumbnails() -> None:
+    pixels = np.add.outer(np.arange(90), np.arange(120)).astype(np.uint8)
+    data = saved(Image.fromarray(pixels), residual="gaussian", glimpses=0)
+    small, wanted = Image.open(io.BytesIO(data)), Image.fromarray(pixels)
+    small.thumbnail((20, 20))
+    wanted.thumbnail((20, 20), reducing_gap=None)
+    assert small.size == wanted.size == (20, 15)
+    np.testing.assert_allclose(np.asarray(small).astype(int), np.asarray(wanted), atol=2)
+
+
+def test_boxes_are_told_when_the_pixels_are_there() -> None:
+    data = (Path(__file__).parent / "vectors" / "clevr-glimpses.said").read_bytes()
+    boxes = [tuple(box) for box in saidcodec.features(data).boxes.tolist()]
+    image = Image.open(io.BytesIO(data))
+    assert "boxes" not in image.info
+    image.load()
+    assert image.info["boxes"] == boxes
+    small = Image.open(io.BytesIO(data))
+    small.draft(None, (16, 16))
+    small.load()
+    for (x0, y0, x1, y1), (a, b, c, d) in zip(boxes, small.info["boxes"]):
+        assert (a, b, c, d) == (x0 // 4, y0 // 4, -(-x1 // 4), -(-y1 // 4))
+    plain = Image.open(io.BytesIO(saved(noise())))
+    plain.load()
+    assert "boxes" not in plain.info
+
+
+def test_imageio_reads_and_writes_through_pillow(tmp_path: Path) -> None:
+    from imageio import v3
+
+    pixels = np.asarray(noise())
+    v3.imwrite(tmp_path / "it.said", pixels, model="random")
+    np.testing.assert_array_equal(v3.imread(tmp_path / "it.said"), pixels)
+    np.testing.assert_array_equal(v3.imread((tmp_path / "it.said").read_bytes()), pixels)
+    assert v3.improps(tmp_path / "it.said").shape == (6, 9, 3)

@@ -103,13 +103,38 @@ def number_of(glimpses: str) -> int | None:
     return int(glimpses)
 
 
+def region_of(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> tuple[int, int, int, int] | None:
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) != 4 or not all(part.isdecimal() for part in parts) or "0" in parts[2:]:
+        raise click.BadParameter("must be X,Y,W,H: whole numbers of pixels, W and H from 1 on")
+    x, y, width, height = map(int, parts)
+    return x, y, width, height
+
+
 @click.command()
 @click.argument("source", metavar="IN.said")
 @click.argument("target", metavar="[OUT]", required=False)
 @click.option("--model", help=MODEL_HELP)
 @click.option("--lossy", is_flag=True, help=LOSSY_HELP)
+@click.option(
+    "--region",
+    metavar="X,Y,W,H",
+    callback=region_of,
+    help="Decode this part alone: left, top, width and height in pixels.",
+)
 @click.option("--force", is_flag=True, help="Overwrite OUT.")
-def decode(source: str, target: str | None, model: str | None, lossy: bool, force: bool) -> None:
+def decode(
+    source: str,
+    target: str | None,
+    model: str | None,
+    lossy: bool,
+    region: tuple[int, int, int, int] | None,
+    force: bool,
+) -> None:
     """Decode to the format of OUT's suffix; without OUT, to IN with .png."""
     from saidcodec import codec, images
 
@@ -117,9 +142,11 @@ def decode(source: str, target: str | None, model: str | None, lossy: bool, forc
     name = images.format_of(target)
     files.check_apart(source, target)
     files.check_free(target, force)
-    data = files.read_bytes(source)
+    data = files.read_bytes(source) if source == files.STANDARD else source
     with about(name_of(source)):
-        pixels, _, metadata = codec.decode_image(data, model=model, progress=progress("decoding"))
+        pixels, _, metadata = codec.decode_image(
+            data, region=region, model=model, progress=progress("decoding")
+        )
     save = images.save if lossy else images.save_exactly
     with about(target):
         files.write(target, force, lambda file: save(pixels, metadata, file, name))

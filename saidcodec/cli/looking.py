@@ -17,10 +17,18 @@ from saidcodec.errors import about
 @click.argument("source", metavar="IN.said")
 @click.argument("target", metavar="OUT")
 @click.option("--glimpses", type=click.IntRange(0), help="Only the first so many of each tile.")
+@click.option(
+    "--size",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Reduce to N pixels a side; without --glimpses the image itself.",
+)
 @click.option("--model", help=MODEL_HELP)
 @click.option("--force", is_flag=True, help="Overwrite OUT.")
-def preview(source: str, target: str, glimpses: int | None, model: str | None, force: bool) -> None:
-    """Write what the SAID layer alone says of the image."""
+def preview(
+    source: str, target: str, glimpses: int | None, size: int | None, model: str | None, force: bool
+) -> None:
+    """Write what the SAID layer alone says of the image, or with --size a small picture of it."""
     from saidcodec import images, inspection
     from saidcodec.format import container
 
@@ -29,7 +37,7 @@ def preview(source: str, target: str, glimpses: int | None, model: str | None, f
     files.check_free(target, force)
     data = files.read_bytes(source)
     with about(name_of(source)):
-        pixels = inspection.preview(data, glimpses, model=model)
+        pixels = inspection.preview(data, glimpses, size=size, model=model)
         metadata = container.unpack(data, whole=False).metadata
     with about(target):
         files.write(target, force, lambda file: images.save(pixels, metadata, file, name))

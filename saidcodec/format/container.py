@@ -31,6 +31,7 @@ from saidcodec.format.header import (
     ResidualCoder,
 )
 from saidcodec.format.tiling import Tiling, choose_tiling
+from saidcodec.window import Bytes
 
 MOST_METADATA = 1 << 26  # bytes, unpacked
 VARINT_BYTES = 5  # 35 bits: the incompressible residual of the largest image needs 31
@@ -50,7 +51,7 @@ class Container:
 
     ``size``: its bytes, of which ``metadata_bytes`` are metadata.  ``head``: its bytes up to the streams'
     lengths.  ``streams``: one for each band; where ``complete`` is False only the first ones, the last of
-    them cut off.
+    them cut off.  What was unpacked from a window has streams that are windows.
     """
 
     header: Header
@@ -58,7 +59,7 @@ class Container:
     size: int
     metadata_bytes: int
     head: bytes
-    streams: tuple[bytes, ...]
+    streams: tuple[Bytes, ...]
     complete: bool
 
 
@@ -124,11 +125,15 @@ def pack_metadata(metadata: Metadata) -> bytes:
 class Cursor:
     """Reads a file's bytes from the front; TruncatedError where they end too early."""
 
-    def __init__(self, data: bytes):
+    def __init__(self, data: Bytes):
         self.data = data
         self.at = 0
 
     def take(self, n: int) -> bytes:
+        return bytes(self.skip(n))
+
+    def skip(self, n: int) -> Bytes:
+        """The next bytes, which nobody reads yet where the data is a window."""
         if self.at + n > len(self.data):
             raise TruncatedError(
                 f"The file is truncated: it ends after {len(self.data)} bytes, before byte {self.at + n}."
@@ -148,7 +153,7 @@ class Cursor:
         raise LimitError("A number in the file is longer than five bytes.")
 
 
-def unpack(data: bytes, *, whole: bool = True) -> Container:
+def unpack(data: Bytes, *, whole: bool = True) -> Container:
     """Parse a file; unless it must be ``whole``, streams may be cut off or missing.
 
     Raises FormatError, VersionError, TruncatedError, CorruptError or LimitError; allocates nothing
@@ -159,16 +164,16 @@ def unpack(data: bytes, *, whole: bool = True) -> Container:
     start = cursor.at
     packed = cursor.take(cursor.varint()) if has_metadata else b""
     metadata, metadata_bytes = unpack_metadata(packed) if has_metadata else Metadata(), cursor.at - start
-    head = data[: cursor.at]
+    head = bytes(data[: cursor.at])
     lengths = [len(data) - cursor.at]
     if header.most_bands > 1:
         count = Tiling.of(header).count_bands()
         if count > len(data):
             raise TruncatedError(f"The file is truncated: {len(data)} bytes cannot hold {count} bands.")
         lengths = [cursor.varint() for _ in range(count)]
-    streams: list[bytes] = []
+    streams: list[Bytes] = []
     try:
-        streams += (cursor.take(length) for length in lengths)
+        streams += (cursor.skip(length) for length in lengths)
         complete = True
     except TruncatedError:
         if whole:
@@ -218,7 +223,7 @@ def check_signature(cursor: Cursor) -> None:
     """Raises FormatError, TruncatedError, or VersionError where the file is of another version."""
     if not cursor.data:
         raise FormatError("The file is empty.")
-    start = cursor.data[: len(SIGNATURE)]
+    start = bytes(cursor.data[: len(SIGNATURE)])
     if start[0] >> 4 == SIGNATURE[0] >> 4 and start[1:] == SIGNATURE[1 : len(start)]:
         version = 0, start[0] & 15
     elif OLD_SIGNATURE.startswith(start):

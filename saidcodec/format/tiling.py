@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
-from itertools import pairwise
 
 from saidcodec.format.header import MOST_BAND_PIXELS, SMALLEST_TILE, Header
 
@@ -84,16 +84,32 @@ class Tiling:
         """The place of every tile in the image, row by row."""
         return self._places(0, self.height)
 
+    def tile(self, number: int) -> Place:
+        """The place of one tile in the image."""
+        row, column = divmod(number, self.columns)
+        top, left = row * self.tile_height, column * self.tile_width
+        bottom, right = min(top + self.tile_height, self.height), min(left + self.tile_width, self.width)
+        return slice(top, bottom), slice(left, right)
+
     def bands(self) -> list[Band]:
-        """The bands, from above; their tile rows are shared out as evenly as can be."""
-        count = self.count_bands()
-        edges = [i * self.rows // count for i in range(count + 1)]
-        found = []
-        for first, last in pairwise(edges):
-            top, bottom = first * self.tile_height, min(last * self.tile_height, self.height)
-            tiles = slice(first * self.columns, last * self.columns)
-            found.append(Band(slice(top, bottom), self.width, tiles, tuple(self._places(top, bottom))))
-        return found
+        """The bands, from above."""
+        return [self.band(number) for number in range(self.count_bands())]
+
+    def band(self, number: int) -> Band:
+        first, last = self._first_tile_row(number), self._first_tile_row(number + 1)
+        top, bottom = first * self.tile_height, min(last * self.tile_height, self.height)
+        tiles = slice(first * self.columns, last * self.columns)
+        return Band(slice(top, bottom), self.width, tiles, tuple(self._places(top, bottom)))
+
+    def bands_at(self, rows: slice) -> range:
+        """The numbers of the bands that some rows of the image lie in."""
+        starts = [self._first_tile_row(number) for number in range(self.count_bands())]
+        first, last = rows.start // self.tile_height, (rows.stop - 1) // self.tile_height
+        return range(bisect_right(starts, first) - 1, bisect_right(starts, last))
+
+    def _first_tile_row(self, band: int) -> int:
+        """Rows of tiles are shared out among the bands as evenly as can be."""
+        return band * self.rows // self.count_bands()
 
     def _places(self, top: int, bottom: int) -> list[Place]:
         """Of the tiles between two rows of the image, counted from the upper one."""

@@ -1,17 +1,21 @@
-"""Pillow opens and saves .said files after ``saidcodec.plugins.pillow.register()``.
+"""Pillow opens and saves .said files after ``saidcodec.register()``.
 
-``Image.open`` decodes pixels only when they are needed.  ``save`` takes the options of ``saidcodec.encode``
-(model, residual, max_error, glimpses, effort, threads) and Pillow's ``icc_profile``, ``exif``, ``xmp``.  Of
-an image with several frames it saves the current one.
+``Image.open`` reads the head of the file only; pixels are decoded when they are needed.  From then on
+``info["boxes"]`` lists the boxes of the glimpses, if there are any.  ``draft``, and with it ``thumbnail``,
+lets a smaller image be decoded, so that a large one is never held in full.  ``save`` takes the options of
+``saidcodec.encode`` (model, residual, max_error, glimpses, effort, threads) and Pillow's ``icc_profile``,
+``exif``, ``xmp``.  Of an image with several frames it saves the current one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, Any
 
 from PIL import Image, ImageFile
 
-from saidcodec import codec, images
+from saidcodec import arguments, codec, images, inspection, thumbnails
 from saidcodec.errors import SaidError
 from saidcodec.format import container
 from saidcodec.format.header import OLD_SIGNATURE, SIGNATURE, Metadata
@@ -20,22 +24,56 @@ FORMAT = "SAID"
 OPTIONS = ("model", "residual", "max_error", "glimpses", "effort", "threads")
 
 
+@contextmanager
+def as_os_error() -> Iterator[None]:
+    """Damage raises OSError, as with Pillow's own formats."""
+    try:
+        yield
+    except SaidError as error:
+        raise OSError(str(error)) from error
+
+
 class SaidImageFile(ImageFile.ImageFile):
-    """A .said file that Pillow has opened.  Damage raises OSError, as with Pillow's own formats."""
+    """A .said file that Pillow has opened."""
 
     format = FORMAT
     format_description = "SAID image"
 
     def _open(self) -> None:
         assert self.fp is not None
-        try:
-            file = container.unpack(self.fp.read(), whole=False)
-        except SaidError as error:
-            raise OSError(str(error)) from error
+        with as_os_error(), arguments.opened(self.fp) as contents:
+            file = container.unpack(contents, whole=False)
         self._size = (file.header.width, file.header.height)
         self._mode = file.header.mode
         self.info.update(images.info_of(file.metadata))
-        self.tile = [ImageFile._Tile(FORMAT, (0, 0, *self.size), 0, self.mode)]
+        self._reduce_by(1)
+
+    def _reduce_by(self, factor: int) -> None:
+        self._factor = factor
+        self.tile = [ImageFile._Tile(FORMAT, (0, 0, *self.size), 0, (factor,))]
+
+    def draft(
+        self, mode: str | None, size: tuple[int, int] | None
+    ) -> tuple[str, tuple[int, int, float, float]] | None:
+        """Let ``load`` give the image reduced by the largest whole factor that leaves it no smaller than
+        ``size``; returns the mode, which stays, and where the image then lies in the reduced one."""
+        if size is None or len(self.tile) != 1 or self._factor > 1:
+            return None
+        width, height = self.size
+        factor = max(1, min(width // max(1, size[0]), height // max(1, size[1])))
+        self._size = (-(-width // factor), -(-height // factor))
+        self._reduce_by(factor)
+        return self.mode, (0, 0, width / factor, height / factor)
+
+    def load_end(self) -> None:
+        """Add the boxes to ``info``, in pixels of the image as it was loaded."""
+        assert self.fp is not None
+        self.fp.seek(0)
+        with as_os_error():
+            boxes = inspection.features(self.fp).boxes
+        boxes[:, 2:] += self._factor - 1
+        if len(boxes):
+            self.info["boxes"] = [tuple(box) for box in (boxes // self._factor).tolist()]
 
     def verify(self) -> None:
         """Decode the file and compare its checksums.  Raises OSError on any damage."""
@@ -46,22 +84,20 @@ class SaidImageFile(ImageFile.ImageFile):
 
 
 class Decoder(ImageFile.PyDecoder):
-    """Gives Pillow the pixels of a whole file."""
+    """Gives Pillow the pixels of a whole file, reduced by the factor that it is made with."""
 
     _pulls_fd = True
 
     def decode(self, buffer: object) -> tuple[int, int]:
         assert self.fd is not None
-        self.set_as_raw(decoded(self.fd))
+        self.set_as_raw(decoded(self.fd, *self.args))
         return -1, 0
 
 
-def decoded(file: IO[bytes]) -> bytes:
-    """All samples of a .said file.  Raises OSError."""
-    try:
-        return codec.decode(file.read()).tobytes()
-    except SaidError as error:
-        raise OSError(str(error)) from error
+def decoded(file: IO[bytes], factor: int = 1) -> bytes:
+    """All samples of a .said file, or of squares of ``factor`` pixels a side.  Raises OSError."""
+    with as_os_error():
+        return codec.decode(file).tobytes() if factor == 1 else thumbnails.decode(file, factor).tobytes()
 
 
 def accept(prefix: bytes) -> bool:
@@ -71,7 +107,7 @@ def accept(prefix: bytes) -> bool:
 def save(image: Image.Image, file: IO[bytes], name: str | bytes) -> None:
     """Write an image as .said.  Raises OSError where it cannot be encoded."""
     options: dict[str, Any] = getattr(image, "encoderinfo", {})
-    try:
+    with as_os_error():
         pixels, _, own = images.from_pillow(image, whole=False)
         exif = options.get("exif", own.exif)
         if isinstance(exif, Image.Exif):
@@ -83,8 +119,6 @@ def save(image: Image.Image, file: IO[bytes], name: str | bytes) -> None:
         )
         chosen = {key: options[key] for key in OPTIONS if key in options}
         file.write(codec.encode(pixels, metadata=metadata, **chosen))
-    except SaidError as error:
-        raise OSError(str(error)) from error
 
 
 def save_all(image: Image.Image, file: IO[bytes], name: str | bytes) -> None:

@@ -14,6 +14,7 @@ def test_bands_share_out_the_tiles(width: int, height: int, side: int, most: int
     tiling = Tiling(width, height, side, 1 << most)
     tiles, seen = tiling.tiles(), np.zeros((height, width), int)
     assert len(tiles) == tiling.count()
+    assert [tiling.tile(number) for number in range(len(tiles))] == tiles
     bands = tiling.bands()
     assert len(bands) == tiling.count_bands() <= 1 << most
     number = row = 0
@@ -29,6 +30,17 @@ def test_bands_share_out_the_tiles(width: int, height: int, side: int, most: int
         assert number - band.tiles.start == len(band.places)
     assert (number, row) == (len(tiles), height)
     assert (seen == 1).all()
+
+
+@given(st.integers(1, 400), st.integers(0, 6), st.data())
+def test_the_bands_of_some_rows(height: int, most: int, data: st.DataObject) -> None:
+    tiling = Tiling(40, height, 16, 1 << most)
+    top = data.draw(st.integers(0, height - 1))
+    rows = slice(top, data.draw(st.integers(top + 1, height)))
+    numbers = tiling.bands_at(rows)
+    for number, band in enumerate(tiling.bands()):
+        met = bool(set(range(height)[band.rows]) & set(range(height)[rows]))
+        assert met == (numbers.start <= number < numbers.stop)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,110 @@
+"""Small pictures of images: an image is decoded band by band and never held in full."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from saidcodec import arguments, codec
+from saidcodec.arguments import Source
+from saidcodec.errors import about
+from saidcodec.format import container
+from saidcodec.format.container import Container
+from saidcodec.format.header import Header
+from saidcodec.format.tiling import Tiling
+from saidcodec.models import Model
+from saidcodec.parallel import cores
+
+REDUCING_GAP = 3  # what is resampled has at least so many times the pixels of a side, for the filter's sake
+
+
+def decode(
+    data: Source, factor: int, *, model: codec.AnyModel | None = None, threads: int | None = None
+) -> np.ndarray:
+    """The image of a .said file in squares of ``factor`` pixels a side, as ``reduced`` gives it.
+
+    Raises what ``codec.decode`` raises.
+    """
+    with about(arguments.name_of(data)), arguments.opened(data) as contents:
+        file = container.unpack(contents)
+        found = codec.model_of(file.header, model)
+        with codec.damage():
+            return reduced(file, found, factor, threads)
+
+
+def thumbnail(file: Container, model: Model, size: int, threads: int | None = None) -> np.ndarray:
+    """The image reduced until no side is longer than ``size`` pixels, uint8.  Raises CorruptError."""
+    width, height = file.header.width, file.header.height
+    factor = max(1, max(width, height) // (REDUCING_GAP * size))
+    small = reduced(file, model, factor, threads)
+    return fitted(small, size, (width / factor, height / factor))
+
+
+def fitted(pixels: np.ndarray, size: int, extent: tuple[float, float] | None = None) -> np.ndarray:
+    """Pixels uint8 H×W or H×W×C, resampled so that no side is longer than ``size``.
+
+    ``extent``: width and height of the image in them, where the last column and row are in part beyond it.
+    """
+    width, height = extent or (pixels.shape[1], pixels.shape[0])
+    longest = max(width, height)
+    if longest <= size:
+        return pixels
+    from PIL import Image
+
+    target = (max(1, round(width * size / longest)), max(1, round(height * size / longest)))
+    image = Image.fromarray(pixels).resize(target, Image.Resampling.BICUBIC, (0, 0, width, height))
+    return np.asarray(image)
+
+
+def reduced(file: Container, model: Model, factor: int, threads: int | None = None) -> np.ndarray:
+    """The image in squares of ``factor`` pixels a side, of each the mean, uint8.
+
+    Those of the last column and row may be smaller.  Raises CorruptError.
+    """
+    threads = threads or cores()
+    said = codec.read_said(file, model, whole=True)
+    count = Tiling.of(file.header).count_bands()
+    sums = Sums(file.header, factor)
+    for first in range(0, count, threads):
+        numbers = range(first, min(first + threads, count))
+        sums.add(*codec.read_bands(file, model, said, numbers, threads))
+    return sums.means()
+
+
+class Sums:
+    """Sums over squares of pixels.  Colours count as much as their alpha."""
+
+    def __init__(self, header: Header, factor: int):
+        self.header = header
+        self.factor = factor
+        shape = (-(-header.height // factor), -(-header.width // factor), len(header.mode))
+        self.sums = np.zeros(shape, np.int64)
+
+    def add(self, top: int, pixels: np.ndarray) -> None:
+        """Rows of the image from the row ``top`` on, uint8 [h, w] or [h, w, channels]."""
+        pixels = pixels.reshape(*pixels.shape[:2], -1)
+        if self.header.has_alpha:
+            alpha = pixels[..., -1:].astype(np.uint16)
+            pixels = np.concatenate([pixels[..., :-1] * alpha, alpha], -1)
+        first = top // self.factor
+        edges = [*range((first + 1) * self.factor - top, len(pixels), self.factor), len(pixels)]
+        columns = np.arange(0, self.header.width, self.factor)
+        for row, (start, stop) in enumerate(pairwise([0, *edges]), first):
+            whole = pixels[start:stop].sum(0, dtype=np.int64)
+            self.sums[row] += np.add.reduceat(whole, columns, axis=0)
+
+    def means(self) -> np.ndarray:
+        """uint8 [h, w] or [h, w, channels]; where all is transparent the colour is 0."""
+        height, width = (
+            np.minimum(self.factor, side - np.arange(0, side, self.factor))
+            for side in (self.header.height, self.header.width)
+        )
+        count = np.outer(height, width)[..., None]
+        if self.header.has_alpha:
+            alpha = self.sums[..., -1:]
+            colours = (self.sums[..., :-1] + alpha // 2) // np.maximum(alpha, 1)
+            means = np.concatenate([colours, (alpha + count // 2) // count], -1)
+        else:
+            means = (self.sums + count // 2) // count
+        return means.astype(np.uint8)[..., 0] if means.shape[2] == 1 else means.astype(np.uint8)
