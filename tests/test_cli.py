@@ -593,6 +593,62 @@ def test_a_core_of_other_sources_is_not_loaded(monkeypatch: pytest.MonkeyPatch) 
         core.library.cache_clear()
 
 
+def boxed(name: str) -> list[list[int]]:
+    """A file with two glimpses, and its boxes."""
+    pixels = np.zeros((40, 40, 3), np.uint8)
+    pixels[10:20, 20:30] = 200, 100, 0
+    data = codec.encode(pixels, model="flat", residual="gaussian", glimpses=2)
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
+    Path(name).write_bytes(data)
+    return saidcodec.features(data).boxes.tolist()
+
+
+def test_boxes_of_files_and_folders() -> None:
+    wanted = boxed("images/a/one.said")
+    boxed("images/two.SAID")
+    Path("images/note.txt").write_text("no image")
+    found = json.loads(done("boxes", "images", "images/a/one.said").stdout)
+    assert [one["file"] for one in found] == ["images/two.SAID", "images/a/one.said", "images/a/one.said"]
+    assert [[box["box"] for box in one["boxes"]] for one in found] == [wanted] * 3
+    piped = json.loads(done("boxes", "-", data=Path("images/a/one.said").read_bytes()).stdout)
+    assert piped == [{**found[1], "file": "standard input"}]
+    coco = json.loads(done("boxes", "images", "--format", "coco").stdout)
+    assert (len(coco["images"]), len(coco["annotations"])) == (2, 4)
+    assert len(done("boxes", "images", "--format", "csv").stdout.splitlines()) == 5
+
+
+def test_boxes_as_text_files_keep_the_structure() -> None:
+    boxed("images/a/one.said")
+    boxed("images/two.said")
+    done("boxes", "images", "--format", "yolo", "--output-dir", "out")
+    assert {str(path.relative_to("out")) for path in Path("out").rglob("*.txt")} == {"a/one.txt", "two.txt"}
+    assert all(len(line.split()) == 5 for line in Path("out/two.txt").read_text().splitlines())
+    again = run("boxes", "images", "--format", "yolo", "--output-dir", "out")
+    assert (again.exit_code, again.stderr.count("exists already; --force overwrites it.")) == (1, 2)
+    done("boxes", "images", "--format", "yolo", "--output-dir", "out", "--force")
+    shared = run("boxes", "images", "images/a", "images/two.said", "images/a/one.said", "--format", "yolo",
+                 "--output-dir", "new")  # fmt: skip
+    assert (shared.exit_code, shared.stderr.count("another image's boxes are in")) == (1, 2)
+
+
+def test_boxes_go_on_after_what_cannot_be_read() -> None:
+    boxed("images/good.said")
+    Path("images/bad.said").write_text("no image")
+    result = run("boxes", "gone.said", "images")
+    assert result.exit_code == 1
+    assert [one["file"] for one in json.loads(result.stdout)] == ["images/good.said"]
+    gone, bad = result.stderr.splitlines()
+    assert gone == "Error: gone.said cannot be read: No such file or directory."
+    assert bad == "Error: images/bad.said: This is not a .said file."
+    Path("empty").mkdir()
+    result = run("boxes", "empty", "-", data=b"no image")
+    assert (result.exit_code, json.loads(result.stdout)) == (1, [])
+    assert result.stderr.splitlines() == [
+        "Error: empty has no .said files.",
+        "Error: standard input: This is not a .said file.",
+    ]
+
+
 def test_regions_and_sizes() -> None:
     pixels = encoded()
     done("decode", "it.said", "part.png", "--region", "2,1,5,4")
@@ -604,6 +660,13 @@ def test_regions_and_sizes() -> None:
     assert Image.open("small.png").size == (3, 2)
 
 
+def test_boxes_as_metadata() -> None:
+    wanted = boxed("it.said")
+    for name, options in (("it.png", ()), ("it.jpg", ("--lossy",))):
+        done("decode", "it.said", name, "--boxes-as-metadata", *options)
+        assert Image.open(name).info["xmp"].count(b"<mwg-rs:Area") == len(wanted) == 2
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -612,9 +675,11 @@ def test_regions_and_sizes() -> None:
             for region in ("1,2,3", "a,0,1,1", "0,0,0,1", "-1,0,1,1")
         ),
         ("preview", "it.said", "o.png", "--size", "0"),
+        ("boxes", "it.said", "--format", "yolo"),
+        ("boxes", "it.said", "--output-dir", "out"),
     ],
 )
-def test_wrong_usage_of_regions(arguments: Arguments) -> None:
+def test_wrong_usage_of_regions_and_boxes(arguments: Arguments) -> None:
     result = run(*arguments)
     assert result.exit_code == 2
     assert "Usage:" in result.stderr

@@ -23,6 +23,7 @@ COMMANDS = {
     "decode": "saidcodec.cli.coding",
     "preview": "saidcodec.cli.looking",
     "inspect": "saidcodec.cli.looking",
+    "boxes": "saidcodec.cli.boxes",
     "models": "saidcodec.cli.library",
     "bench": "saidcodec.cli.library",
     "train": "saidcodec.training.commands",

@@ -126,6 +126,7 @@ def region_of(
     callback=region_of,
     help="Decode this part alone: left, top, width and height in pixels.",
 )
+@click.option("--boxes-as-metadata", is_flag=True, help="Write the boxes as image regions into OUT's XMP.")
 @click.option("--force", is_flag=True, help="Overwrite OUT.")
 def decode(
     source: str,
@@ -133,6 +134,7 @@ def decode(
     model: str | None,
     lossy: bool,
     region: tuple[int, int, int, int] | None,
+    boxes_as_metadata: bool,
     force: bool,
 ) -> None:
     """Decode to the format of OUT's suffix; without OUT, to IN with .png."""
@@ -147,6 +149,10 @@ def decode(
         pixels, _, metadata = codec.decode_image(
             data, region=region, model=model, progress=progress("decoding")
         )
+        if boxes_as_metadata:
+            from saidcodec import boxes
+
+            metadata = boxes.in_metadata(metadata, data, region, model=model)
     save = images.save if lossy else images.save_exactly
     with about(target):
         files.write(target, force, lambda file: save(pixels, metadata, file, name))

@@ -91,6 +91,11 @@ def progress(label: str) -> Callable[[float], None] | None:
 
 
 def fail(sentence: str) -> NoReturn:
+    complain(sentence)
+    sys.exit(1)
+
+
+def complain(sentence: str) -> None:
+    """Say what went wrong, and go on."""
     clear_progress()
     tell(f"Error: {' '.join(sentence.split())}\n")
-    sys.exit(1)
