@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from saidcodec.many import decode_many, encode_many
     from saidcodec.models import Model
     from saidcodec.plugins.pillow import register
+    from saidcodec.reader import Reader
 
 __version__ = "0.5.0"
 __all__ = [
     "Features",
     "Model",
+    "Reader",
     "SaidError",
     "SaidWarning",
     "decode",
@@ -37,6 +39,7 @@ __all__ = [
 _HOMES = {
     "Features": "saidcodec.inspection",
     "Model": "saidcodec.models",
+    "Reader": "saidcodec.reader",
     "SaidError": "saidcodec.errors",
     "SaidWarning": "saidcodec.errors",
     "decode": "saidcodec.codec",

@@ -1,7 +1,11 @@
-"""Models for tests, small and made by hand: random ones for the format, and one that paints flat colours."""
+"""Models for tests, small and made by hand: random ones for the format, and one that paints flat colours.
+
+And a file that counts what is read of it.
+"""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -18,6 +22,17 @@ AROUND = ((0, 0), (1, 0), (0, 1))
 COPIES = ((-1, 0), (0, -1), (2, -2))
 
 Tensors = dict[str, np.ndarray]
+
+
+class Recorder(io.BytesIO):
+    """A file that knows how many bytes were read of it."""
+
+    count = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        found = super().read(size)
+        self.count += len(found)
+        return found
 
 
 def frequency(rng: np.random.Generator, *shape: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from factory import random_tensors
+from factory import Recorder, random_tensors
 from PIL import Image
 
 import saidcodec
@@ -166,17 +166,6 @@ def test_the_current_frame_is_saved(name: str) -> None:
 def test_metadata_of_another_type() -> None:
     with pytest.raises(TypeError, match=r"metadata\.xmp must be bytes"):
         saved(noise(), xmp="<x/>")
-
-
-class Recorder(io.BytesIO):
-    """A file that knows how many bytes were read of it."""
-
-    count = 0
-
-    def read(self, size: int | None = -1) -> bytes:
-        found = super().read(size)
-        self.count += len(found)
-        return found
 
 
 def test_opening_reads_the_head_only() -> None:

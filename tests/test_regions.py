@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from factory import random_model
+from factory import Recorder, random_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_window import Recorder
 
 import saidcodec
 from saidcodec import codec

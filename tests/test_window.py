@@ -4,20 +4,10 @@ import io
 from pathlib import Path
 
 import pytest
+from factory import Recorder
 
 from saidcodec.errors import FileError
 from saidcodec.window import Window, window_of
-
-
-class Recorder(io.BytesIO):
-    """A file that knows how many bytes were read of it."""
-
-    count = 0
-
-    def read(self, size: int | None = -1) -> bytes:
-        found = super().read(size)
-        self.count += len(found)
-        return found
 
 
 def test_slices_read_nothing_until_their_bytes_are_wanted() -> None:
