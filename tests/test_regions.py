@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from factory import Recorder, random_model
+from factory import Recorder, banded_file, random_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,8 +15,8 @@ from saidcodec.errors import CorruptError, RegionError, SaidError, TruncatedErro
 from saidcodec.format import container
 
 VECTORS = Path(__file__).parent / "vectors"
-BANDS = (VECTORS / "photo-bands.said").read_bytes()  # 70×53 in four bands
-PIXELS = saidcodec.decode(BANDS)
+MODEL = random_model()
+BANDS, PIXELS = banded_file(MODEL)
 HEIGHT, WIDTH = PIXELS.shape[:2]
 
 
@@ -30,7 +30,7 @@ def regions(draw: st.DrawFn) -> tuple[int, int, int, int]:
 @given(regions(), st.integers(1, 3))
 def test_a_region_is_that_part_of_the_image(region: tuple[int, int, int, int], threads: int) -> None:
     x, y, width, height = region
-    found = saidcodec.decode(BANDS, region=region, threads=threads)
+    found = saidcodec.decode(BANDS, region=region, threads=threads, model=MODEL)
     np.testing.assert_array_equal(found, PIXELS[y : y + height, x : x + width])
     assert found.flags.c_contiguous
 
@@ -39,17 +39,16 @@ def test_a_region_is_that_part_of_the_image(region: tuple[int, int, int, int], t
 @pytest.mark.parametrize("residual", ["context", "none"])
 def test_regions_of_images_of_one_band(shape: tuple[int, ...], residual: str) -> None:
     pixels = np.random.default_rng(3).integers(0, 256, shape).astype(np.uint8)
-    model = random_model()
-    data = codec.encode(pixels, model=model, residual=residual, glimpses=0)
-    whole = codec.decode(data, model=model)
-    part = codec.decode(data, region=np.array([2, 3, 5, 6]), model=model)
+    data = codec.encode(pixels, model=MODEL, residual=residual, glimpses=0)
+    whole = codec.decode(data, model=MODEL)
+    part = codec.decode(data, region=np.array([2, 3, 5, 6]), model=MODEL)
     np.testing.assert_array_equal(part, whole[3:9, 2:7])
 
 
 def test_only_the_bands_that_are_needed_are_read() -> None:
     file = Recorder(BANDS)
     streams = container.unpack(BANDS).streams
-    saidcodec.decode(file, region=(0, HEIGHT - 1, 1, 1))
+    saidcodec.decode(file, region=(0, HEIGHT - 1, 1, 1), model=MODEL)
     head = len(BANDS) - sum(map(len, streams))  # is read twice: for its checksum, too
     assert file.count <= 2 * head + len(streams[0]) + len(streams[-1]) < 0.6 * len(BANDS)
 
@@ -58,7 +57,7 @@ def test_of_the_first_band_only_the_front_is_read(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(codec, "FIRST_BYTES", 40)
     file = Recorder(BANDS)
     streams = container.unpack(BANDS).streams
-    saidcodec.decode(file, region=(0, HEIGHT - 1, 1, 1))
+    saidcodec.decode(file, region=(0, HEIGHT - 1, 1, 1), model=MODEL)
     head = len(BANDS) - sum(map(len, streams))
     assert file.count <= 2 * head + 40 + len(streams[-1])
 
@@ -81,18 +80,18 @@ def damaged(data: bytes, at: int) -> bytes:
 
 def test_damage_elsewhere_does_not_matter_and_damage_here_does() -> None:
     second = damaged(BANDS, len(BANDS) - sum(map(len, container.unpack(BANDS).streams[1:])) + 5)
-    np.testing.assert_array_equal(saidcodec.decode(second, region=(0, 50, 70, 3)), PIXELS[50:])
+    np.testing.assert_array_equal(saidcodec.decode(second, region=(0, 50, 70, 3), model=MODEL), PIXELS[50:])
     for region in (None, (3, 0, 1, HEIGHT), (9, 20, 1, 1)):
         with pytest.raises(CorruptError, match="damaged"):
-            saidcodec.decode(second, region=region)
+            saidcodec.decode(second, region=region, model=MODEL)
 
 
 def test_bands_before_a_cut_can_be_read() -> None:
     cut = BANDS[:-5]
-    np.testing.assert_array_equal(saidcodec.decode(cut, region=(3, 0, 9, 30)), PIXELS[:30, 3:12])
+    np.testing.assert_array_equal(saidcodec.decode(cut, region=(3, 0, 9, 30), model=MODEL), PIXELS[:30, 3:12])
     for region in (None, (0, HEIGHT - 1, 1, 1)):
         with pytest.raises(TruncatedError, match="truncated"):
-            saidcodec.decode(cut, region=region)
+            saidcodec.decode(cut, region=region, model=MODEL)
 
 
 def test_an_open_file_is_left_where_it_was(tmp_path: Path) -> None:
@@ -101,9 +100,11 @@ def test_an_open_file_is_left_where_it_was(tmp_path: Path) -> None:
     with path.open("rb") as file:
         file.seek(14)
         for y in (50, 0):
-            np.testing.assert_array_equal(saidcodec.decode(file, region=(1, y, 2, 3)), PIXELS[y : y + 3, 1:3])
+            np.testing.assert_array_equal(
+                saidcodec.decode(file, region=(1, y, 2, 3), model=MODEL), PIXELS[y : y + 3, 1:3]
+            )
             assert file.tell() == 14
-        np.testing.assert_array_equal(saidcodec.decode(file), PIXELS)
+        np.testing.assert_array_equal(saidcodec.decode(file, model=MODEL), PIXELS)
 
 
 def test_files_that_cannot_seek() -> None:
@@ -111,25 +112,27 @@ def test_files_that_cannot_seek() -> None:
         def seekable(self) -> bool:
             return False
 
-    np.testing.assert_array_equal(saidcodec.decode(Pipe(BANDS), region=(1, 2, 3, 4)), PIXELS[2:6, 1:4])
+    np.testing.assert_array_equal(
+        saidcodec.decode(Pipe(BANDS), region=(1, 2, 3, 4), model=MODEL), PIXELS[2:6, 1:4]
+    )
 
 
 @pytest.mark.parametrize("region", [(70, 0, 1, 1), (0, 53, 1, 1), (60, 0, 11, 1), (0, 0, 71, 53)])
 def test_regions_outside_the_image(region: tuple[int, int, int, int]) -> None:
     with pytest.raises(RegionError, match="is not inside the image, which has 70×53"):
-        saidcodec.decode(BANDS, region=region)
+        saidcodec.decode(BANDS, region=region, model=MODEL)
 
 
 @pytest.mark.parametrize("region", [(-1, 0, 1, 1), (0, 0, 0, 1)])
 def test_numbers_that_no_region_has(region: tuple[int, int, int, int]) -> None:
     with pytest.raises(ValueError, match=r"The region's \w+ must be"):
-        saidcodec.decode(BANDS, region=region)
+        saidcodec.decode(BANDS, region=region, model=MODEL)
 
 
 @pytest.mark.parametrize("region", [5, (1, 2, 3), "1,2,3,4", (0, 0, 1.5, 1)])
 def test_what_is_no_region(region: object) -> None:
     with pytest.raises(TypeError, match="region"):
-        saidcodec.decode(BANDS, region=region)  # type: ignore[arg-type]
+        saidcodec.decode(BANDS, region=region, model=MODEL)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("length", [0, 2, 5, 11, 20, 60, 1000, len(BANDS) - 1])
@@ -137,7 +140,7 @@ def test_cut_files_are_refused_as_bytes_are(length: int, tmp_path: Path) -> None
     path = tmp_path / "it"
     path.write_bytes(BANDS[:length])
     with pytest.raises(SaidError) as expected:
-        saidcodec.decode(BANDS[:length], region=(0, 52, 1, 1))
+        saidcodec.decode(BANDS[:length], region=(0, 52, 1, 1), model=MODEL)
     with pytest.raises(type(expected.value)) as found:
-        saidcodec.decode(path, region=(0, 52, 1, 1))
+        saidcodec.decode(path, region=(0, 52, 1, 1), model=MODEL)
     assert str(found.value) == f"{path}: {expected.value}"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from factory import random_model
+from factory import banded_file, random_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -13,9 +13,8 @@ import saidcodec
 from saidcodec import codec, thumbnails
 from saidcodec.errors import CorruptError
 
-BANDS = (Path(__file__).parent / "vectors" / "photo-bands.said").read_bytes()  # 70×53 in four bands
-PIXELS = saidcodec.decode(BANDS)
 MODEL = random_model()
+BANDS, PIXELS = banded_file(MODEL)
 
 
 def squares(pixels: np.ndarray, factor: int) -> np.ndarray:
@@ -38,7 +37,7 @@ def squares(pixels: np.ndarray, factor: int) -> np.ndarray:
 @settings(max_examples=12, deadline=None)
 @given(st.integers(1, 80), st.integers(1, 3))
 def test_reduced_over_bands(factor: int, threads: int) -> None:
-    found = thumbnails.decode(BANDS, factor, threads=threads)
+    found = thumbnails.decode(BANDS, factor, model=MODEL, threads=threads)
     assert found.dtype == np.uint8
     assert abs(found - squares(PIXELS, factor)).max() <= 0.5
 
@@ -60,7 +59,7 @@ def test_reduced_of_every_mode(shape: tuple[int, ...]) -> None:
     ("size", "wanted"), [(1, (1, 1)), (7, (7, 5)), (30, (30, 23)), (70, (70, 53)), (99, (70, 53))]
 )
 def test_a_preview_has_the_size_that_is_asked_for(size: int, wanted: tuple[int, int]) -> None:
-    found = saidcodec.preview(BANDS, size=size)
+    found = saidcodec.preview(BANDS, size=size, model=MODEL)
     assert found.shape == (wanted[1], wanted[0], 4)
     fair = Image.fromarray(PIXELS).resize(wanted, Image.Resampling.BICUBIC)
     assert abs(found.astype(int) - np.asarray(fair)).mean() < 4
@@ -78,17 +77,17 @@ def test_a_preview_of_glimpses_alone_and_of_a_file_that_is_cut_off() -> None:
     exact = Image.fromarray(saidcodec.decode(data)).resize((16, 16), Image.Resampling.BICUBIC)
     errors = [abs(one.astype(int) - np.asarray(exact)).mean() for one in (small, glimpses)]
     assert errors[0] < 1 < errors[1]
-    cut = saidcodec.preview(BANDS[:-5], size=35)  # the last band is grey
-    assert abs(cut[:18].astype(int) - saidcodec.preview(BANDS, size=35)[:18]).mean() < 2
+    cut = saidcodec.preview(BANDS[:-5], size=35, model=MODEL)  # the last band is grey
+    assert abs(cut[:18].astype(int) - saidcodec.preview(BANDS, size=35, model=MODEL)[:18]).mean() < 2
     assert np.unique(cut[-3:]).tolist() == [128, 255]
 
 
 def test_damage_is_noticed() -> None:
     with pytest.raises(CorruptError, match="damaged"):
-        saidcodec.preview(BANDS[:-1] + bytes([BANDS[-1] ^ 1]), size=9)
+        saidcodec.preview(BANDS[:-1] + bytes([BANDS[-1] ^ 1]), size=9, model=MODEL)
 
 
 @pytest.mark.parametrize("size", [0, -1])
 def test_sizes_that_are_none(size: int) -> None:
     with pytest.raises(ValueError, match="size must be a whole number from 1 on"):
-        saidcodec.preview(BANDS, size=size)
+        saidcodec.preview(BANDS, size=size, model=MODEL)
