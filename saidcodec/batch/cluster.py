@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from saidcodec import __version__, files
 from saidcodec.batch.jobs import Job
-from saidcodec.batch.running import Group, Workers
+from saidcodec.batch.running import LOST, Group, Workers
 from saidcodec.batch.work import Outcome, Work
 from saidcodec.errors import ClusterError
 
@@ -30,11 +31,22 @@ class Cluster:
 
     @property
     def count(self) -> int:
-        return max(1, sum(self.client.nthreads().values()))  # workers come and go
+        with connected():
+            return max(1, sum(self.client.nthreads().values()))  # workers come and go
 
     def submit(self, work: Work, group: Group) -> Future[list[Outcome]]:
-        future: Future[list[Outcome]] = self.executor.submit(work.run, group, 1)
+        with connected():
+            future: Future[list[Outcome]] = self.executor.submit(work.run, group, 1)
         return future
+
+
+@contextmanager
+def connected() -> Iterator[None]:
+    """Raises ClusterError where the scheduler is gone."""
+    try:
+        yield
+    except (OSError, RuntimeError):
+        raise ClusterError(LOST) from None
 
 
 @contextmanager
@@ -47,20 +59,34 @@ def dask(address: str, jobs: Sequence[Job], output_dir: str | None) -> Iterator[
     """
     try:
         from distributed import Client
+        from distributed.comm.addressing import get_address_host
     except ImportError:
         raise ClusterError(
             "--dask needs Dask, which is not installed: install the package as saidcodec[cluster]."
         ) from None
     try:
+        get_address_host(address)  # before there is a client, which would wait for itself to end
         client = Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError) as error:
         raise ClusterError(
             f"There is no Dask scheduler at {address}: {files.reason(error)}; "
             "dask scheduler starts one and says its address."
         ) from None
-    with client:
+    with silence(), client:
         check_workers(client, address, [job.source for job in jobs[:1]], output_dir)
         yield Cluster(client)
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Keep Dask from logging what is an exception, too."""
+    logger = logging.getLogger("distributed.client")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def check_workers(client: Client, address: str, sources: Sequence[str], output_dir: str | None) -> None:

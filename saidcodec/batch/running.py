@@ -17,9 +17,11 @@ from typing import Protocol
 from saidcodec import files
 from saidcodec.batch.jobs import Job, in_groups
 from saidcodec.batch.work import Outcome, State, Work, Writing
+from saidcodec.errors import ClusterError
 from saidcodec.parallel import cores
 
 Group = tuple[Job, ...]
+LOST = "The connection to the cluster was lost."
 AHEAD = 2  # groups for each worker that are handed out, so that none of them waits
 
 
@@ -104,7 +106,8 @@ def local(count: int) -> Iterator[Workers]:
 def run(work: Work, jobs: Sequence[Job], workers: Workers) -> Iterator[Outcome]:
     """The outcome of every job, in the order in which they end.
 
-    Workers that die are not the end: the jobs that they had are tried once more, one at a time.
+    Workers that die are not the end: the jobs that they had are tried once more, one at a time.  Raises
+    ClusterError where a cluster is lost as a whole.
     """
     waiting = deque(in_groups(jobs, workers.count))
     suspects: deque[Group] = deque()
@@ -120,8 +123,10 @@ def run(work: Work, jobs: Sequence[Job], workers: Workers) -> Iterator[Outcome]:
             group = suspects.popleft()
             running[workers.submit(work, group)] = group
         done, _ = wait(running, return_when=FIRST_COMPLETED)
-        for future in done:
+        for future in [future for future in running if future in done]:  # in the order of the jobs
             group = running.pop(future)
+            if future.cancelled():
+                raise ClusterError(LOST)
             error = future.exception()
             if error is None:
                 for outcome in future.result():

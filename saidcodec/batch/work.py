@@ -96,12 +96,6 @@ class Writing(Work):
     def ending(self) -> str:
         """The suffix of targets."""
 
-    def one(self, job: Job, threads: int) -> Outcome:
-        outcome = super().one(job, threads)
-        if outcome.state is State.FAILED and not self.force and job.finished():
-            return super().one(job, threads)  # another process was given the same job, and was faster
-        return outcome
-
     def do(self, outcome: Outcome, threads: int, watch: Stopwatch) -> None:
         job = outcome.job
         if self.force or not os.path.lexists(job.target):
@@ -175,7 +169,12 @@ def put(job: Job, force: bool, save: Callable[[BinaryIO], object]) -> int:
         os.makedirs(os.path.dirname(job.target) or ".", exist_ok=True)
     except OSError as error:
         raise FileError(f"{job.target} cannot be written: {files.reason(error)}.") from None
-    files.write(job.target, force, save_dated)
+    try:
+        files.write(job.target, force, save_dated)
+    except FileError:
+        if force or not job.finished():
+            raise
+        return os.stat(job.target).st_size  # another process was given the same job, and was faster
     return size
 
 

@@ -1,4 +1,4 @@
-"""Many files at the command line: a bar while they are worked on, a line of sums, and what failed."""
+"""Many files at the command line: a bar while they are worked on, then sums, and what failed."""
 
 from __future__ import annotations
 
@@ -6,118 +6,21 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from saidcodec import files
 from saidcodec.batch import running
 from saidcodec.batch.jobs import Job, Plan, absolute, plan
 from saidcodec.batch.work import Outcome, State, Work, Writing
 from saidcodec.cli.report import note, tell, watched
-from saidcodec.errors import FileError
+from saidcodec.errors import ClusterError, FileError
 from saidcodec.parallel import cores
-
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
 
 MEGA = 1e6
 MOST_SUFFIXES = 4  # of files that are left alone, in the line of sums
 
-
-class Sums:
-    """What all outcomes so far add up to."""
-
-    def __init__(self) -> None:
-        self.started = time.monotonic()
-        self.count: Counter[State] = Counter()
-        self.read = self.written = self.pixels = 0
-        self.seconds: dict[str, float] = {}
-
-    def add(self, outcome: Outcome) -> None:
-        self.count[outcome.state] += 1
-        if outcome.state is State.DONE:
-            self.read += outcome.read
-            self.written += outcome.written
-            self.pixels += outcome.pixels
-        for what, seconds in outcome.seconds.items():
-            self.seconds[what] = self.seconds.get(what, 0.0) + seconds
-
-    def speed(self) -> str:
-        return f"{self.pixels / MEGA / max(time.monotonic() - self.started, 1e-9):.2f} MP/s"
-
-    def sizes(self) -> str:
-        """Bytes in, and where something is written bytes out and their ratio."""
-        if not self.written:
-            return shown(self.read)
-        return f"{shown(self.read)} to {shown(self.written)} ({self.written / max(1, self.read):.1%})"
-
-    def line(self, failed: int) -> str:
-        """Everything, for the end."""
-        counts = (
-            (self.count[State.DONE], "done"),
-            (self.count[State.SKIPPED], "skipped"),
-            (failed, "failed"),
-        )
-        files = ", ".join(f"{count:,} {what}" for count, what in counts if count)
-        if not self.count[State.DONE]:
-            return files
-        return f"{files}; {self.sizes()}, {self.speed()}, {time.monotonic() - self.started:.2f} s"
-
-    def times(self) -> str:
-        """Seconds of all workers together."""
-        total = sum(self.seconds.values()) or 1.0
-        return ", ".join(f"{what} {s:.2f} s ({s / total:.0%})" for what, s in self.seconds.items())
-
-
-def shown(size: int) -> str:
-    """Bytes for people."""
-    return f"{size / MEGA:,.1f} MB" if size >= MEGA / 10 else f"{size / 1000:.1f} kB"
-
-
-class Bar:
-    """Shows somebody who watches how far the work is."""
-
-    def __init__(self, progress: Progress, task: TaskID) -> None:
-        self.progress, self.task = progress, task
-
-    def show(self, outcome: Outcome, sums: Sums) -> None:
-        self.progress.update(
-            self.task,
-            advance=outcome.job.size,
-            files=sum(sums.count.values()),
-            sizes=sums.sizes(),
-            speed=sums.speed(),
-        )
-
-    def say(self, text: str) -> None:
-        self.progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-@contextmanager
-def bar_of(verb: str, jobs: Sequence[Job], quiet: bool) -> Iterator[Bar | None]:
-    """A bar, or None where nobody would see it."""
-    if quiet or not watched():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=None),
-        TextColumn(
-            "{task.fields[files]}/{task.fields[all]} files, {task.fields[sizes]}, {task.fields[speed]},"
-        ),
-        TimeRemainingColumn(),
-        TextColumn("left"),
-        console=Console(file=sys.stderr),
-        transient=True,
-        expand=True,
-    ) as progress:
-        size = sum(job.size for job in jobs)
-        task = progress.add_task(verb, total=size, files=0, all=len(jobs), sizes=shown(0), speed="- MP/s")
-        yield Bar(progress, task)
+Show = Callable[[str | None], None]  # a line, or None where only the sums have changed
 
 
 def work_on(
@@ -139,33 +42,85 @@ def work_on(
     # Who forces or deletes looks at every target.
     skips = writing is not None and not writing.force and not writing.delete_source
     todo = [job for job in planned.jobs if not skips or not job.finished()]
-    sums, notes = Sums(), list[str]()
-    sums.count[State.SKIPPED] = len(planned.jobs) - len(todo)
+    tally = Tally(planned, todo)
     if todo:
-        with workers_for(todo, output_dir, jobs, dask) as workers, bar_of(work.verb, todo, quiet) as bar:
+        with workers_for(todo, output_dir, jobs, dask) as workers, bar(work.verb, tally, quiet) as show:
             try:
                 for outcome in running.run(work, todo if dask is None else absolute(todo), workers):
-                    sums.add(outcome)
-                    notes += outcome.notes
-                    if outcome.state is State.FAILED:
-                        planned.failures.append(outcome.error)
-                    elif verbose:
-                        (bar.say if bar else say_line)(line_of(outcome))
-                    if bar:
-                        bar.show(outcome, sums)
+                    tally.add(outcome)
+                    show(line_of(outcome) if verbose and outcome.state is not State.FAILED else None)
             except KeyboardInterrupt:
-                again = "" if output_dir is None else "; the same command goes on from here"
-                planned.failures.append(f"Interrupted{again}.")
-    for sentence in notes:
-        note(sentence)
-    if not quiet:
-        tell(f"{sums.line(len(planned.failures))}{left_alone(planned, '; {} left alone')}\n")
-    if verbose:
-        tell(f"  {sums.times()}\n")
-    for sentence in planned.failures:
-        tell(f"Error: {' '.join(sentence.split())}\n")
-    if planned.failures:
+                tally.stopped = "Interrupted."
+            except ClusterError as error:
+                tally.stopped = str(error)
+    tally.tell(quiet, verbose)
+    if tally.failures:
         sys.exit(1)
+
+
+class Tally:
+    """What all outcomes so far add up to.  ``stopped``: the sentence of why there will be no more."""
+
+    def __init__(self, planned: Plan, todo: Sequence[Job]) -> None:
+        self.started = time.monotonic()
+        self.planned = planned
+        self.failures = planned.failures
+        self.notes: list[str] = []
+        self.size = sum(job.size for job in todo)
+        self.count = Counter({State.SKIPPED: len(planned.jobs) - len(todo)})
+        self.seen = self.read = self.written = self.pixels = 0
+        self.seconds: dict[str, float] = {}
+        self.stopped = ""
+
+    def add(self, outcome: Outcome) -> None:
+        self.count[outcome.state] += 1
+        self.seen += outcome.job.size
+        self.notes += outcome.notes
+        if outcome.state is State.FAILED:
+            self.failures.append(outcome.error)
+        if outcome.state is State.DONE:
+            self.read += outcome.read
+            self.written += outcome.written
+            self.pixels += outcome.pixels
+        for what, seconds in outcome.seconds.items():
+            self.seconds[what] = self.seconds.get(what, 0.0) + seconds
+
+    def speed(self) -> str:
+        return f"{self.pixels / MEGA / max(time.monotonic() - self.started, 1e-9):.2f} MP/s"
+
+    def sizes(self) -> str:
+        """Bytes in, and where something is written bytes out and their ratio."""
+        if not self.written:
+            return shown(self.read)
+        return f"{shown(self.read)} to {shown(self.written)} ({self.written / max(1, self.read):.1%})"
+
+    def progress(self) -> str:
+        """The sums, for the bar."""
+        return f"{self.count.total()}/{len(self.planned.jobs)} files, {self.sizes()}, {self.speed()}"
+
+    def line(self) -> str:
+        """Everything, for the end."""
+        done, failed = self.count[State.DONE], len(self.failures)
+        counts = ((done, "done"), (self.count[State.SKIPPED], "skipped"), (failed, "failed"))
+        line = ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing done"
+        if done:
+            line += f"; {self.sizes()}, {self.speed()}, {time.monotonic() - self.started:.2f} s"
+        return line + left_alone(self.planned, "; {} left alone")
+
+    def tell(self, quiet: bool, verbose: bool) -> None:
+        """Say all of it, the failures last."""
+        for sentence in self.notes:
+            note(sentence)
+        if not quiet:
+            tell(f"{self.line()}\n")
+        if verbose and self.seconds:
+            total = sum(self.seconds.values())
+            times = [f"{what} {s:.2f} s ({s / total:.0%})" for what, s in self.seconds.items()]
+            tell(f"of all workers together: {', '.join(times)}\n")
+        if self.stopped:
+            self.failures.append(self.stopped)
+        for sentence in self.failures:
+            tell(f"Error: {' '.join(sentence.split())}\n")
 
 
 @contextmanager
@@ -188,23 +143,52 @@ def workers_for(
         yield workers
 
 
-def say_line(text: str) -> None:
-    tell(f"{text}\n")
+@contextmanager
+def bar(verb: str, tally: Tally, quiet: bool) -> Iterator[Show]:
+    """A way to show a line and the sums, these as a bar where somebody watches."""
+    if quiet or not watched():
+        yield lambda line: tell(f"{line}\n") if line is not None else None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        TextColumn("{task.fields[sums]},", markup=False),
+        TimeRemainingColumn(),
+        TextColumn("left"),
+    )
+    console = Console(file=sys.stderr)
+    with Progress(*columns, console=console, transient=True, expand=True) as progress:
+        task = progress.add_task(verb, total=tally.size, sums=tally.progress())
+
+        def show(line: str | None) -> None:
+            if line is not None:
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
+            progress.update(task, completed=tally.seen, sums=tally.progress())
+
+        yield show
 
 
 def line_of(outcome: Outcome) -> str:
-    """One file's outcome, for --verbose."""
+    """One file's outcome."""
     job = outcome.job
     times = ", ".join(f"{what} {seconds:.2f} s" for what, seconds in outcome.seconds.items())
-    if outcome.state is State.SKIPPED:
-        return f"{job.target}: there already, holds the image; {times}"
     if not job.target:
         return f"{job.source}: {outcome.read:,} bytes, whole; {times}"
+    if outcome.state is State.SKIPPED:
+        return f"{job.target}: there already, and holds the image; {times}"
     share = outcome.written / max(1, outcome.read)
     return (
         f"{job.target}: {outcome.written:,} bytes, {share:.1%} of the input's {outcome.read:,}; "
-        f"{times or 'done by a worker that was lost then'}"
+        f"{times or 'by a worker that was lost'}"
     )
+
+
+def shown(size: int) -> str:
+    """Bytes for people."""
+    return f"{size / MEGA:,.1f} MB" if size >= MEGA / 10 else f"{size / 1000:.1f} kB"
 
 
 def left_alone(planned: Plan, form: str) -> str:
@@ -212,6 +196,6 @@ def left_alone(planned: Plan, form: str) -> str:
     found = planned.left_alone
     if not found:
         return ""
-    kinds = [suffix or "without a suffix" for suffix, _ in found.most_common(MOST_SUFFIXES)]
+    kinds = [suffix or "no suffix" for suffix, _ in found.most_common(MOST_SUFFIXES)]
     more = ", ..." if len(found) > MOST_SUFFIXES else ""
-    return form.format(f"{found.total()} of other kinds ({', '.join(kinds)}{more})")
+    return form.format(f"{found.total():,} of other kinds ({', '.join(kinds)}{more})")
