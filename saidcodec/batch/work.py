@@ -120,7 +120,7 @@ class Writing(Work):
 @contextmanager
 def told_in(outcome: Outcome) -> Iterator[None]:
     """Let the outcome tell of every error that is raised inside."""
-    source = outcome.job.source
+    source = files.name_of(outcome.job.source)
     try:
         with about(source):
             yield

@@ -7,7 +7,7 @@ import sys
 import click
 
 from saidcodec import files
-from saidcodec.cli.options import PATH, check_usage, name_of, shared
+from saidcodec.cli.options import PATH, check_usage, shared
 from saidcodec.cli.report import say
 
 
@@ -56,9 +56,11 @@ def compare(one: str, other: str, model: str | None, quiet: bool) -> None:
 
     if one == other == files.STANDARD:
         raise click.UsageError("Only one of both can be standard input.")
-    images = [comparison.open_any(files.read_bytes(path), name_of(path), model) for path in (one, other)]
+    images = [
+        comparison.open_any(files.read_bytes(path), files.name_of(path), model) for path in (one, other)
+    ]
     found = comparison.compare(*images)
     if not quiet:
-        say("\n".join(found.lines(name_of(one), name_of(other))))
+        say("\n".join(found.lines(files.name_of(one), files.name_of(other))))
     if not found.equal:
         sys.exit(1)

@@ -10,7 +10,7 @@ import click
 
 from saidcodec import files
 from saidcodec.cli.looking import account_of
-from saidcodec.cli.options import PATH, check_single, check_usage, name_of, shared
+from saidcodec.cli.options import PATH, check_single, check_usage, shared
 from saidcodec.cli.report import note, progress, tell
 from saidcodec.errors import FileError, about
 from saidcodec.stopwatch import Stopwatch
@@ -104,7 +104,7 @@ def encode_one(work: Encoding, source: str, target: str | None = None, *, quiet:
     check_file(source)
     with watch.measuring("reading"):
         original = files.read_bytes(source)
-        pixels, _, metadata = images.from_file(original, name_of(source))
+        pixels, _, metadata = images.from_file(original, files.name_of(source))
     data = work.encoded(pixels, metadata, watch, watch=progress)
     with watch.measuring("writing"):
         files.write(target, work.force, lambda file: file.write(data))
@@ -125,7 +125,7 @@ def encode_one(work: Encoding, source: str, target: str | None = None, *, quiet:
 def check_file(source: str) -> None:
     """Raises FileError for a folder, which only --output-dir takes."""
     if os.path.isdir(source):
-        raise FileError(f"{source} cannot be read: Is a directory; with --output-dir OUT it is.")
+        raise FileError(f"{source} is a folder; --output-dir OUT says where its files shall go.")
 
 
 def output_for(source: str, suffix: str) -> str:
@@ -205,7 +205,7 @@ def decode_one(
     check_file(source)
     with watch.measuring("reading"):
         data = files.read_bytes(source)
-    with about(name_of(source)), watch.measuring("decoding"):
+    with about(files.name_of(source)), watch.measuring("decoding"):
         pixels, _, metadata = codec.decode_image(data, model=model, progress=progress("decoding"))
     save = images.save if lossy else images.save_exactly
     with about(target), watch.measuring("writing"):

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from saidcodec import files
-from saidcodec.cli.options import PATH, name_of, shared
+from saidcodec.cli.options import PATH, shared
 from saidcodec.cli.report import say
 from saidcodec.errors import about
 
@@ -33,7 +33,7 @@ def preview(source: str, target: str, glimpses: int | None, model: str | None, f
     files.check_apart(source, target)
     files.check_free(target, force)
     data = files.read_bytes(source)
-    with about(name_of(source)):
+    with about(files.name_of(source)):
         pixels = inspection.preview(data, glimpses, model=model)
         metadata = container.unpack(data, whole=False).metadata
     with about(target):
@@ -65,7 +65,7 @@ def inspect(source: str, as_json: bool, picture: str | None, model: str | None, 
         files.check_apart(source, picture)
         files.check_free(picture, force)
     data = files.read_bytes(source)
-    with about(name_of(source)):
+    with about(files.name_of(source)):
         account = inspection.inspect(data, model=model)
     if picture is not None:
         from saidcodec import images

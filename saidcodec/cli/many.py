@@ -49,10 +49,9 @@ def work_on(
                 for outcome in running.run(work, todo if dask is None else absolute(todo), workers):
                     tally.add(outcome)
                     show(line_of(outcome) if verbose and outcome.state is not State.FAILED else None)
-            except KeyboardInterrupt:
-                tally.stopped = "Interrupted."
-            except ClusterError as error:
-                tally.stopped = str(error)
+            except (KeyboardInterrupt, ClusterError) as error:
+                again = " The same command goes on from here." if writing else ""
+                tally.stopped = f"{str(error) or 'Interrupted.'}{again}"
     tally.tell(quiet, verbose)
     if tally.failures:
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""What several commands share: options, kinds of arguments, and how an input is named."""
+"""What several commands share: options, kinds of arguments."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
-
-from saidcodec import files
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -56,11 +54,6 @@ def shared(*names: str) -> Callable[[Function], Function]:
         return command
 
     return decorate
-
-
-def name_of(source: str) -> str:
-    """An input's name in messages."""
-    return "standard input" if source == files.STANDARD else source
 
 
 def check_usage(*, quiet: bool, verbose: bool, jobs: int | None, dask: str | None) -> None:
