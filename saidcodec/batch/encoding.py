@@ -12,7 +12,17 @@ import numpy as np
 
 from saidcodec import codec, files, images, models, verification
 from saidcodec.batch.jobs import Job
-from saidcodec.batch.work import SUFFIX, Outcome, State, Writing, noted_in, other_image, put, read_back
+from saidcodec.batch.work import (
+    SUFFIX,
+    Outcome,
+    State,
+    Writing,
+    noted_in,
+    other_image,
+    put,
+    read_back,
+    told_in,
+)
 from saidcodec.errors import FileError, SaidError
 from saidcodec.format.header import Metadata
 from saidcodec.parallel import Progress
@@ -103,7 +113,7 @@ class Encoding(Writing):
         started = time.perf_counter()
         made = self.together(jobs, threads) if len(jobs) > 1 else {}
         share = (time.perf_counter() - started) / max(1, len(made))
-        outcomes = super(Encoding, replace(self, made=made)).run(jobs, threads)
+        outcomes = Writing.run(replace(self, made=made), jobs, threads)
         for outcome in outcomes:
             if made and outcome.state is State.DONE:
                 outcome.seconds.setdefault("coding", share)
@@ -112,33 +122,30 @@ class Encoding(Writing):
     def together(self, jobs: Sequence[Job], threads: int) -> dict[bytes, bytes]:
         """The files of the small images among some jobs, by their original bytes.
 
-        Where one of them fails there are none: each is tried alone then, and tells its own error.
+        Images that lose something when they are read are left out, because notes are told of each image.
+        Where one fails there are no files: each is tried alone then, and tells its own error.
         """
         from saidcodec.encoder.auto import AUTO_PIXELS
         from saidcodec.many import encode_many
 
         originals = []
         for job in jobs:
-            if job.finished() and not self.force:
-                continue
-            try:
-                original = files.read_path(job.source)
-                opened = images.open_image(io.BytesIO(original), job.source)
-            except SaidError:
-                continue
-            if opened.width * opened.height <= AUTO_PIXELS:
-                originals.append(original)
+            if self.force or not job.finished():
+                probe = Outcome(job)
+                with told_in(probe):
+                    original, *_ = self.read(probe, Stopwatch())
+                if not (probe.error or probe.notes) and probe.pixels <= AUTO_PIXELS:
+                    originals.append(original)
         try:
-            with noted_in(Outcome(jobs[0])):  # each image tells its own notes later
-                made = encode_many(
-                    map(io.BytesIO, originals),
-                    model=self.model,
-                    residual=self.residual,
-                    max_error=self.max_error,
-                    glimpses=self.glimpses,
-                    effort=self.effort,
-                    threads=threads,
-                )
+            made = encode_many(
+                map(io.BytesIO, originals),
+                model=self.model,
+                residual=self.residual,
+                max_error=self.max_error,
+                glimpses=self.glimpses,
+                effort=self.effort,
+                threads=threads,
+            )
         except SaidError:
             return {}
         return dict(zip(originals, made, strict=True))
