@@ -67,7 +67,8 @@ def plan(paths: Iterable[str], output_dir: str | None, wanted: frozenset[str], s
     known: set[str] = set()
     for path in paths:
         for source, relative in sources(path, output_dir, wanted, found):
-            own = os.path.realpath(source)
+            folder, name = os.path.split(source)
+            own = os.path.join(os.path.realpath(folder), name)  # a link to a file is a file of its own
             if own in known:
                 continue
             known.add(own)

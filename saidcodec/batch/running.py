@@ -88,7 +88,7 @@ def end_with_parent() -> None:
 
 @contextmanager
 def local(count: int) -> Iterator[Workers]:
-    """``count`` workers on this machine, which end with the block."""
+    """``count`` workers on this machine, which end with the block, whatever they are doing then."""
     if count == 1:
         yield Here()
         return
@@ -96,7 +96,6 @@ def local(count: int) -> Iterator[Workers]:
     workers = Processes(count)
     try:
         yield workers
-        workers.pool.shutdown()
     finally:
         workers.pool.shutdown(wait=False, cancel_futures=True)
         for process in set(multiprocessing.active_children()) - before:

@@ -185,7 +185,7 @@ def decode(
         force=force,
         delete_source=delete_source,
         model=model,
-        suffix=".png" if suffix is None else suffix,
+        suffix=f".{(suffix or 'png').removeprefix('.')}",
         lossy=lossy,
     )
     work_on(work, paths, output_dir, jobs=jobs, dask=dask, quiet=quiet, verbose=verbose)

@@ -35,7 +35,7 @@ SHARED: dict[str, Callable[[Function], Function]] = {
         "--jobs", metavar="N", type=click.IntRange(1), help="Files at a time; by default one a core."
     ),
     "dask": click.option(
-        "--dask", metavar="ADDRESS", help="Work on a Dask cluster: its scheduler's address."
+        "--dask", metavar="ADDRESS", help="Work on a Dask cluster (extra cluster): address of its scheduler."
     ),
     "delete_source": click.option(
         "--delete-source",

@@ -83,6 +83,8 @@ def test_a_file_is_taken_once() -> None:
     put("in/a.png")
     os.symlink("in", "link")
     assert list(targets(planned("in", "in/a.png", "./in", "link"))) == ["in/a.png"]
+    os.symlink("a.png", "in/b.png")
+    assert list(targets(planned("in"))) == ["in/a.png", "in/b.png"]
 
 
 def test_one_name_for_two_inputs_is_refused_for_both() -> None:
