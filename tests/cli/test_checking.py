@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -87,7 +88,7 @@ def test_where_bits_and_time_went() -> None:
     lines = result.stderr.splitlines()
     size = os.path.getsize("a.said")
     assert lines[0].startswith(f"a.said: {size:,} bytes, ")
-    assert lines[1].startswith("9 x 6 RGB, version 0.5, model flat")
+    assert re.match(r"9 x 6 RGB, version \d+\.\d+, model flat", lines[1])
     assert lines[2].startswith(f"{size} bytes, ")
     names = [line.split()[0] for line in lines[3:]]
     assert names[:6] == ["header", "base", "boxes", "latents", "residual", "metadata"]

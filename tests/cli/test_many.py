@@ -135,8 +135,8 @@ def test_sources_are_deleted_only_after_a_comparison() -> None:
             "*.xyz: there is no image format with the suffix .xyz to write.",
         ),
         (
-            ("decode", "in", "--suffix", "png"),
-            "*png: there is no image format with the suffix (none) to write.",
+            ("decode", "in", "--suffix", "xyz"),
+            "*.xyz: there is no image format with the suffix .xyz to write.",
         ),
     ],
 )
