@@ -60,7 +60,8 @@ class Decoding(Writing):
     def compare(self, outcome: Outcome, threads: int, watch: Stopwatch) -> None:
         pixels, metadata = read(outcome, self.model, threads, watch)
         with watch.measuring("verifying"):
-            data = files.read_path(outcome.job.target)
+            target = outcome.job.target
+            data = read_back(target) if self.delete_source else files.read_path(target)
             if not holds(outcome, data, pixels, metadata):
                 raise other_image(outcome)
         outcome.written, outcome.proven = len(data), True

@@ -169,7 +169,7 @@ class Encoding(Writing):
         target = outcome.job.target
         _, pixels, metadata = self.read(outcome, stopwatch)
         with stopwatch.measuring("verifying"):
-            data = files.read_path(target)
+            data = read_back(target) if self.delete_source else files.read_path(target)
             model = None if self.model == "auto" else self.model
             try:
                 decoded, _, found = codec.decode_image(data, model=model, threads=threads)

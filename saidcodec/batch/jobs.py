@@ -7,6 +7,7 @@ import stat
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from saidcodec import files
 from saidcodec.errors import FileError
@@ -65,10 +66,11 @@ def plan(paths: Iterable[str], output_dir: str | None, wanted: frozenset[str], s
     if output_dir is not None and os.path.lexists(output_dir) and not os.path.isdir(output_dir):
         raise FileError(f"{output_dir} is no folder; --output-dir needs one, or the name of a new one.")
     known: set[str] = set()
+    real = lru_cache(os.path.realpath)
     for path in paths:
         for source, relative in sources(path, output_dir, wanted, found):
             folder, name = os.path.split(source)
-            own = os.path.join(os.path.realpath(folder), name)  # a link to a file is a file of its own
+            own = os.path.join(real(folder), name)  # a link to a file is a file of its own
             if own in known:
                 continue
             known.add(own)
@@ -98,6 +100,7 @@ def sources(
             for name in below
             if not name.startswith(".") and not same_folder(os.path.join(folder, name), output_dir)
         )
+        inside = os.path.relpath(folder, path)
         for name in sorted(names):
             source = os.path.join(folder, name)
             ending = os.path.splitext(name)[1].lower()
@@ -106,7 +109,7 @@ def sources(
             if ending not in wanted or not os.path.isfile(source):
                 found.left_alone[ending] += 1
                 continue
-            yield source, os.path.relpath(source, path)
+            yield source, os.path.normpath(os.path.join(inside, name))
 
 
 def same_folder(folder: str, output_dir: str | None) -> bool:
@@ -128,7 +131,8 @@ def job_of(source: str, relative: str, output_dir: str | None, suffix: str) -> J
     target = ""
     if output_dir is not None:
         target = os.path.join(output_dir, os.path.splitext(relative)[0] + suffix)
-        files.check_apart(source, target)
+        if os.path.lexists(target):
+            files.check_apart(source, target)
     return Job(source, target, status.st_size, status.st_mtime_ns)
 
 

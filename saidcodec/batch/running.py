@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
@@ -76,6 +77,7 @@ def prepare() -> None:
     """Let a process end with the one that started it, however that ends, and leave no temporary file."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the first one decides
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    warnings.simplefilter("ignore")  # what matters is caught where images are read and written
     threading.Thread(target=end_with_parent, daemon=True).start()
 
 

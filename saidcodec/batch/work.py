@@ -179,9 +179,9 @@ def put(job: Job, force: bool, save: Callable[[BinaryIO], object]) -> int:
 
 
 def read_back(target: str) -> bytes:
-    """A target that was just written, as it lies on the disk.  Raises FileError."""
+    """A target whose source will be deleted, as it lies on the disk for good.  Raises FileError."""
     try:
-        with open(target, "r+b") as file:
+        with open(target, "rb" if os.name == "posix" else "r+b") as file:  # Windows syncs what it may write
             os.fsync(file.fileno())
             data = file.read()
         if os.name == "posix":  # the file's name must last, too

@@ -257,6 +257,27 @@ def test_sources_with_more_than_their_targets_are_kept(monkeypatch: pytest.Monke
     assert kept(encoder(delete_source=True, force=True), "a.webp") == sentence
 
 
+def test_a_target_that_is_there_already_is_read_back_before_its_source_is_deleted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    picture("a.png")
+    done(encoder(), "a.png")
+    read: list[str] = []
+
+    def failing(target: str) -> bytes:
+        read.append(target)
+        raise FileError("The disk is gone.")
+
+    for module, work, source in (
+        (encoding, encoder(delete_source=True), "a.png"),
+        (decoding, Decoding(delete_source=True), "out/a.said"),
+    ):
+        done(Decoding(), "out/a.said")
+        monkeypatch.setattr(module, "read_back", failing)
+        assert "The disk is gone." in kept(work, source)
+    assert read == ["out/a.said", "out/a.png"]
+
+
 def test_a_target_that_cannot_be_read_back(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FileError, match="gone cannot be read back: No such file"):
         batch_work.read_back("gone")
