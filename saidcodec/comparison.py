@@ -8,7 +8,7 @@ import numpy as np
 
 from saidcodec import codec, images
 from saidcodec.errors import about
-from saidcodec.format.header import MODES, SIGNATURE, Metadata
+from saidcodec.format.header import MODES, OLD_SIGNATURE, SIGNATURE, Metadata
 
 STRIP = 256  # rows that are compared at a time, for the sake of memory
 OPAQUE = 255
@@ -84,7 +84,7 @@ class Comparison:
 
 def open_any(data: bytes, name: str, model: str | None = None) -> Opened:
     """The image of a .said file or of any that Pillow opens.  Raises a kind of SaidError."""
-    if data.startswith(SIGNATURE):
+    if data.startswith((SIGNATURE, OLD_SIGNATURE)):
         with about(name):
             return Opened(*codec.decode_image(data, model=model))
     return Opened(*images.from_file(data, name))

@@ -90,7 +90,7 @@ def test_different_sizes() -> None:
     ]
 
 
-@pytest.mark.parametrize(("narrow", "wide"), permutations(MODES, 2))
+@pytest.mark.parametrize(("narrow", "wide"), [*permutations(MODES, 2)])
 def test_different_modes_are_compared_in_what_both_fit_into(narrow: str, wide: str) -> None:
     grey = noise("L")
     images = []

@@ -17,6 +17,7 @@ from PIL import Image
 
 from saidcodec import models
 from saidcodec.cli import COMMANDS, main
+from saidcodec.format.header import OLD_SIGNATURE
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +62,9 @@ def test_different_files(folder: np.ndarray) -> None:
 def test_files_that_cannot_be_compared() -> None:
     Path("text.png").write_text("no image")
     Path("cut.said").write_bytes(Path("a.said").read_bytes()[:-1])
+    Path("old.said").write_bytes(OLD_SIGNATURE + b"\x05" + bytes(20))
     for name, sentence in (
+        ("old.said", "old.said: The file is of version 0.5"),
         ("text.png", "text.png is not an image"),
         ("cut.said", "cut.said: The file is damaged or truncated"),
         ("gone", "gone cannot be read: No such file"),
