@@ -31,8 +31,7 @@ def test_the_page(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "notes.txt").touch()
     pixels = np.random.default_rng(8).integers(0, 9, (12, 16, 3)).astype(np.uint8)
-    for name in ("a.jpg", "b.png"):
-        Image.fromarray(pixels).save(folder / name)
+    Image.fromarray(pixels).save(folder / "a.jpg")
     program = tmp_path / "bin" / "saidcodec"
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m saidcodec.cli "$@"\n')
@@ -51,10 +50,10 @@ def test_the_page(tmp_path: Path) -> None:
         text=True,
     )
     assert result.returncode == 0, result.stderr
-    assert "2 skipped; 1 of other kinds (.txt) left alone" in result.stderr
+    assert "1 skipped; 1 of other kinds (.txt) left alone" in result.stderr
     assert result.stdout.splitlines() == ["equal: 16×12 RGB"] * 2
-    assert sorted(os.listdir(tmp_path / "archive" / "2024")) == ["a.said", "b.said"]
-    assert sorted(os.listdir(tmp_path / "back" / "2024")) == ["a.png", "b.png"]
+    assert sorted(os.listdir(tmp_path / "archive" / "2024")) == ["a.said"]
+    assert sorted(os.listdir(tmp_path / "back" / "2024")) == ["a.png"]
     assert os.listdir(tmp_path / "scans" / "2024") == ["notes.txt"]
     (program,) = blocks("python")
     result = subprocess.run(
@@ -64,4 +63,4 @@ def test_the_page(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
     )
-    assert result.stdout.splitlines() == ["again/2024/a.said done ", "again/2024/b.said done "], result.stderr
+    assert result.stdout.splitlines() == ["again/2024/a.said done "], result.stderr
