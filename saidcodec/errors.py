@@ -44,6 +44,10 @@ class FileError(SaidError):
     """A file cannot be read or written."""
 
 
+class ClusterError(SaidError):
+    """A cluster of machines cannot be used."""
+
+
 class SaidWarning(UserWarning):
     """The pixels are kept, but something beside them is not."""
 

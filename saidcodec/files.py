@@ -16,6 +16,11 @@ from saidcodec.errors import FileError
 STANDARD = "-"
 
 
+def name_of(source: str) -> str:
+    """An input's name in messages."""
+    return "standard input" if source == STANDARD else source
+
+
 def read_bytes(source: str) -> bytes:
     """All of a file, or of standard input for "-".  Raises FileError."""
     if source != STANDARD:

@@ -20,6 +20,7 @@ def verify(
     *,
     model: AnyModel | None = None,
     largest_error: int | None = 0,
+    threads: int | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Decode the file ``data`` and compare it with the image that it was made from.
@@ -28,12 +29,20 @@ def verify(
     so that only the checksum counts.  Raises CorruptError where the file does not hold the image.
     """
     try:
-        decoded, _, found = codec.decode_image(data, model=model, progress=progress)
+        decoded, _, found = codec.decode_image(data, model=model, threads=threads, progress=progress)
     except SaidError as error:
         raise CorruptError(f"The encoded file cannot be decoded ({error}); {REQUEST}") from None
-    same = decoded.shape == pixels.shape and found == metadata
-    if not same or (largest_error is not None and difference(decoded, pixels) > largest_error):
+    if not same(decoded, pixels, found, metadata, largest_error):
         raise CorruptError(f"The encoded file does not decode to the image; {REQUEST}")
+
+
+def same(
+    one: np.ndarray, other: np.ndarray, found: Metadata, metadata: Metadata, largest_error: int | None = 0
+) -> bool:
+    """Whether two images, uint8 H×W or H×W×C, and their metadata are the same, as far as ``verify`` asks."""
+    if one.shape != other.shape or found != metadata:
+        return False
+    return largest_error is None or difference(one, other) <= largest_error
 
 
 def difference(one: np.ndarray, other: np.ndarray) -> int:

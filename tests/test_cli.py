@@ -166,7 +166,7 @@ def test_inputs_that_cannot_be_read() -> None:
     assert "text.png is not an image" in refused("encode", "text.png", "it.said")
     assert "empty.png is not an image" in refused("encode", "empty.png", "it.said")
     assert "cannot be read" in refused("encode", "cut.png", "it.said", "--model", "flat")
-    assert "Is a directory" in refused("encode", ".", "it.said")
+    assert "--output-dir" in refused("encode", ".", "it.said")
     Image.new("CMYK", (3, 3)).save("deep.tif")
     assert "CMYK" in refused("encode", "deep.tif", "it.said")
 

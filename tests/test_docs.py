@@ -12,7 +12,10 @@ from saidcodec.evaluation.page import PLACE
 ROOT = Path(__file__).parent.parent
 PAGES = [
     ROOT / "README.md",
-    *(ROOT / "docs" / name for name in ("architecture.md", "regions.md", "results.md", "training.md")),
+    *(
+        ROOT / "docs" / name
+        for name in ("architecture.md", "many.md", "regions.md", "results.md", "training.md")
+    ),
 ]
 COLUMNS = 110
 PLACES = {

@@ -21,6 +21,8 @@ from saidcodec.errors import SaidWarning
 COMMANDS = {
     "encode": "saidcodec.cli.coding",
     "decode": "saidcodec.cli.coding",
+    "verify": "saidcodec.cli.checking",
+    "compare": "saidcodec.cli.checking",
     "preview": "saidcodec.cli.looking",
     "inspect": "saidcodec.cli.looking",
     "boxes": "saidcodec.cli.boxes",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from saidcodec import files
-from saidcodec.cli.options import MODEL_HELP, name_of
+from saidcodec.cli.options import PATH, shared
 from saidcodec.cli.report import complain, say
 from saidcodec.errors import FileError, SaidError, about
 
@@ -23,7 +23,7 @@ YOLO = "yolo"
 
 
 @click.command()
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=PATH)
 @click.option(
     "--format",
     "form",
@@ -33,8 +33,7 @@ YOLO = "yolo"
     help="yolo: a text file for each image, in --output-dir; others: to standard output.",
 )
 @click.option("--output-dir", metavar="OUT", help="Folder for the files of yolo; structure is kept.")
-@click.option("--model", help=MODEL_HELP)
-@click.option("--force", is_flag=True, help="Overwrite files in OUT.")
+@shared("model", "force")
 def boxes(paths: tuple[str, ...], form: str, output_dir: str | None, model: str | None, force: bool) -> None:
     """List the boxes of .said files, without decoding a pixel.
 
@@ -115,9 +114,9 @@ def read(
     from saidcodec import boxes as library
 
     for source, relative in found:
-        with failures.told(), about(name_of(source)):
+        with failures.told(), about(files.name_of(source)):
             data = files.read_bytes(source) if source == files.STANDARD else source
-            yield relative, library.read(data, name_of(source), model=model)
+            yield relative, library.read(data, files.name_of(source), model=model)
 
 
 def write(found: Iterable[tuple[str, BoxedImage]], output_dir: str, force: bool, failures: Failures) -> None:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import os
 import time
+from typing import TYPE_CHECKING
 
 import click
 
 from saidcodec import files
-from saidcodec.cli.options import LOSSY_HELP, MODEL_HELP, name_of
+from saidcodec.cli.looking import account_of
+from saidcodec.cli.options import PATH, check_single, check_usage, shared
 from saidcodec.cli.report import note, progress, tell
-from saidcodec.errors import about
+from saidcodec.errors import FileError, about
+from saidcodec.stopwatch import Stopwatch
+
+if TYPE_CHECKING:
+    from saidcodec.batch.encoding import Encoding
+
+Region = tuple[int, int, int, int]  # x, y, width, height, in pixels
 
 
-@click.command()
-@click.argument("source", metavar="IN")
-@click.argument("target", metavar="[OUT.said]", required=False)
-@click.option(
-    "--model", default="auto", show_default=True, help=MODEL_HELP + " auto: the smallest file wins."
-)
+@click.command(short_help="Encode images to .said files.")
+@click.argument("paths", metavar="IN [OUT.said] | PATH... --output-dir OUT", nargs=-1, type=PATH)
+@shared("auto_model")
 @click.option(
     "--residual", type=click.Choice(["context", "gaussian", "none"]), default="context", show_default=True
 )
@@ -33,61 +38,96 @@ from saidcodec.errors import about
     show_default=True,
     help="How long to look for a shorter file.",
 )
-@click.option("--no-verify", is_flag=True, help="Do not decode the result and compare it with IN.")
-@click.option("--quiet", is_flag=True, help="Do not print the result's size and time.")
-@click.option("--force", is_flag=True, help="Overwrite OUT.")
+@click.option(
+    "--verify/--no-verify", default=True, show_default=True, help="Decode each result and compare it with IN."
+)
+@shared("output_dir", "jobs", "dask", "delete_source", "force", "quiet", "verbose")
 def encode(
-    source: str,
-    target: str | None,
+    paths: tuple[str, ...],
     model: str,
     residual: str,
     max_error: int,
     glimpses: str,
     effort: str,
-    no_verify: bool,
-    quiet: bool,
+    verify: bool,
+    output_dir: str | None,
+    jobs: int | None,
+    dask: str | None,
+    delete_source: bool,
     force: bool,
+    quiet: bool,
+    verbose: bool,
 ) -> None:
-    """Encode any image that Pillow opens; - is standard input or output; without OUT, to IN with .said."""
-    from saidcodec import codec, images, verification
+    """Encode any image that Pillow opens.
 
-    started = time.monotonic()
-    count = number_of(glimpses)
-    target = output_for(source, ".said") if target is None else target
-    files.check_suffix(target, ".said")
-    files.check_apart(source, target)
-    files.check_free(target, force)
-    original = files.read_bytes(source)
-    pixels, _, metadata = images.from_file(original, name_of(source))
-    data = codec.encode(
-        pixels,
+    One file: to OUT, or to IN with .said; - is standard input or output.  Many files and folders: to the
+    folder OUT; what is there already is skipped, so that the same command goes on after an interruption.
+
+    \b
+    Examples:
+      saidcodec encode photo.png
+      saidcodec encode photo.png smaller.said --effort best --verbose
+      saidcodec encode - - < photo.png > photo.said
+      saidcodec encode photos scans/*.tif --output-dir archive
+    """
+    from saidcodec.batch.encoding import Encoding
+
+    check_usage(quiet=quiet, verbose=verbose, jobs=jobs, dask=dask)
+    if delete_source and (residual == "none" or not verify):
+        raise click.UsageError("--delete-source needs --verify, and a residual to verify.")
+    work = Encoding(
+        force=force,
+        delete_source=delete_source,
         model=model,
         residual=residual,
         max_error=max_error,
-        glimpses=count,
+        glimpses=number_of(glimpses),
         effort=effort,
-        metadata=metadata,
-        progress=progress("encoding"),
+        verify=verify,
     )
-    if not no_verify:
-        verification.verify(
-            data,
-            pixels,
-            metadata,
-            model=None if model == "auto" else model,
-            largest_error=None if residual == "none" else max_error,
-            progress=progress("verifying"),
-        )
-    files.write(target, force, lambda file: file.write(data))
-    if not quiet:
-        name = "standard output" if target == files.STANDARD else target
-        share = len(data) / len(original)
-        tell(
-            f"{name}: {len(data):,} bytes, {share:.1%} of the input's {len(original):,}, "
-            f"{time.monotonic() - started:.2f} s\n"
-        )
-        if share > 1:
-            note(f"{name} is larger than the input file, as an exact copy of a lossy file often is.")
+    if output_dir is None:
+        check_single(paths, jobs=jobs, dask=dask, delete_source=delete_source)
+        encode_one(work, *paths, quiet=quiet, verbose=verbose)
+        return
+    from saidcodec.cli.many import work_on
+
+    work_on(work, paths, output_dir, jobs=jobs, dask=dask, quiet=quiet, verbose=verbose)
+
+
+def encode_one(work: Encoding, source: str, target: str | None = None, *, quiet: bool, verbose: bool) -> None:
+    """Encode one file, or standard input, and say what came of it."""
+    from saidcodec import images
+
+    started, watch = time.monotonic(), Stopwatch()
+    target = output_for(source, ".said") if target is None else target
+    files.check_suffix(target, ".said")
+    files.check_apart(source, target)
+    files.check_free(target, work.force)
+    check_file(source)
+    with watch.measuring("reading"):
+        original = files.read_bytes(source)
+        pixels, _, metadata = images.from_file(original, files.name_of(source))
+    data = work.encoded(pixels, metadata, watch, watch=progress)
+    with watch.measuring("writing"):
+        files.write(target, work.force, lambda file: file.write(data))
+    if quiet:
+        return
+    name = "standard output" if target == files.STANDARD else target
+    share = len(data) / len(original)
+    tell(
+        f"{name}: {len(data):,} bytes, {share:.1%} of the input's {len(original):,}, "
+        f"{time.monotonic() - started:.2f} s\n"
+    )
+    if share > 1:
+        note(f"{name} is larger than the input file, as an exact copy of a lossy file often is.")
+    if verbose:
+        tell(account_of(data, None if work.model == "auto" else work.model, watch.seconds))
+
+
+def check_file(source: str) -> None:
+    """Raises FileError for a folder, which only --output-dir takes."""
+    if os.path.isdir(source):
+        raise FileError(f"{source} is a folder; --output-dir OUT says where its files shall go.")
 
 
 def output_for(source: str, suffix: str) -> str:
@@ -103,9 +143,7 @@ def number_of(glimpses: str) -> int | None:
     return int(glimpses)
 
 
-def region_of(
-    context: click.Context, parameter: click.Parameter, text: str | None
-) -> tuple[int, int, int, int] | None:
+def region_of(context: click.Context, parameter: click.Parameter, text: str | None) -> Region | None:
     if text is None:
         return None
     parts = [part.strip() for part in text.split(",")]
@@ -115,37 +153,99 @@ def region_of(
     return x, y, width, height
 
 
-@click.command()
-@click.argument("source", metavar="IN.said")
-@click.argument("target", metavar="[OUT]", required=False)
-@click.option("--model", help=MODEL_HELP)
-@click.option("--lossy", is_flag=True, help=LOSSY_HELP)
+@click.command(short_help="Decode .said files to images.")
+@click.argument("paths", metavar="IN.said [OUT] | PATH... --output-dir OUT", nargs=-1, type=PATH)
+@shared("model", "lossy")
+@click.option("--suffix", metavar=".SUFFIX", help="Of the files in --output-dir; .png where it is not given.")
 @click.option(
     "--region",
     metavar="X,Y,W,H",
     callback=region_of,
-    help="Decode this part alone: left, top, width and height in pixels.",
+    help="Decode this part of one file alone: left, top, width and height in pixels.",
 )
 @click.option("--boxes-as-metadata", is_flag=True, help="Write the boxes as image regions into OUT's XMP.")
-@click.option("--force", is_flag=True, help="Overwrite OUT.")
+@shared("output_dir", "jobs", "dask", "delete_source", "force", "quiet", "verbose")
 def decode(
-    source: str,
-    target: str | None,
+    paths: tuple[str, ...],
     model: str | None,
     lossy: bool,
-    region: tuple[int, int, int, int] | None,
+    suffix: str | None,
+    region: Region | None,
+    boxes_as_metadata: bool,
+    output_dir: str | None,
+    jobs: int | None,
+    dask: str | None,
+    delete_source: bool,
+    force: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Decode .said files, exactly.
+
+    One file: to the format of OUT's suffix, or to IN with .png; - is standard input or output.  Many files
+    and folders: to the folder OUT; what is there already is skipped.
+
+    \b
+    Examples:
+      saidcodec decode photo.said
+      saidcodec decode photo.said photo.webp
+      saidcodec decode photo.said part.png --region 100,50,640,480
+      saidcodec decode - - < photo.said > photo.png
+      saidcodec decode archive --output-dir photos --suffix .tif
+    """
+    check_usage(quiet=quiet, verbose=verbose, jobs=jobs, dask=dask)
+    if output_dir is None:
+        check_single(paths, suffix=suffix, jobs=jobs, dask=dask, delete_source=delete_source)
+        decode_one(
+            *paths,
+            model=model,
+            lossy=lossy,
+            region=region,
+            boxes_as_metadata=boxes_as_metadata,
+            force=force,
+            verbose=verbose,
+        )
+        return
+    if region or boxes_as_metadata:
+        raise click.UsageError("--region and --boxes-as-metadata are for one file, without --output-dir.")
+    if delete_source and lossy:
+        raise click.UsageError("--delete-source and --lossy exclude each other.")
+    from saidcodec.batch.decoding import Decoding
+    from saidcodec.cli.many import work_on
+
+    work = Decoding(
+        force=force,
+        delete_source=delete_source,
+        model=model,
+        suffix=f".{(suffix or 'png').removeprefix('.')}",
+        lossy=lossy,
+    )
+    work_on(work, paths, output_dir, jobs=jobs, dask=dask, quiet=quiet, verbose=verbose)
+
+
+def decode_one(
+    source: str,
+    target: str | None = None,
+    *,
+    model: str | None,
+    lossy: bool,
+    region: Region | None,
     boxes_as_metadata: bool,
     force: bool,
+    verbose: bool,
 ) -> None:
-    """Decode to the format of OUT's suffix; without OUT, to IN with .png."""
+    """Decode one file, or standard input."""
     from saidcodec import codec, images
 
+    watch = Stopwatch()
     target = output_for(source, ".png") if target is None else target
     name = images.format_of(target)
     files.check_apart(source, target)
     files.check_free(target, force)
-    data = files.read_bytes(source) if source == files.STANDARD else source
-    with about(name_of(source)):
+    check_file(source)
+    with watch.measuring("reading"):  # of a part of a file no more is read than it takes
+        data = source if region and source != files.STANDARD else files.read_bytes(source)
+    with about(files.name_of(source)), watch.measuring("decoding"):
         pixels, _, metadata = codec.decode_image(
             data, region=region, model=model, progress=progress("decoding")
         )
@@ -154,5 +254,7 @@ def decode(
 
             metadata = boxes.in_metadata(metadata, data, region, model=model)
     save = images.save if lossy else images.save_exactly
-    with about(target):
+    with about(target), watch.measuring("writing"):
         files.write(target, force, lambda file: save(pixels, metadata, file, name))
+    if verbose:
+        tell(account_of(data, model, watch.seconds))

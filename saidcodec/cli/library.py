@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import click
 
-from saidcodec.cli.options import MODEL_HELP
+from saidcodec.cli.options import shared
 from saidcodec.cli.report import say
 from saidcodec.errors import SaidError
 
 
 @click.command()
 def models() -> None:
-    """List the installed models."""
+    """List the installed models: name, id, what for.
+
+    \b
+    Example:
+      SAIDCODEC_MODELS=mymodels saidcodec models
+    """
     from saidcodec import models as library
 
     for path in library.installed():
@@ -22,11 +27,17 @@ def models() -> None:
         say(f"{path.stem:<16}{about.get('id', '-'):<10}{about.get('description', '')}")
 
 
-@click.command()
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
-@click.option("--model", default="auto", show_default=True, help=MODEL_HELP)
+@click.command(short_help="Compare sizes and speeds with other codecs.")
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path())
+@shared("auto_model")
 def bench(paths: tuple[str, ...], model: str) -> None:
-    """Sizes and speeds on your own images, beside the other codecs that are installed."""
+    """Sizes and speeds on your own images, beside the other codecs that are installed.
+
+    \b
+    Examples:
+      saidcodec bench photos
+      saidcodec bench one.png two.webp --model photo
+    """
     from saidcodec.evaluation import rate
 
     for line in rate.table(rate.gather(paths), model):

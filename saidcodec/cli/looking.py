@@ -8,14 +8,14 @@ from typing import Any
 import click
 
 from saidcodec import files
-from saidcodec.cli.options import MODEL_HELP, name_of
+from saidcodec.cli.options import PATH, shared
 from saidcodec.cli.report import say
 from saidcodec.errors import about
 
 
-@click.command()
-@click.argument("source", metavar="IN.said")
-@click.argument("target", metavar="OUT")
+@click.command(short_help="Show base and glimpses alone.")
+@click.argument("source", metavar="IN.said", type=PATH)
+@click.argument("target", metavar="OUT", type=PATH)
 @click.option("--glimpses", type=click.IntRange(0), help="Only the first so many of each tile.")
 @click.option(
     "--size",
@@ -23,12 +23,17 @@ from saidcodec.errors import about
     metavar="N",
     help="Reduce to N pixels a side; without --glimpses the image itself.",
 )
-@click.option("--model", help=MODEL_HELP)
-@click.option("--force", is_flag=True, help="Overwrite OUT.")
+@shared("model", "force")
 def preview(
     source: str, target: str, glimpses: int | None, size: int | None, model: str | None, force: bool
 ) -> None:
-    """Write what the SAID layer alone says of the image, or with --size a small picture of it."""
+    """Write what the SAID layer alone says of the image, or with --size a small picture of it.
+
+    \b
+    Examples:
+      saidcodec preview photo.said base.png --glimpses 0
+      saidcodec preview photo.said small.png --size 256
+    """
     from saidcodec import images, inspection
     from saidcodec.format import container
 
@@ -36,28 +41,39 @@ def preview(
     files.check_apart(source, target)
     files.check_free(target, force)
     data = files.read_bytes(source)
-    with about(name_of(source)):
+    with about(files.name_of(source)):
         pixels = inspection.preview(data, glimpses, size=size, model=model)
         metadata = container.unpack(data, whole=False).metadata
     with about(target):
         files.write(target, force, lambda file: images.save(pixels, metadata, file, name))
 
 
-@click.command()
-@click.argument("source", metavar="IN.said")
+@click.command(short_help="Say where a file's bits went.")
+@click.argument("source", metavar="IN.said", type=PATH)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-@click.option("--picture", metavar="OUT.png", help="Write the preview with its boxes, numbered in order.")
-@click.option("--model", help=MODEL_HELP)
-@click.option("--force", is_flag=True, help="Overwrite the picture.")
+@click.option(
+    "--picture",
+    metavar="OUT.png",
+    type=click.Path(),
+    help="Write the preview with its boxes, numbered in order.",
+)
+@shared("model", "force")
 def inspect(source: str, as_json: bool, picture: str | None, model: str | None, force: bool) -> None:
-    """Say where a file's bits went, and where its objects are."""
+    """Say where a file's bits went, and where its objects are; - is standard input.
+
+    \b
+    Examples:
+      saidcodec inspect photo.said
+      saidcodec inspect photo.said --picture boxes.png
+      saidcodec inspect - --json < photo.said
+    """
     from saidcodec import inspection
 
     if picture is not None:
         files.check_apart(source, picture)
         files.check_free(picture, force)
     data = files.read_bytes(source)
-    with about(name_of(source)):
+    with about(files.name_of(source)):
         account = inspection.inspect(data, model=model)
     if picture is not None:
         from saidcodec import images
@@ -71,6 +87,21 @@ def inspect(source: str, as_json: bool, picture: str | None, model: str | None, 
 
 def readable(account: dict[str, Any]) -> str:
     """An account for people."""
+    lines = bits_of(account)
+    if account["glimpses"]:
+        lines.append(
+            f"{len(account['glimpses'])} glimpses; KL of their latents {account['kl_bits']:.1f} bits"
+        )
+    for number, glimpse in enumerate(account["glimpses"], 1):
+        lines.append(
+            f"  {number:>3}  tile {glimpse['tile']}  box {glimpse['box']}  "
+            f"{glimpse['bits']:.1f} bits, saves about {glimpse['saved_bits']:.0f}"
+        )
+    return "\n".join(lines)
+
+
+def bits_of(account: dict[str, Any]) -> list[str]:
+    """The lines of an account that tell of the whole file."""
     bits, total = account["bits"], account["bits"]["total"]
     lines = [
         f"{account['width']} x {account['height']} {account['mode']}, version {account['version']}, "
@@ -82,13 +113,15 @@ def readable(account: dict[str, Any]) -> str:
         for name in bits
         if name != "total"
     ]
-    if account["glimpses"]:
-        lines.append(
-            f"{len(account['glimpses'])} glimpses; KL of their latents {account['kl_bits']:.1f} bits"
-        )
-    for number, glimpse in enumerate(account["glimpses"], 1):
-        lines.append(
-            f"  {number:>3}  tile {glimpse['tile']}  box {glimpse['box']}  "
-            f"{glimpse['bits']:.1f} bits, saves about {glimpse['saved_bits']:.0f}"
-        )
-    return "\n".join(lines)
+    return lines
+
+
+def account_of(data: bytes | str, model: str | None, seconds: dict[str, float]) -> str:
+    """Where the bits of a file went and the time that was spent on it, for --verbose."""
+    from saidcodec import inspection
+
+    total = sum(seconds.values())
+    times = [
+        f"  {what:<9}{spent:>14.3f} s     {100 * spent / total:5.1f} %" for what, spent in seconds.items()
+    ]
+    return "\n".join([*bits_of(inspection.inspect(data, model=model)), f"{total:.3f} s", *times, ""])

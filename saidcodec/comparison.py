@@ -1,0 +1,139 @@
+"""Two images beside each other: equal, or where and how much they differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from saidcodec import codec, images
+from saidcodec.errors import about
+from saidcodec.format.header import MODES, OLD_SIGNATURE, SIGNATURE, Metadata
+
+STRIP = 256  # rows that are compared at a time, for the sake of memory
+OPAQUE = 255
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An image: ``pixels`` uint8 H×W or H×W×C, its mode (Pillow's name) and its metadata."""
+
+    pixels: np.ndarray
+    mode: str
+    metadata: Metadata
+
+    @property
+    def size(self) -> str:
+        return f"{self.pixels.shape[1]}×{self.pixels.shape[0]}"
+
+    @property
+    def channels(self) -> int:
+        return self.pixels.size // (self.pixels.shape[0] * self.pixels.shape[1])
+
+
+@dataclass(frozen=True)
+class Difference:
+    """``count`` of ``total`` pixels differ; of the first one the ``place`` (x, y) and its samples in both
+    images; ``largest``: difference of a sample."""
+
+    total: int
+    count: int = 0
+    place: tuple[int, int] = (0, 0)
+    values: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
+    largest: int = 0
+
+    def lines(self) -> list[str]:
+        """What differs, for people."""
+        first, second = (" ".join(map(str, value)) for value in self.values)
+        return [
+            f"different pixels: {self.count:,} of {self.total:,} ({self.count / self.total:.2%})",
+            f"the first: x {self.place[0]}, y {self.place[1]}, with {first} and {second}",
+            f"largest difference of a sample: {self.largest}",
+        ]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """``metadata``: names of what differs beside the pixels.  ``pixels``: None where sizes or modes are too
+    different to compare them."""
+
+    sizes: tuple[str, str]
+    modes: tuple[str, str]
+    metadata: tuple[str, ...]
+    pixels: Difference | None = None
+
+    @property
+    def equal(self) -> bool:
+        """Whether size, mode and all pixels are the same."""
+        return self.modes[0] == self.modes[1] and self.pixels is not None and not self.pixels.count
+
+    def lines(self, one: str, other: str) -> list[str]:
+        """The comparison of images of these names, for people."""
+        found = [f"equal: {self.sizes[0]} {self.modes[0]}"] if self.equal else []
+        for what, (first, second) in (("sizes", self.sizes), ("modes", self.modes)):
+            if first != second:
+                found.append(f"different {what}: {one} is {first}, {other} is {second}")
+        if self.pixels and self.pixels.count:
+            found += self.pixels.lines()
+        elif self.pixels and not self.equal:
+            found.append("equal pixels")
+        if self.metadata:
+            found.append(f"different metadata: {', '.join(self.metadata)}")
+        return found
+
+
+def open_any(data: bytes, name: str, model: str | None = None) -> Opened:
+    """The image of a .said file or of any that Pillow opens.  Raises a kind of SaidError."""
+    if data.startswith((SIGNATURE, OLD_SIGNATURE)):
+        with about(name):
+            return Opened(*codec.decode_image(data, model=model))
+    return Opened(*images.from_file(data, name))
+
+
+def compare(one: Opened, other: Opened) -> Comparison:
+    """Compare two images.  Those of different modes are compared in the one that both fit into: grey is RGB
+    of equal samples, and what has no alpha is opaque."""
+    metadata = [
+        name
+        for part, name in images.METADATA_NAMES.items()
+        if getattr(one.metadata, part) != getattr(other.metadata, part)
+    ]
+    found = Comparison((one.size, other.size), (one.mode, other.mode), tuple(metadata))
+    comparable = one.mode == other.mode or {one.mode, other.mode} <= {*MODES}
+    if one.size == other.size and comparable:
+        found = replace(found, pixels=difference(one, other))
+    return found
+
+
+def difference(one: Opened, other: Opened) -> Difference:
+    """Where two images of one size differ."""
+    height, width = one.pixels.shape[:2]
+    found = Difference(height * width)
+    for top in range(0, height, STRIP):
+        first, second = (
+            image.pixels[top : top + STRIP].reshape(-1, width, image.channels) for image in (one, other)
+        )
+        if one.mode != other.mode:
+            colour, alpha = "RGB" in one.mode + other.mode, "A" in one.mode + other.mode
+            first, second = widened(first, colour, alpha), widened(second, colour, alpha)
+        unequal = (first != second).any(2)
+        if not unequal.any():
+            continue
+        if not found.count:
+            y, x = (int(v) for v in np.argwhere(unequal)[0])
+            values = tuple(first[y, x].tolist()), tuple(second[y, x].tolist())
+            found = replace(found, place=(x, top + y), values=values)
+        largest = int(np.abs(first.astype(np.int64) - second).max())
+        found = replace(found, count=found.count + int(unequal.sum()), largest=max(found.largest, largest))
+    return found
+
+
+def widened(pixels: np.ndarray, colour: bool, alpha: bool) -> np.ndarray:
+    """uint8 H×W×C of a mode in MODES with three channels of colour if asked for, and with alpha."""
+    height, width, channels = pixels.shape
+    own_alpha = channels % 2 == 0
+    shown = pixels[..., : channels - own_alpha]
+    parts = [np.broadcast_to(shown, (height, width, 3)) if colour else shown]
+    if alpha:
+        parts.append(pixels[..., -1:] if own_alpha else np.full((height, width, 1), OPAQUE, np.uint8))
+    return np.concatenate(parts, 2)
