@@ -22,7 +22,7 @@ SUFFIX = ".said"
 YOLO = "yolo"
 
 
-@click.command()
+@click.command(short_help="List the boxes of .said files.")
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=PATH)
 @click.option(
     "--format",

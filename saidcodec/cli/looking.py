@@ -29,6 +29,8 @@ def preview(
 ) -> None:
     """Write what the SAID layer alone says of the image, or with --size a small picture of it.
 
+    - is standard input or output.
+
     \b
     Examples:
       saidcodec preview photo.said base.png --glimpses 0

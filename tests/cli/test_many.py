@@ -174,6 +174,8 @@ def test_output_folders_that_cannot_be() -> None:
         ("encode", "in", "--output-dir", "out", "--delete-source", "--no-verify"),
         ("encode", "in", "--output-dir", "out", "--delete-source", "--residual", "none"),
         ("decode", "in", "--output-dir", "out", "--delete-source", "--lossy"),
+        ("decode", "in", "--output-dir", "out", "--region", "0,0,1,1"),
+        ("decode", "in", "--output-dir", "out", "--boxes-as-metadata"),
         ("verify",),
         ("verify", "-", "--dask", "tcp://localhost:1"),
     ],
