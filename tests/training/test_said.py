@@ -239,4 +239,14 @@ def test_commands(tmp_path):
 
     assert run("said", "--dataset", "sheets", "--out", "x", "--steps", 1).exit_code == 2
     assert run("said", *data, "--out", "x").exit_code == 2
-    assert run("residual", *data, "--said", first, "--out", "x", "--steps", 1).exit_code == 2
+
+    alone = ["--said", first, "--steps", 2, "--hidden", "16,16", "--out"]
+    result = run("residual", *data, *alone, tmp_path / "blind.safetensors")  # sees no reconstruction
+    assert result.exit_code == 0, result.output
+    assert models.load(tmp_path / "blind.safetensors").tensors["residual.around"].shape == (0, 2)
+    alone[1] = both  # sees that of this model's files
+    result = run("residual", *data, *alone, tmp_path / "onward.safetensors")
+    assert result.exit_code == 0, result.output
+    onward = models.load(tmp_path / "onward.safetensors")
+    assert onward.sees_reconstruction
+    assert (codec.decode(codec.encode(image, model=onward), model=onward) == image).all()
