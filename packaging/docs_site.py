@@ -13,7 +13,12 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parent.parent
-OUTSIDE = {"bitstream_spec.md": "format.md", "CHANGELOG.md": "changes.md"}  # files of the repository → pages
+# Files of the repository → pages.
+OUTSIDE = {
+    "bitstream_spec.md": "format.md",
+    "archive_spec.md": "archive_format.md",
+    "CHANGELOG.md": "changes.md",
+}
 README = "README.md"  # the page "Quick start" says the same
 
 

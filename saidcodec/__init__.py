@@ -6,11 +6,15 @@ saidcodec.encode_many(images)         # a list of files, on all cores; decode_ma
 saidcodec.inspect(data)               # where the bits went, and the object boxes
 saidcodec.features(data)              # boxes and latents as arrays
 saidcodec.register()                  # let Pillow open and save .said files
+saidcodec.pack(images, "all.saids")   # an archive of small images
+saidcodec.Archive("all.saids")[17]    # one of them
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from saidcodec.archive.reader import Archive
+    from saidcodec.archive.writer import pack
     from saidcodec.codec import decode, encode
     from saidcodec.errors import SaidError, SaidWarning
     from saidcodec.inspection import Features, features, inspect, preview
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.5.0"
 __all__ = [
+    "Archive",
     "Features",
     "Model",
     "Reader",
@@ -32,11 +37,13 @@ __all__ = [
     "encode_many",
     "features",
     "inspect",
+    "pack",
     "preview",
     "register",
 ]
 
 _HOMES = {
+    "Archive": "saidcodec.archive.reader",
     "Features": "saidcodec.inspection",
     "Model": "saidcodec.models",
     "Reader": "saidcodec.reader",
@@ -48,6 +55,7 @@ _HOMES = {
     "encode_many": "saidcodec.many",
     "features": "saidcodec.inspection",
     "inspect": "saidcodec.inspection",
+    "pack": "saidcodec.archive.writer",
     "preview": "saidcodec.inspection",
     "register": "saidcodec.plugins.pillow",
 }

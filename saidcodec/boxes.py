@@ -56,6 +56,17 @@ def read(data: Source, name: str, *, model: AnyModel | None = None) -> BoxedImag
     return BoxedImage(name, header.width, header.height, found.tiles, found.boxes)
 
 
+def read_archive(path: str, *, model: AnyModel | None = None) -> Iterator[BoxedImage]:
+    """The boxes of every image of an archive, by its name there.  Raises what ``Archive`` raises."""
+    from saidcodec.archive.reader import Archive
+
+    with Archive(path, model=model) as archive:
+        for number, found in enumerate(archive.features()):
+            entry = archive.entry(number)
+            name = entry.name or f"{number:05}"
+            yield BoxedImage(name, entry.width, entry.height, found.tiles, found.boxes)
+
+
 def in_metadata(
     metadata: Metadata, data: Source, region: Region | None = None, *, model: AnyModel | None = None
 ) -> Metadata:

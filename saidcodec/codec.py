@@ -77,9 +77,7 @@ def encode(
     Raises ImageError, LimitError, FileError or ModelError; TypeError or ValueError for arguments of another
     kind.  Metadata that cannot be kept is named by a SaidWarning.
     """
-    # Decoding imports nothing of the encoder.
-    from saidcodec.encoder import auto
-    from saidcodec.encoder.sources import Sources
+    from saidcodec.encoder import auto  # decoding imports nothing of the encoder
 
     max_error, glimpses, threads = arguments.check_encoding(
         residual, max_error, glimpses, metadata, threads, effort
@@ -87,27 +85,48 @@ def encode(
     arguments.check_model(model)
     pixels, mode, found = images.from_any(image)
     height, width = pixels.shape[:2]
-    replicated = mode in ("RGB", "RGBA") and bool(
-        (pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 1] == pixels[..., 2]).all()
-    )
     metadata = found if metadata is None else metadata
 
     def file_with(one: Model, number: int | None, progress: Progress) -> bytes:
-        tiling = choose_tiling(width, height)
-        coder = CODERS[residual]
-        large = width * height >= ADAPTIVE_PIXELS
-        adaptive = coder == ResidualCoder.CONTEXT and large and effort != "fast"
-        header = Header(width, height, Mode(mode), replicated, coder, max_error, one.id, *tiling, adaptive)
+        header = header_of(pixels, mode, one, residual, max_error, effort)
         # Of small images one model of several is enough to try other methods beside.
-        asked = effort == "best" or (effort == "normal" and (large or (model == "auto" and one is tried[0])))
-        looks = asked and coder == ResidualCoder.CONTEXT and not max_error and not number
-        sources = Sources(header, planes.channels_of(header, pixels), effort == "best") if looks else None
+        looks = model == "auto" and one is tried[0]
+        sources = sources_of(header, pixels, effort, looks) if not number else None
         return write(header, one, pixels, metadata, number, sources, threads or cores(), progress)
 
     tried = auto.candidates(model, width * height, effort == "best")
     if len(tried) == 1 or residual != "context":
         return min((file_with(one, glimpses, progress or no_progress) for one in tried), key=len)
     return auto.shortest(tried, file_with, glimpses, progress or no_progress)
+
+
+def header_of(
+    pixels: np.ndarray, mode: str, model: Model, residual: str, max_error: int, effort: str
+) -> Header:
+    """The header of an image, uint8 H×W or H×W×C, that is encoded with one model."""
+    height, width = pixels.shape[:2]
+    replicated = mode in ("RGB", "RGBA") and bool(
+        (pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 1] == pixels[..., 2]).all()
+    )
+    coder = CODERS[residual]
+    adaptive = coder == ResidualCoder.CONTEXT and is_large(width, height) and effort != "fast"
+    tiling = choose_tiling(width, height)
+    return Header(width, height, Mode(mode), replicated, coder, max_error, model.id, *tiling, adaptive)
+
+
+def sources_of(header: Header, pixels: np.ndarray, effort: str, looks: bool) -> Sources | None:
+    """What an image may have been made of, where that is asked; ``looks``: of small images, too."""
+    from saidcodec.encoder.sources import Sources  # decoding imports nothing of the encoder
+
+    asked = effort == "best" or (effort == "normal" and (is_large(header.width, header.height) or looks))
+    if not asked or header.coder != ResidualCoder.CONTEXT or header.max_error:
+        return None
+    return Sources(header, planes.channels_of(header, pixels), effort == "best")
+
+
+def is_large(width: int, height: int) -> bool:
+    """Whether an image is long enough to learn from."""
+    return width * height >= ADAPTIVE_PIXELS
 
 
 def decode(
@@ -169,29 +188,22 @@ def write(
     progress: Progress,
 ) -> bytes:
     """Encode with one model: bands, then the sections around them."""
-    from saidcodec.residual import mixed
-
     method, bands = method_of(header, model), Tiling.of(header).bands()
     channels = planes.channels_of(header, pixels)
     within = threads if len(bands) == 1 else 1  # threads that share one band
 
-    def coded(band: Band) -> tuple[Plan, bytes, bytes | None]:
-        own = channels[band.rows]
-        plan, stream = write_band(header, model, method, band, own, glimpses, within)
-        shortest = None
-        for source in sources.of(own) if sources else ():
-            made = mixed.write(header, method, Outline.plain(band), own, source)
-            if len(made) < len(shortest or stream):
-                plan, shortest = plan.all_plain(), made
-        return plan, stream, shortest
+    def coded(band: Band) -> CodedBand:
+        return code_band(header, model, method, band, channels[band.rows], glimpses, sources, within)
 
     written = [*in_threads(coded, bands, threads, progress)]
-    if any(made is not None for *_, made in written):
+    streams = [one.stream for one in written]
+    if any(one.mixed for one in written):
+        from saidcodec.residual import mixed
+
         header = replace(header, coder=ResidualCoder.MIXED)
-        written = [(plan, made or mixed.plain(stream), None) for plan, stream, made in written]
-    kinds = [kind for plan, *_ in written for kind in plan.kinds.tolist()]
-    descriptions = [description for plan, *_ in written for description in plan.descriptions]
-    streams = [stream for _, stream, _ in written]
+        streams = [one.stream if one.mixed else mixed.plain(one.stream) for one in written]
+    kinds = [kind for one in written for kind in one.plan.kinds.tolist()]
+    descriptions = [description for one in written for description in one.plan.descriptions]
     return join(header, model, metadata, kinds, descriptions, streams)
 
 
@@ -212,6 +224,51 @@ def join(
     return container.pack(header, head, [first.finish(), *streams[1:]])
 
 
+@dataclass(frozen=True)
+class CodedBand:
+    """A band that can be written.
+
+    ``encoder`` has collected its residual, which ``stream`` holds over its checksum.  ``decoded``: the band's
+    channels as a decoder will see them, uint8 [h, w, channels].  ``mixed``: it is coded as what it was made
+    of.
+    """
+
+    plan: Plan
+    encoder: Encoder
+    stream: bytes
+    decoded: np.ndarray
+    mixed: bool
+
+    @classmethod
+    def of(
+        cls, header: Header, plan: Plan, encoder: Encoder, decoded: np.ndarray, mixed: bool = False
+    ) -> CodedBand:
+        return cls(plan, encoder, encoder.finish(planes.checksum(header, decoded)), decoded, mixed)
+
+
+def code_band(
+    header: Header,
+    model: Model,
+    method: Method,
+    band: Band,
+    channels: np.ndarray,
+    glimpses: int | None,
+    sources: Sources | None,
+    threads: int,
+) -> CodedBand:
+    """Code one band, uint8 [h, w, channels], as it is or as what it was made of, whichever is shorter."""
+    from saidcodec.residual import mixed
+
+    found = write_band(header, model, method, band, channels, glimpses, threads)
+    for source in sources.of(channels) if sources else ():
+        encoder = Encoder()
+        mixed.add(header, method, Outline.plain(band), channels, source, encoder)
+        made = CodedBand.of(header, found.plan.all_plain(), encoder, channels, mixed=True)
+        if len(made.stream) < len(found.stream):
+            found = made
+    return found
+
+
 def write_band(
     header: Header,
     model: Model,
@@ -220,20 +277,29 @@ def write_band(
     channels: np.ndarray,
     glimpses: int | None,
     threads: int,
-) -> tuple[Plan, bytes]:
-    """Code one band, uint8 [h, w, channels]: what was planned, and the residual stream."""
+) -> CodedBand:
+    """Code one band, uint8 [h, w, channels], as it is."""
     from saidcodec.encoder.plan import plan_band  # decoding imports nothing of the encoder
 
     plan = plan_band(header, model, method.network, band, channels, glimpses, threads)
     if header.coder == ResidualCoder.NONE:
         size = (band.height, band.width)
         shown = planes.without_residual(header, plan.reconstruction, size)
-        return plan, Encoder().finish(planes.checksum(header, shown))
-    stream = residual.write(header, method, Outline(band, plan.stored, plan.reconstruction), channels)
-    if len(stream) > channels.size + STORED_SLACK:
+        return CodedBand.of(header, plan, Encoder(), shown)
+    found = plain_band(header, method, Outline(band, plan.stored, plan.reconstruction), plan, channels)
+    if len(found.stream) > channels.size + STORED_SLACK:
         plan = plan.all_stored()
-        stream = residual.write(header, method, Outline(band, plan.stored, None), channels)
-    return plan, stream
+        found = plain_band(header, method, Outline(band, plan.stored, None), plan, channels)
+    return found
+
+
+def plain_band(
+    header: Header, method: Method, outline: Outline, plan: Plan, channels: np.ndarray
+) -> CodedBand:
+    """Code one band as it was planned."""
+    encoder = Encoder()
+    decoded = residual.add(header, method, outline, channels, encoder)
+    return CodedBand.of(header, plan, encoder, decoded)
 
 
 def read(
@@ -332,19 +398,28 @@ def read_band(
     descriptions: Sequence[Description | None],
     decoder: Decoder,
 ) -> np.ndarray:
-    """The coded channels of one band, uint8 [h, w, channels], from its tiles' kinds and descriptions.
-
-    Raises CorruptError where they are not those that were encoded.
-    """
-    reconstruction = render_band(descriptions, band, header.grey, model)
-    if header.coder == ResidualCoder.NONE:
-        channels = planes.without_residual(header, reconstruction, (band.height, band.width))
-    else:
-        outline = Outline(band, kinds == TileKind.STORED, reconstruction)
-        channels = taker_of(header)(header, method, outline, decoder)
+    """``take_band`` where nothing follows.  Raises CorruptError where it does not give what was encoded."""
+    channels = take_band(header, model, method, band, kinds, descriptions, decoder)
     if decoder.finish() != planes.checksum(header, channels):
         raise CorruptError("The checksum of its pixels does not match.")
     return channels
+
+
+def take_band(
+    header: Header,
+    model: Model,
+    method: Method,
+    band: Band,
+    kinds: np.ndarray,
+    descriptions: Sequence[Description | None],
+    decoder: Decoder,
+) -> np.ndarray:
+    """The coded channels of one band, uint8 [h, w, channels], from its tiles' kinds and descriptions."""
+    reconstruction = render_band(descriptions, band, header.grey, model)
+    if header.coder == ResidualCoder.NONE:
+        return planes.without_residual(header, reconstruction, (band.height, band.width))
+    outline = Outline(band, kinds == TileKind.STORED, reconstruction)
+    return taker_of(header)(header, method, outline, decoder)
 
 
 def taker_of(header: Header) -> Callable[[Header, Method, Outline, Decoder], np.ndarray]:

@@ -67,7 +67,7 @@ def check_apart(source: str, target: str) -> None:
 def check_suffix(target: str, suffix: str) -> None:
     """Refuse an output whose name has another suffix; devices and pipes may have any.  Raises FileError."""
     if target != STANDARD and not target.lower().endswith(suffix) and not is_device(target):
-        raise FileError(f"{target} cannot be written: the name of a .said file must end in {suffix}.")
+        raise FileError(f"{target} cannot be written: the name of a {suffix} file must end in {suffix}.")
 
 
 def check_free(target: str, force: bool) -> None:

@@ -128,7 +128,7 @@ def write_vectors() -> None:
         data = encode(pixels, model=name.split("-")[0], **options)  # type: ignore[operator]
         seen = saidcodec.decode(data)
         (VECTORS / f"{name}.said").write_bytes(data)
-        listed[name] = {"shape": list(seen.shape), "sha256": hashlib.sha256(seen.tobytes()).hexdigest()}
+        listed[name] = {"shape": list(seen.shape), "sha256": sha256(seen)}
     (VECTORS / "pixels.json").write_text(json.dumps(listed, indent=1) + "\n")
 
 
@@ -225,8 +225,38 @@ def worked_example() -> str:
     )
 
 
+def write_archive() -> None:
+    """An archive of images with glimpses and without, in several modes, of graphics, and of a whole file."""
+    digits = np.asarray(Image.open(ROOT / "tests" / "digits.png").convert("RGB"))
+    y, x = np.mgrid[:16, :16]
+    unfit = [((x * x + 3 * y + 17 * i) % 256).astype(np.uint8) for i in range(12)]
+    flat = np.full((24, 40, 3), 200, np.uint8)
+    flat[5:20, 3:9] = 17, 90, 30
+    images = [digits, *unfit, np.dstack([unfit[0], unfit[1]]), flat, np.tile(flat, (8, 8, 1)), digits[:40]]
+    names = [f"{i // 4}/{i:02}.png" for i in range(len(images))]
+    labels = [str(image.ndim) for image in images]
+    path = VECTORS / "archive.saids"
+    saidcodec.pack(images, path, names=names, labels=labels, model="multimnist", effort="best", force=True)
+    archive = saidcodec.Archive(path)
+    head = archive.group(0).head
+    assert head.rows
+    assert {kind and kind.coder for kind in head.kinds} == {None, ResidualCoder.CONTEXT, ResidualCoder.MIXED}
+    assert len(archive.features()[0].boxes)
+    assert all(map(np.array_equal, archive, images))
+    facts = [
+        {"name": name, "label": label, "shape": image.shape, "sha256": sha256(image)}
+        for name, label, image in zip(names, labels, images, strict=True)
+    ]
+    path.with_suffix(".json").write_text(json.dumps(facts, indent=2) + "\n")
+
+
+def sha256(pixels: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(pixels)).hexdigest()
+
+
 def main() -> None:
     write_vectors()
+    write_archive()
     spec = SPEC.read_text(encoding="utf-8")
     heading = "## 11. Worked example\n\n"
     SPEC.write_text(spec[: spec.index(heading)] + heading + worked_example(), encoding="utf-8")

@@ -401,6 +401,14 @@ def tails(scale):
 
 
 def read_said(file, tensors, mixture, stream):
+    """(kinds, descriptions) and the head's checksum."""
+    found = read_descriptions(file, tensors, mixture, stream)
+    check = crc16(bytes.fromhex(identify(tensors)) + file.head)
+    need(stream.take_many(uniform(256), 2) == [check & 255, check >> 8])
+    return found
+
+
+def read_descriptions(file, tensors, mixture, stream):
     """(kinds, descriptions); a description is (step, base, boxes, latents), or None."""
     tables = {
         name: [sums(row) for row in tensor.reshape(-1, tensor.shape[-1])]
@@ -437,8 +445,6 @@ def read_said(file, tensors, mixture, stream):
     need(all(x1 <= 64 and y1 <= 64 for _, _, x1, y1 in boxes))
     fields = [[q - 64 for q in stream.take_many(table, total)] for table in tables["said.latent.frequency"]]
     latents = list(zip(*fields))
-    check = crc16(bytes.fromhex(identify(tensors)) + file.head)
-    need(stream.take_many(uniform(256), 2) == [check & 255, check >> 8])
     own = []
     for step, base, n in zip(steps, bases, counts):
         own.append((step, base, boxes[:n], latents[:n]))
@@ -816,6 +822,13 @@ class Adaptation:
 
 def read_band(file, tensors, banks, tiles, stream):
     """``tiles``: (kind, x̂(T) or None, (x, y, w, h)) each → int64 [h, w, channels], in coded channels."""
+    out = read_tiles(file, tensors, banks, tiles, stream)
+    stream.finish(zlib.crc32(bytes.fromhex(identify(tensors)) + out.astype(np.uint8).tobytes()))
+    return out
+
+
+def read_tiles(file, tensors, banks, tiles, stream):
+    """The same from a stream that may go on."""
     top = tiles[0][2][1]
     tiles = [(kind, image, (x, y - top, w, h)) for kind, image, (x, y, w, h) in tiles]
     method = stream.take(uniform(4)) if file.coder == 3 else 0
@@ -832,7 +845,6 @@ def read_band(file, tensors, banks, tiles, stream):
             out[..., c] = np.array(values)[out[..., c]]
     else:
         out = (read_mapped if method == 2 else read_graphics)(file, tensors, banks, tiles, stream)
-    stream.finish(zlib.crc32(bytes.fromhex(identify(tensors)) + out.astype(np.uint8).tobytes()))
     return out
 
 
@@ -1039,7 +1051,12 @@ def decode(data, tensors, banks):
         read_band(file, tensors, banks, tiles[low:high], stream)
         for low, high, stream in zip(edges, edges[1:], streams)
     ]
-    out = np.concatenate(decoded).astype(np.uint8)
+    return as_pixels(file, np.concatenate(decoded))
+
+
+def as_pixels(file, channels):
+    """Coded channels → the pixels of the image's mode, uint8."""
+    out = channels.astype(np.uint8)
     if file.grey and file.mode >= 2:
         out = np.concatenate([out[..., :1], out[..., :1], out], -1)
     return out[..., 0] if file.mode == 0 else out

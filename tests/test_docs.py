@@ -14,12 +14,21 @@ PAGES = [
     ROOT / "README.md",
     *(
         ROOT / "docs" / name
-        for name in ("architecture.md", "many.md", "regions.md", "results.md", "training.md")
+        for name in (
+            "architecture.md",
+            "archives.md",
+            "many.md",
+            "regions.md",
+            "results.md",
+            "training.md",
+        )
     ),
+    ROOT / "archive_spec.md",
 ]
 COLUMNS = 110
 PLACES = {
     "README.md": {"photographs", "conditions"},
+    "archives.md": {"archives"},
     "results.md": {"conditions", "multimnist", "multidsprites", "clevr", "speed"},
 }
 

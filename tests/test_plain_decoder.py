@@ -262,7 +262,8 @@ def agree_in_bands(image, mode, model, banks, sources, adaptive=True, replicated
     streams, plans = [], []
     for band, source in zip(bands, sources, strict=True):
         own = channels[band.rows]
-        planned, stream = codec.write_band(header, model, method, band, own, 1, 1)
+        coded = codec.write_band(header, model, method, band, own, 1, 1)
+        planned, stream = coded.plan, coded.stream
         if source:
             planned, stream = (
                 planned.all_plain(),

@@ -18,7 +18,7 @@ from saidcodec.errors import FileError, SaidError, about
 if TYPE_CHECKING:
     from saidcodec.boxes import BoxedImage
 
-SUFFIX = ".said"
+SUFFIX, ARCHIVE_SUFFIX = ".said", ".saids"
 YOLO = "yolo"
 
 
@@ -35,7 +35,7 @@ YOLO = "yolo"
 @click.option("--output-dir", metavar="OUT", help="Folder for the files of yolo; structure is kept.")
 @shared("model", "force")
 def boxes(paths: tuple[str, ...], form: str, output_dir: str | None, model: str | None, force: bool) -> None:
-    """List the boxes of .said files, without decoding a pixel.
+    """List the boxes of .said files and .saids archives, without decoding a pixel.
 
     PATHs are files and folders, or - for standard input.
 
@@ -88,7 +88,7 @@ def sources(paths: Sequence[str], failures: Failures) -> Iterator[tuple[str, str
 
 
 def below(path: str, failures: Failures) -> Iterator[tuple[str, str]]:
-    """The .said files of one folder, and their names below it."""
+    """The .said files and archives of one folder, and their names below it."""
     told = False
 
     def unreadable(error: OSError) -> None:
@@ -99,7 +99,7 @@ def below(path: str, failures: Failures) -> Iterator[tuple[str, str]]:
     for folder, folders, names in os.walk(path, onerror=unreadable):
         folders.sort()
         for name in sorted(names):
-            if name.lower().endswith(SUFFIX):
+            if name.lower().endswith((SUFFIX, ARCHIVE_SUFFIX)):
                 told = True
                 source = os.path.join(folder, name)
                 yield source, os.path.relpath(source, path)
@@ -115,6 +115,10 @@ def read(
 
     for source, relative in found:
         with failures.told(), about(files.name_of(source)):
+            if source.lower().endswith(ARCHIVE_SUFFIX):
+                for image in library.read_archive(source, model=model):
+                    yield os.path.join(os.path.dirname(relative), image.name), image
+                continue
             data = files.read_bytes(source) if source == files.STANDARD else source
             yield relative, library.read(data, files.name_of(source), model=model)
 

@@ -30,6 +30,7 @@ MEAN_STEPS = 16  # steps of the mean in one sample value
 MOST_FRACTIONS = 8
 SHARED_TAILS = (0.3, 2.2)  # tail of the tables that two tail indices share
 ZIP_ENTRY = b"PK\3\4"
+Rows = tuple[int, ...]  # a calibration: of each mixture table the number of the one that stands in for it
 BANK = Path(__file__).with_name("tables.npz")
 
 

@@ -83,6 +83,10 @@ class Encoder:
         """Let a finished stream follow, with what lies at its bottom; nothing may be added after it."""
         self._parts.append(lambda _: Decoder(stream).words())
 
+    def add_encoder(self, other: Encoder) -> None:
+        """Append all that another one has collected."""
+        self._parts += other._parts
+
     def finish(self, bottom: int = 0) -> bytes:
         """The stream's bytes, with a number below 2**32 under all symbols."""
         stack = AnsCoder(np.array([bottom][: bottom > 0], np.uint32))

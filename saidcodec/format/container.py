@@ -109,11 +109,17 @@ def pack(header: Header, head: bytes, streams: Sequence[bytes]) -> bytes:
     return b"".join([head, *lengths, *streams])
 
 
-def pack_metadata(metadata: Metadata) -> bytes:
+def items_of(metadata: Metadata) -> bytes:
+    """The metadata's items one after another, not compressed."""
     items = b""
     for kind, name in KINDS.items():
         if value := getattr(metadata, name):
             items += bytes([kind]) + varint(len(value)) + value
+    return items
+
+
+def pack_metadata(metadata: Metadata) -> bytes:
+    items = items_of(metadata)
     if not items:
         return b""
     if len(items) > MOST_METADATA:
@@ -250,16 +256,29 @@ def read_size(cursor: Cursor) -> tuple[int, int]:
     return width, height
 
 
-def unpack_metadata(packed: bytes) -> Metadata:
+def inflated(packed: bytes, what: str) -> bytes:
+    """The contents of exactly one zlib stream, ``what`` being their name in messages.
+
+    Raises CorruptError; LimitError where they are more than MOST_METADATA bytes.
+    """
     unpacker = zlib.decompressobj()
     try:
         body = unpacker.decompress(packed, MOST_METADATA)
     except zlib.error:
-        raise CorruptError("The file's metadata is damaged.") from None
+        raise CorruptError(f"{what} is damaged.") from None
     if len(body) == MOST_METADATA and not unpacker.eof:
-        raise LimitError(f"The file's metadata unpacks to more than {MOST_METADATA} bytes.")
+        raise LimitError(f"{what} unpacks to more than {MOST_METADATA} bytes.")
     if not unpacker.eof or unpacker.unused_data:
-        raise CorruptError("The file's metadata is damaged.")
+        raise CorruptError(f"{what} is damaged.")
+    return body
+
+
+def unpack_metadata(packed: bytes) -> Metadata:
+    return metadata_of(inflated(packed, "The file's metadata"))
+
+
+def metadata_of(body: bytes) -> Metadata:
+    """The metadata that ``items_of`` gave the items of.  Raises CorruptError, VersionError."""
     try:
         return Metadata(**dict(metadata_items(body)))
     except TruncatedError:

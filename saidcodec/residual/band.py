@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from saidcodec.entropy.bank import Rows
 from saidcodec.entropy.rans import Decoder, Encoder, Table, uniform
 from saidcodec.format import planes
 from saidcodec.format.header import Header
@@ -32,7 +33,8 @@ class Method:
     """How a file's residual is coded; ``network`` None means the paper's Gaussian.
 
     ``errors``: largest error of each of Y (or grey), Co, Cg and of alpha, in sample values.  ``adaptive``:
-    planes learn along.
+    planes learn along.  ``rows``: a calibration of the bank for planes that do not (archive_spec.md, section
+    4).
     """
 
     network: ResidualNetwork | None
@@ -40,6 +42,11 @@ class Method:
     errors: tuple[int, ...]
     alpha_error: int
     adaptive: bool
+    rows: Rows | None = None
+
+    def applied(self, plane: Plane, styles: np.ndarray) -> Plane:
+        """A plane as it is coded, with the style of each of its samples, uint8 [h, w]."""
+        return replace(plane, styles=styles, adaptive=self.adaptive, rows=self.rows)
 
 
 def method_of(header: Header, model: Model) -> Method:
@@ -173,7 +180,7 @@ def write_plane(method: Method, outline: Outline, plane: Plane, encoder: Encoder
         return
     styles = choose_styles(method.network, plane, outline.places())
     encoder.add(styles, method.styles)
-    plane = replace(plane, styles=outline.map_of(styles), adaptive=method.adaptive)
+    plane = method.applied(plane, outline.map_of(styles))
     symbols = engine.current().symbols(method.network, plane)
     encoder.add_pushed(lambda words: engine.current().push(words, symbols))
 
@@ -186,7 +193,7 @@ def read_plane(method: Method, outline: Outline, plane: Plane, decoder: Decoder)
             plane.samples[place] = gaussian.read_tile(means[place], plane.errors, decoder)
         return
     styles = decoder.take(method.styles, len(outline.places()))
-    plane = replace(plane, styles=outline.map_of(styles), adaptive=method.adaptive)
+    plane = method.applied(plane, outline.map_of(styles))
     decoder.resume(engine.current().decode(method.network, plane, decoder.words()))
 
 

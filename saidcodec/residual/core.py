@@ -8,13 +8,15 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
+from collections.abc import Sequence
 from ctypes import POINTER, Structure, c_char_p, c_int, c_int32, c_size_t, c_void_p
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from saidcodec.entropy.bank import bank
+from saidcodec.entropy.bank import Rows, bank
+from saidcodec.entropy.rans import Table
 from saidcodec.errors import CorruptError, ModelError
 from saidcodec.residual import native
 from saidcodec.residual.engine import Plane, check_comparison, check_styles
@@ -56,6 +58,7 @@ def library() -> Any:
             "said_bank_new": (p, [p, p, p, p, p]),
             "said_bank_measure": (None, [p]),
             "said_bank_adapt": (None, [p]),
+            "said_bank_free": (None, [p]),
             "said_push": (n, [p, p, n, p, n]),
             "said_network_new": (p, [POINTER(RawLayer), i, i, p, p, i, p, i, i, i]),
             "said_network_free": (None, [p]),
@@ -96,14 +99,38 @@ BANK_LOCK = threading.Lock()  # bands run in threads, and all must get the one b
 @lru_cache(maxsize=1)
 def made_bank() -> int:
     """The bank of tables in the core's layout; it stays for the life of the process."""
+    return new_bank(bank().tables)
+
+
+def new_bank(mixtures: Sequence[Table]) -> int:
+    """A bank with these tables as its mixtures."""
     tables = bank()
-    mixture = contiguous(np.stack([table.frequency for table in tables.tables]), np.int32)
+    mixture = contiguous(np.stack([table.frequency for table in mixtures]), np.int32)
     copies = contiguous(np.stack([table.frequency for table in tables.copies]), np.int32)
     looked = [contiguous(look, np.int32) for look in (tables.table, tables.sign, tables.carry)]
     made = library().said_bank_new(address(mixture), address(copies), *(address(look) for look in looked))
     if not made:
         raise MemoryError
     return int(made)
+
+
+class CalibratedBank:
+    """A bank in which other tables stand in for the mixtures; freed with this object."""
+
+    def __init__(self, rows: Rows):
+        self._library = library()
+        self.handle: int | None = None
+        self.handle = new_bank([bank().tables[row] for row in rows])
+
+    def __del__(self) -> None:
+        if self.handle:
+            self._library.said_bank_free(self.handle)
+
+
+@lru_cache(maxsize=4)
+def calibrated_bank(rows: Rows) -> CalibratedBank:
+    """That of an archive's group, which all its images share."""
+    return CalibratedBank(rows)
 
 
 @lru_cache(maxsize=1)
@@ -197,7 +224,7 @@ class CoreEngine:
                 ctypes.byref(count),
             )
         )
-        return out[: count.value]
+        return plane.calibrated(out[: count.value])
 
     def push(self, words: np.ndarray, symbols: np.ndarray) -> np.ndarray:
         symbols = contiguous(symbols, np.uint32)
@@ -212,9 +239,10 @@ class CoreEngine:
         room = np.zeros(len(words) + 2, np.uint32)
         room[: len(words)] = words
         count = c_size_t(len(words))
+        own = calibrated_bank(plane.rows) if plane.rows else None  # kept while the core uses it
         check(
             library().said_decode(
-                self._isa, handle_of(network), bank_for(plane), raw_plane(plane),
+                self._isa, handle_of(network), own.handle if own else bank_for(plane), raw_plane(plane),
                 address(room), ctypes.byref(count),
             )
         )  # fmt: skip

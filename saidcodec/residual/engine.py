@@ -14,7 +14,9 @@ from typing import Protocol
 
 import numpy as np
 
+from saidcodec.entropy.bank import Rows
 from saidcodec.errors import ModelError
+from saidcodec.residual.copies import LOGITS
 from saidcodec.residual.network import ResidualNetwork
 
 ENGINE_VARIABLE = "SAIDCODEC_ENGINE"
@@ -35,7 +37,7 @@ class Plane:
     samples are known beforehand and not coded.  ``styles`` uint8 [h, w]: the style of each sample's tile.
     ``reconstruction`` int16 [h, w, 3]: x̂(T) in Y, Co, Cg, all three NO_RECONSTRUCTION where there is none;
     or None. ``errors``: the largest error of each component.  ``adaptive``: coded with adaptation (spec
-    section 6.9).
+    section 6.9).  ``rows``: a calibration of the bank (archive_spec.md, section 4), or None.
     """
 
     samples: np.ndarray
@@ -44,6 +46,7 @@ class Plane:
     reconstruction: np.ndarray | None
     errors: tuple[int, ...]
     adaptive: bool = False
+    rows: Rows | None = None
 
     def __post_init__(self) -> None:
         height, width, components = self.samples.shape
@@ -57,6 +60,16 @@ class Plane:
                 raise ValueError(f"An array of a plane is {array.dtype} {array.shape}, not {dtype} {shape}.")
         if components not in (1, 3) or len(self.errors) != components or not self.samples.size:
             raise ValueError("A plane has one or three components, an error for each, and samples.")
+        if self.adaptive and self.rows:
+            raise ValueError("A plane is coded with adaptation or with a calibration, not with both.")
+
+    def calibrated(self, symbols: np.ndarray) -> np.ndarray:
+        """Symbols under the tables that the network names, uint32 [n] → under those that code them."""
+        if not self.rows:
+            return symbols
+        tables = np.concatenate([self.rows, np.arange(len(self.rows), len(self.rows) + LOGITS)])
+        stand_ins = tables.astype(np.uint32)[symbols >> SYMBOL_BITS]
+        return stand_ins << SYMBOL_BITS | (symbols & ((1 << SYMBOL_BITS) - 1))
 
 
 class Engine(Protocol):

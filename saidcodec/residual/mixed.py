@@ -38,6 +38,14 @@ Source = Levels | Mapped | Graphics  # what a band was made of
 def write(header: Header, method: Method, outline: Outline, channels: np.ndarray, source: Source) -> bytes:
     """The stream of a band's coded channels uint8 [h, w, channels], as what it was made of."""
     encoder = Encoder()
+    add(header, method, outline, channels, source, encoder)
+    return encoder.finish(planes.checksum(header, channels))
+
+
+def add(
+    header: Header, method: Method, outline: Outline, channels: np.ndarray, source: Source, encoder: Encoder
+) -> None:
+    """Add a band's coded channels uint8 [h, w, channels] to a stream, as what it was made of."""
     if isinstance(source, Levels):
         encoder.add(np.array([BandMethod.LEVELS]), uniform(len(BandMethod)))
         add_head(source.head(), encoder)
@@ -51,11 +59,10 @@ def write(header: Header, method: Method, outline: Outline, channels: np.ndarray
         encoder.add(np.array([BandMethod.MAPPED]), uniform(len(BandMethod)))
         add_head(source.head(), encoder)
         add_mapped(header, method, outline, source, channels, encoder)
-    return encoder.finish(planes.checksum(header, channels))
 
 
 def take(header: Header, method: Method, outline: Outline, decoder: Decoder) -> np.ndarray:
-    """The coded channels that ``write`` coded, uint8 [h, w, channels].  Raises CorruptError."""
+    """The coded channels that ``add`` added, uint8 [h, w, channels].  Raises CorruptError."""
     how = take_method(decoder)
     if how != BandMethod.PLAIN and (outline.stored.any() or outline.reconstruction is not None):
         raise CorruptError("A band has tiles that its method does not have.")

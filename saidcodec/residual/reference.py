@@ -44,7 +44,7 @@ class ReferenceEngine:
         for x, y in batches(plane, 1 if state or any(plane.errors) else TOGETHER):
             record.step = x + SKEW * y
             walk(network, plane, x, y, True, record, state)
-        return record.in_order()
+        return plane.calibrated(record.in_order())
 
     def push(self, words: np.ndarray, symbols: np.ndarray) -> np.ndarray:
         coder = AnsCoder(words)
@@ -56,7 +56,8 @@ class ReferenceEngine:
 
     def decode(self, network: ResidualNetwork, plane: Plane, words: np.ndarray) -> np.ndarray:
         coder = AnsCoder(words)
-        models = [table.model for table in (*bank().tables, *bank().copies)]
+        mixtures = [bank().tables[row] for row in plane.rows] if plane.rows else bank().tables
+        models = [table.model for table in (*mixtures, *bank().copies)]
 
         def take(active: np.ndarray, field: int, table: np.ndarray, symbol: np.ndarray | None) -> np.ndarray:
             found = [coder.decode(models[table[start]], stop - start) for start, stop in runs(table)]

@@ -38,7 +38,7 @@ NETWORKS = [network(seed, 13 + seed, 3 + (seed > 3)) for seed in range(8)]
 
 
 def random_plane(rng: np.random.Generator, height: int, width: int, lossless: bool = False) -> Plane:
-    """Samples from noise to flat, some of them known, styles and x̂ here and there."""
+    """Samples from noise to flat, some of them known, styles, x̂ and a calibration here and there."""
     components = int(rng.choice([1, 3]))
     spread = int(rng.choice([1, 3, 30, 256]))
     low = np.array([0, -255, -255])[:components]
@@ -55,7 +55,10 @@ def random_plane(rng: np.random.Generator, height: int, width: int, lossless: bo
     errors = (0,) * components if lossless or rng.random() < 0.6 else (1, 2, 3)[:components]
     styles = rng.integers(0, 2, (height, width)).astype(np.uint8)
     adaptive = bool(rng.random() < 0.5)
-    return Plane(samples.astype(np.int16), coded, styles, seen, errors, adaptive)
+    rows = None
+    if not adaptive and rng.random() < 0.5:
+        rows = tuple(rng.integers(0, len(bank().tables), len(bank().tables)).tolist())
+    return Plane(samples.astype(np.int16), coded, styles, seen, errors, adaptive, rows)
 
 
 def again(plane: Plane, samples: np.ndarray) -> Plane:
@@ -140,7 +143,7 @@ def test_a_comparison_that_does_not_fit_is_refused() -> None:
 
 def test_lengths_are_those_of_the_symbols() -> None:
     plane = random_plane(np.random.default_rng(5), 9, 14, lossless=True)
-    plane = replace(plane, coded=np.ones_like(plane.coded), adaptive=False)
+    plane = replace(plane, coded=np.ones_like(plane.coded), adaptive=False, rows=None)
     for net in NETWORKS:
         symbols = CoreEngine().symbols(net, plane)
         measured = CoreEngine().measure(net, plane).sum() / (1 << engine.LENGTH_BITS)

@@ -1,0 +1,172 @@
+"""Folders of images and archives: which images a folder holds, their labels, and where images go."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from saidcodec import files, images
+from saidcodec.archive.names import check_label
+from saidcodec.archive.reader import Archive
+from saidcodec.errors import FileError, ModelError, SaidError, about
+from saidcodec.format.header import Metadata
+from saidcodec.parallel import Progress, cores, in_threads
+
+SUFFIX = ".png"  # of what is unpacked
+FIRST_LINE = ["name", "label"]  # of a file of labels
+
+OnError = Callable[[SaidError], None]
+
+
+@dataclass
+class Found:
+    """The images below a folder: their names, with "/" between parts, and ``failures`` to read folders."""
+
+    names: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+def images_below(folder: str) -> Found:
+    """The images below a folder by name: files that are not hidden and have a suffix that Pillow knows.
+
+    Raises FileError where there is no such folder, or no image in it.
+    """
+    from PIL import Image
+
+    Image.init()
+    found = Found()
+    if not os.path.isdir(folder):
+        raise FileError(f"{folder} is no folder; saidcodec pack needs a folder of images.")
+
+    def failed(error: OSError) -> None:
+        found.failures.append(f"{error.filename} cannot be read: {files.reason(error)}.")
+
+    for here, below, names in os.walk(folder, onerror=failed):
+        below[:] = [name for name in below if not name.startswith(".")]
+        inside = os.path.relpath(here, folder)
+        for name in names:
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in Image.EXTENSION:
+                found.names.append(os.path.normpath(os.path.join(inside, name)).replace(os.sep, "/"))
+    found.names.sort()
+    if not found.names:
+        raise FileError(found.failures[0] if found.failures else f"{folder} holds no images.")
+    return found
+
+
+def read_labels(path: str, names: Sequence[str]) -> list[str]:
+    """The label of each name by a CSV file of two columns, name and label.
+
+    Raises FileError where it is no such file, or a name has no label.
+    """
+    try:
+        lines = [line for line in csv.reader(io.StringIO(files.read_bytes(path).decode())) if line]
+    except (UnicodeDecodeError, csv.Error):
+        raise FileError(f"{path} is not a CSV file in UTF-8.") from None
+    if any(len(line) != len(FIRST_LINE) for line in lines):
+        raise FileError(f"{path} must have two columns: {' and '.join(FIRST_LINE)}.")
+    known = dict(lines)
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise FileError(f"{path} has no label for {missing[0]}; every image needs one, or none.")
+    labels = [known[name] for name in names]
+    with about(path):
+        for label in labels:
+            check_label(label, FileError)
+    return labels
+
+
+def labels_text(archive: Archive) -> str:
+    """A CSV file of the names and labels of an archive.  Raises FileError where it has none."""
+    if all(label is None for label in archive.labels):
+        raise FileError(f"{archive.name} has no labels.")
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(FIRST_LINE)
+    writer.writerows(zip(archive.names, (label or "" for label in archive.labels), strict=True))
+    return out.getvalue()
+
+
+def unpack(
+    archive: Archive, folder: str, *, force: bool, on_error: OnError, progress: Progress | None = None
+) -> int:
+    """Write the images of an archive as PNG files below a folder; returns how many.
+
+    ``on_error`` is told what cannot be read or written; all else is written.  Raises FileError, before
+    anything is written, where a file is there already and ``force`` is False; ModelError.
+    """
+    runs, names = list[tuple[int, int]](), dict[int, str]()
+    for number in range(len(archive.places)):
+        try:
+            group, first = archive.group(number), archive.first(number)
+        except SaidError as error:
+            on_error(error)
+            continue
+        runs += [(number, run) for run in archive.runs(number)]
+        names |= {first + image: group.head.names[image] for image in range(archive.places[number].images)}
+    targets = {number: os.path.join(folder, target) for number, target in targets_of(names).items()}
+    there = [target for target in targets.values() if os.path.lexists(target)]
+    if there and not force:
+        raise FileError(f"{there[0]} exists already; --force overwrites it.")
+
+    def write_run(which: tuple[int, int]) -> list[SaidError | None]:
+        group, run = which
+        try:
+            decoded = archive.read_run(group, run)
+        except ModelError:
+            raise  # all others would fail alike
+        except SaidError as error:
+            return [error]
+        first = archive.first(group) + archive.group(group).head.runs[run].start
+        return [written(number, pixels) for number, pixels in enumerate(decoded, first)]
+
+    def written(number: int, pixels: np.ndarray) -> SaidError | None:
+        try:
+            write_image(pixels, archive.entry(number).metadata, targets[number], folder, force)
+        except SaidError as error:
+            return error
+        return None
+
+    done = 0
+    for outcomes in in_threads(write_run, runs, cores(), progress):
+        for outcome in outcomes:
+            if outcome is None:
+                done += 1
+            else:
+                on_error(outcome)
+    return done
+
+
+def targets_of(names: Mapping[int, str]) -> dict[int, str]:
+    """Where the images of these numbers and names go: their own names with another suffix, each once."""
+    found, taken = dict[int, str](), set[str]()
+    for number in sorted(names, key=lambda number: not is_target(names[number])):
+        name = names[number] or f"{number:05}"
+        target = name if is_target(name) else os.path.splitext(name)[0] + SUFFIX
+        if os.path.normcase(target) in taken:  # two names that differ in their suffixes
+            target = name + SUFFIX
+        while os.path.normcase(target) in taken:
+            target = f"{os.path.splitext(target)[0]}-{number}{SUFFIX}"
+        taken.add(os.path.normcase(target))
+        found[number] = target
+    return found
+
+
+def is_target(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() == SUFFIX
+
+
+def write_image(pixels: np.ndarray, metadata: Metadata, target: str, folder: str, force: bool) -> None:
+    """Write one image below a folder, whose own folders are made.  Raises FileError or ImageError."""
+    if os.path.splitdrive(os.path.relpath(target, folder))[0]:
+        raise FileError(f"{target} cannot be written: it lies outside {folder}.")
+    try:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+    except OSError as error:
+        raise FileError(f"{target} cannot be written: {files.reason(error)}.") from None
+    with about(target):
+        files.write(target, force, lambda file: images.save_exactly(pixels, metadata, file, "PNG"))

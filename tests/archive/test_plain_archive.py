@@ -1,0 +1,64 @@
+"""Archives as the specification alone has them read: tests/plain_archive.py against the real reader."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import plain_archive
+import plain_decoder
+import pytest
+from factory import random_model
+from PIL import Image
+
+import saidcodec
+from saidcodec.entropy import bank
+
+MODEL = random_model(1, copies=True)
+BANKS = plain_decoder.load_banks(bank.BANK)
+RNG = np.random.default_rng(9)
+
+
+@pytest.mark.parametrize("residual", ["context", "gaussian", "none"])
+def test_the_specification_reads_what_is_written(residual: str, tmp_path: Path) -> None:
+    shapes = [(5, 6, 3), (5, 6, 3), (5, 6, 3), (3, 4), (7, 5, 2), (2, 9, 4)]
+    images = [RNG.integers(0, 256 >> i, shape).astype(np.uint8) for i, shape in enumerate(shapes)]
+    images.append(np.repeat(images[3][..., None], 3, -1))  # replicated grey
+    paths = [tmp_path / f"{i}é.png" for i in range(len(images))]
+    for image, path in zip(images, paths):
+        Image.fromarray(image).save(path, icc_profile=b"profile" if path.name[0] in "25" else None)
+    target = tmp_path / "all.saids"
+    saidcodec.pack(
+        paths,
+        target,
+        names=[path.name for path in paths],
+        labels=["", "a", "b", "a", "é", "c", "d"],
+        model=MODEL,
+        residual=residual,
+        glimpses=1 if residual == "none" else None,
+    )
+    compare(target)
+
+
+def test_the_specification_reads_graphics_whole_files_and_calibrations(tmp_path: Path) -> None:
+    y, x = np.mgrid[:12, :12]
+    images = [((x * x + 3 * y + 17 * i) % 256).astype(np.uint8) for i in range(20)]
+    images += [np.full((40, 9, 3), 200, np.uint8), np.zeros((200, 130), np.uint8), images[0]]
+    images[20][5:20, 3:6] = 17
+    target = tmp_path / "all.saids"
+    saidcodec.pack(images, target, model=MODEL, effort="best", together=3)
+    head = saidcodec.Archive(target, model=MODEL).group(0).head
+    assert head.rows
+    assert {kind and int(kind.coder) for kind in head.kinds} == {None, 2, 3}
+    compare(target)
+
+
+def compare(target: Path) -> None:
+    archive = saidcodec.Archive(target, model=MODEL)
+    found = plain_archive.decode(target.read_bytes(), MODEL.tensors, BANKS)
+    assert len(found) == len(archive)
+    for number, image in enumerate(found):
+        entry = archive.entry(number)
+        assert (image.name, image.label) == (entry.name, entry.label)
+        assert image.metadata.get(1, b"") == entry.metadata.icc
+        np.testing.assert_array_equal(image.pixels, archive[number])
