@@ -87,14 +87,18 @@ def encode(
     height, width = pixels.shape[:2]
     metadata = found if metadata is None else metadata
 
-    def file_with(one: Model, number: int | None, progress: Progress) -> bytes:
-        header = header_of(pixels, mode, one, residual, max_error, effort)
-        # Of small images one model of several is enough to try other methods beside.
-        looks = model == "auto" and one is tried[0]
-        sources = sources_of(header, pixels, effort, looks) if not number else None
-        return write(header, one, pixels, metadata, number, sources, threads or cores(), progress)
-
     tried = auto.candidates(model, width * height, effort == "best")
+    header = header_of(pixels, mode, tried[0], residual, max_error, effort)
+    # Looked for once, however many models are tried.
+    sources = None if glimpses else sources_of(header, pixels, effort, model == "auto")
+
+    def file_with(one: Model, number: int | None, progress: Progress) -> bytes:
+        # Of small images one model of several is enough to try other methods beside.
+        asked = not number and (effort == "best" or is_large(width, height) or one is tried[0])
+        own = replace(header, model=one.id)
+        made_of = sources if asked else None
+        return write(own, one, pixels, metadata, number, made_of, threads or cores(), progress)
+
     if len(tried) == 1 or residual != "context":
         return min((file_with(one, glimpses, progress or no_progress) for one in tried), key=len)
     return auto.shortest(tried, file_with, glimpses, progress or no_progress)
@@ -260,7 +264,7 @@ def code_band(
     from saidcodec.residual import mixed
 
     found = write_band(header, model, method, band, channels, glimpses, threads)
-    for source in sources.of(channels) if sources else ():
+    for source in sources.of(band, channels) if sources else ():
         encoder = Encoder()
         mixed.add(header, method, Outline.plain(band), channels, source, encoder)
         made = CodedBand.of(header, found.plan.all_plain(), encoder, channels, mixed=True)

@@ -12,6 +12,7 @@ import numpy as np
 from saidcodec.encoder import preimage
 from saidcodec.format.header import Header
 from saidcodec.format.levels import levels_of
+from saidcodec.format.tiling import Band
 from saidcodec.residual.mixed import Graphics, Source
 
 MAPPED_PIXELS = 1 << 14  # smaller images are not asked for a map, which takes longer than coding them
@@ -19,7 +20,7 @@ FLAT = 0.3  # of the pixels repeat their left neighbour in what may be graphics
 
 
 class Sources:
-    """The sources of the bands of one image.
+    """The sources of the bands of one image, each looked for once, however many models are tried.
 
     ``thorough`` looks for chroma of half the resolution, too.
     """
@@ -27,11 +28,19 @@ class Sources:
     def __init__(self, header: Header, channels: np.ndarray, thorough: bool):
         """``channels``: the whole image's coded channels, uint8 [h, w, channels]."""
         self.components, self.thorough = header.components, thorough
+        self.found: dict[int, list[Source]] = {}  # by a band's first row
         large = header.width * header.height >= MAPPED_PIXELS
         self.map = preimage.recognised(channels[..., :3]) if large and not header.grey else None
 
-    def of(self, channels: np.ndarray) -> Iterator[Source]:
-        """What a band uint8 [h, w, channels] may have been made of."""
+    def of(self, band: Band, channels: np.ndarray) -> list[Source]:
+        """What a band may have been made of; its coded channels uint8 [h, w, channels]."""
+        top = band.rows.start
+        if top not in self.found:
+            self.found[top] = [*self.search(channels)]
+        return self.found[top]
+
+    def search(self, channels: np.ndarray) -> Iterator[Source]:
+        """The same, searched for."""
         if flatness(channels) >= FLAT:
             yield Graphics()
         colours = np.ascontiguousarray(channels[..., : self.components])
