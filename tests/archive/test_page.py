@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from pathlib import Path
 
 import numpy as np
+import pages
 import pytest
 from click.testing import CliRunner
 from PIL import Image
@@ -14,11 +14,7 @@ from PIL import Image
 import saidcodec
 from saidcodec.cli import main
 
-PAGE = (Path(__file__).parents[2] / "docs" / "archives.md").read_text(encoding="utf-8")
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+PAGE = "docs/archives.md"
 
 
 def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,11 +24,11 @@ def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     images = [rng.integers(0, 9, (6, 6)).astype(np.uint8) for _ in range(18)]
     for number, image in enumerate(images):
         Image.fromarray(image).save(f"digits/train/{number:05}.png")
-    for command in "".join(blocks("sh")).splitlines():
+    for command in "".join(pages.blocks(PAGE, "sh")).splitlines():
         result = CliRunner().invoke(main, shlex.split(command)[1:])
         assert result.exit_code == 0, result.stderr
     np.testing.assert_array_equal(np.asarray(Image.open("again/train/00017.png")), images[17])
-    reading, loading = blocks("python")
+    reading, loading = pages.blocks(PAGE, "python")
     names: dict[str, object] = {"images": images}
     exec(reading, names)
     np.testing.assert_array_equal(names["pixels"], images[17])
