@@ -185,7 +185,7 @@ def copies_of(near: Tensor, sample: Tensor) -> Copies:
     words = (offers * torch.tensor([1 << 20, 1 << 10, 1])).sum(2)  # equal where all components are
     same = (offers == sample[:, None]).all(2)
     settled = (same.cumsum(1) - same.int()) > 0
-    asked = torch.from_numpy(copies.questions(words.numpy())) & ~settled
+    asked = torch.from_numpy(copies.questions(words[..., None].numpy())) & ~settled
     start, clues = copies.chroma_start(near.int().numpy(), sample[:, 0].int().numpy())
     return Copies(same, asked, torch.from_numpy(start).float(), torch.from_numpy(clues).float() / HIDDEN_UNIT)
 

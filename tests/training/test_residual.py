@@ -8,9 +8,12 @@ import pytest
 import torch
 
 from saidcodec.errors import ModelError
+from saidcodec.residual import engine
+from saidcodec.residual.band import plane_of
 from saidcodec.residual.context import MARKS
+from saidcodec.residual.network import ResidualNetwork as EngineNetwork
 from saidcodec.training import photos, residual, shrink
-from saidcodec.training.residual_network import ResidualNetwork
+from saidcodec.training.residual_network import ResidualNetwork, with_style
 from saidcodec.training.windows import Shape, WindowSampler
 
 torch.set_num_threads(1)
@@ -138,3 +141,33 @@ def test_strange_origins_are_not_read_back(trained):
     tensors["residual.origins"] = tensors["residual.origins"][::-1]
     with pytest.raises(ModelError, match="origins"):
         shrink.network_of(tensors)
+
+
+def test_a_network_with_copies_learns_flat_colours(tmp_path):
+    """Its loss falls, and what the core measures with its export is the loss."""
+    rng = np.random.default_rng(5)
+    colours = rng.integers(0, 256, (12, 4, 4, 3)).astype(np.int16) - np.array([0, 128, 128], np.int16)
+    planes = np.ascontiguousarray(colours.repeat(6, 1).repeat(6, 2))
+    empty = np.zeros(len(planes), np.uint8)
+    tiles = photos.Tiles(planes, np.zeros_like(planes), empty, empty)
+    shape = Shape(hidden=(24, 16), head=8, styles=1, around=(), copies=True)
+    settings = residual.Settings(
+        steps=60, tiles=8, group=64, keen=True, qat_from=0.6, log_every=60, shape=shape
+    )
+    network = residual.train(
+        settings, lambda rng: iter(lambda: tiles, None), tiles, tmp_path / "c.pt", lambda line: None
+    )
+    torch.manual_seed(0)
+    whole = planes.shape[1] * planes.shape[2]
+    fresh = residual.evaluate(ResidualNetwork(shape), WindowSampler(shape, tiles), whole)
+    assert residual.evaluate(network, WindowSampler(shape, tiles), whole) < 0.9 * fresh
+    made = EngineNetwork({**residual.export(network), "tile.style.frequency": np.ones(1)})
+    place = np.arange(whole)
+    batch = WindowSampler(shape, tiles).draw(
+        torch.zeros(whole, dtype=torch.int64), torch.tensor(place // 24), torch.tensor(place % 24), whole
+    )
+    with torch.no_grad():
+        bits = network(with_style(batch.context, torch.zeros(whole, dtype=torch.int64), shape), batch.sample,
+                       batch.reference, batch.copies).sum()  # fmt: skip
+    measured = engine.current().measure(made, plane_of(planes[0])).sum() / (1 << engine.LENGTH_BITS)
+    assert measured == pytest.approx(float(bits), rel=0.05)
