@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from saidcodec.plugins.pillow import register
     from saidcodec.reader import Reader
 
-__version__ = "0.5.0"
+__version__ = "0.6.0"
 __all__ = [
     "Archive",
     "Features",
