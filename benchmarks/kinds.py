@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import io
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 
 import numpy as np
 from PIL import Image
@@ -35,6 +36,13 @@ def named_folder(text: str) -> tuple[str, str]:
     return name, folder
 
 
+def opaque(pixels: np.ndarray) -> np.ndarray:
+    """Without alpha, which JPEG does not have."""
+    if pixels.ndim == 2 or pixels.shape[2] == 3:
+        return pixels
+    return np.ascontiguousarray(pixels[..., 0] if pixels.shape[2] == 2 else pixels[..., :3])
+
+
 def from_jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
     """What a JPEG file of that quality decodes to; [height, width] or [height, width, 3], 8 bits."""
     stream = io.BytesIO()
@@ -42,13 +50,21 @@ def from_jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
     return rate.pillow_open(stream.getvalue())
 
 
-def row(kind: str, pictures: Sequence[np.ndarray], model: str, threads: int) -> str:
+def sizes(codec: rate.Peer, pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """Bytes of each picture's file.  Raises AssertionError if a pixel is lost."""
+    found = []
+    for pixels in pictures:
+        data = codec.encode(pixels)
+        if not np.array_equal(np.asarray(codec.decode(data)).ravel(), pixels.ravel()):
+            raise AssertionError(f"{codec.name} loses pixels.")
+        found.append(len(data))
+    return np.array(found)
+
+
+def row(kind: str, pictures: Sequence[np.ndarray], model: str, effort: str, threads: int) -> str:
     """One line of the table.  Raises AssertionError if a codec loses a pixel."""
-    codecs = [p for p in rate.peers(threads) if p.name in (PNG, WEBP, JPEG_XL)]
-    codecs.append(rate.own(model, threads))
-    sizes = np.array([[rate.measure(each, [p]).bytes for p in pictures] for each in codecs])
-    size = dict(zip((each.name for each in codecs), sizes, strict=True))
-    ours = sizes[-1]
+    size = {p.name: sizes(p, pictures) for p in rate.peers(threads) if p.name in (PNG, WEBP, JPEG_XL)}
+    ours = sizes(rate.own(model, threads, effort), pictures)
     smaller = np.minimum(size[WEBP], size[JPEG_XL])
     bits = 8 * ours.sum() / sum(p.size for p in pictures)
     return (
@@ -62,7 +78,7 @@ def kinds(wanted: argparse.Namespace) -> Iterator[tuple[str, list[np.ndarray]]]:
     for name, folder in wanted.kind:
         yield name, rate.gather([folder])
     if wanted.jpeg_of:
-        clean = rate.gather([wanted.jpeg_of])
+        clean = [opaque(p) for p in rate.gather([wanted.jpeg_of])]
         for quality in QUALITIES:
             yield f"decoded from JPEG, quality {quality}", [from_jpeg(p, quality) for p in clean]
 
@@ -72,14 +88,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--kind", type=named_folder, action="append", default=[], metavar="NAME=FOLDER")
     parser.add_argument("--jpeg-of", metavar="FOLDER", help="clean pictures to take through JPEG")
     parser.add_argument("--model", default="auto")
+    parser.add_argument("--effort", choices=("fast", "normal", "best"), default="normal")
     parser.add_argument("--threads", type=int, default=parallel.cores())
     wanted = parser.parse_args(arguments)
     if not (wanted.kind or wanted.jpeg_of):
         parser.error("Name pictures with --kind or --jpeg-of.")
-    told = f"Measured on: {conditions.machine(wanted.threads)}; {conditions.versions()}."
+    if not find_spec("imagecodecs"):
+        parser.error('The other codecs are missing: install the extra "benchmarks".')
+    told = (
+        f"Measured on: {conditions.machine(wanted.threads)}; effort {wanted.effort}; {conditions.versions()}."
+    )
     print(f"{conditions.wrapped(told)}\n\n{HEAD}")
     for kind, pictures in kinds(wanted):
-        print(row(kind, pictures, wanted.model, wanted.threads), flush=True)
+        print(row(kind, pictures, wanted.model, wanted.effort, wanted.threads), flush=True)
 
 
 if __name__ == "__main__":

@@ -75,11 +75,11 @@ def jpegxl(effort: int, threads: int) -> Peer:
     )
 
 
-def own(model: str, threads: int) -> Peer:
+def own(model: str, threads: int, effort: str = "normal") -> Peer:
     """saidcodec with a model, or "auto"."""
     return Peer(
         f"saidcodec {model}",
-        lambda pixels: codec.encode(pixels, model=model, threads=threads),
+        lambda pixels: codec.encode(pixels, model=model, effort=effort, threads=threads),
         lambda data: codec.decode(data, threads=threads),
     )
 

@@ -31,9 +31,9 @@ def constant(name: str, factor: int) -> rate.Peer:
 def test_a_row_compares_sums_and_the_worst_image(monkeypatch: pytest.MonkeyPatch) -> None:
     others = [constant(kinds.PNG, 8), constant(kinds.WEBP, 2), constant(kinds.JPEG_XL, 4)]
     monkeypatch.setattr(rate, "peers", lambda threads: others)
-    monkeypatch.setattr(rate, "own", lambda model, threads: constant("own", 3))
+    monkeypatch.setattr(rate, "own", lambda model, threads, effort: constant("own", 3))
     pictures = [np.ones((2, 3, 3), np.uint8), np.ones((4, 4, 3), np.uint8)]
-    assert kinds.row("ones", pictures, "auto", 1) == "| ones | 2 | 24.000 | 0.750 | 1.500 | 0.375 |"
+    assert kinds.row("ones", pictures, "auto", "normal", 1) == "| ones | 2 | 24.000 | 0.750 | 1.500 | 0.375 |"
 
 
 def test_the_script_prints_folders_and_jpeg(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
