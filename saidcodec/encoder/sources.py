@@ -16,7 +16,9 @@ from saidcodec.format.tiling import Band
 from saidcodec.residual.mixed import Graphics, Source
 
 MAPPED_PIXELS = 1 << 14  # smaller images are not asked for a map, which takes longer than coding them
-FLAT = 0.3  # of the pixels repeat their left neighbour in what may be graphics
+REPEATED = 0.15  # of the pixels follow their neighbours as before in what may be graphics
+ASKED_PIXELS = 1 << 14  # of a band, to see whether it may be
+MIXERS = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))  # odd, without a pattern
 
 
 class Sources:
@@ -41,7 +43,7 @@ class Sources:
 
     def search(self, channels: np.ndarray) -> Iterator[Source]:
         """The same, searched for."""
-        if flatness(channels) >= FLAT:
+        if repetition(channels) >= REPEATED:
             yield Graphics()
         colours = np.ascontiguousarray(channels[..., : self.components])
         if levels := levels_of(colours):
@@ -52,8 +54,19 @@ class Sources:
             yield source
 
 
-def flatness(channels: np.ndarray) -> float:
-    """The share of the pixels uint8 [h, w, channels] that repeat their left neighbour; every third row
-    tells."""
-    rows = channels[::3]
-    return float((rows[:, 1:] == rows[:, :-1]).all(-1).mean()) if rows.shape[1] > 1 else 0.0
+def repetition(channels: np.ndarray) -> float:
+    """The share of pixels of uint8 [h, w, channels] with the colour that followed the same left and upper
+    neighbours the last time; pairs of rows all over the band tell."""
+    height, width = channels.shape[:2]
+    if height < 2 or width < 2:
+        return 0.0
+    count = min(height - 1, max(2, ASKED_PIXELS // width))
+    rows = np.linspace(0, height - 2, count).astype(int)
+    colour = np.zeros((2, count, width), np.uint64)
+    for channel in np.moveaxis(channels, -1, 0):
+        colour = colour << np.uint64(8) | np.stack([channel[rows], channel[rows + 1]])
+    left, above, here = colour[1, :, :-1].ravel(), colour[0, :, 1:].ravel(), colour[1, :, 1:].ravel()
+    context = left * MIXERS[0] ^ above * MIXERS[1]
+    order = np.argsort(context, kind="stable")
+    same = context[order][1:] == context[order][:-1]
+    return float((same & (here[order][1:] == here[order][:-1])).sum() / len(here))

@@ -10,6 +10,7 @@ from PIL import Image
 
 import saidcodec
 from saidcodec.encoder import preimage
+from saidcodec.encoder.sources import repetition
 
 
 def was_jpeg(height: int, width: int) -> np.ndarray:
@@ -33,3 +34,23 @@ def test_bands_are_searched_once_whatever_the_number_of_models(monkeypatch: pyte
     data = saidcodec.encode(pixels, effort="best")  # two models
     assert searched == [pixels.shape]
     assert np.array_equal(saidcodec.decode(data), pixels)
+
+
+def test_a_pattern_without_flat_places_is_tried_as_graphics() -> None:
+    """Dithered pictures repeat themselves, but no pixel its neighbour."""
+    tile = np.random.default_rng(4).integers(0, 256, (5, 7, 3)).astype(np.uint8)
+    pixels = np.tile(tile, (30, 22, 1))
+    data = saidcodec.encode(pixels, model="photo")
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG", optimize=True)
+    assert len(data) < len(stream.getvalue())
+    assert np.array_equal(saidcodec.decode(data), pixels)
+
+
+@pytest.mark.parametrize("shape", [(1, 9), (9, 1), (2, 2), (40, 700)])
+def test_repetition_is_a_share(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(2)
+    noise = rng.integers(0, 256, (*shape, 3)).astype(np.uint8)
+    assert 0 <= repetition(noise) < 0.05
+    flat = np.ones((*shape, 4), np.uint8)
+    assert repetition(flat) > 0.9 or min(shape) <= 2
