@@ -17,14 +17,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saidcodec import arguments, images, models
-from saidcodec.entropy.bank import bank
 from saidcodec.entropy.rans import Decoder, Encoder, uniform
 from saidcodec.errors import CorruptError, ModelError, TruncatedError, about
 from saidcodec.format import container, planes
 from saidcodec.format.container import Container
 from saidcodec.format.header import (
     ADAPTIVE_PIXELS,
-    BandMethod,
     Header,
     Metadata,
     Mode,
@@ -45,7 +43,6 @@ if TYPE_CHECKING:
 CODERS = {name: ResidualCoder[name.upper()] for name in arguments.RESIDUALS}
 DAMAGED = "The file is damaged or truncated, or has bytes too many at its end"
 FIRST_BYTES, FIRST_GROWTH = 1 << 12, 4  # how much of the first stream is read for its SAID section
-STREAM_SLACK = 64  # bits that the coder's state may hide
 STORED_SLACK = 6  # bytes of a stream that are none of its samples
 
 AnyModel = Model | str | Path
@@ -334,8 +331,10 @@ def read_bands(
     header, tiling = said.header, Tiling.of(said.header)
     method, bands = method_of(header, model), [tiling.band(number) for number in numbers]
     decoders = [Decoder(bytes(file.streams[number])) if number else said.rest for number in numbers]
-    if header.coder != ResidualCoder.NONE:
-        check_lengths(header, method, bands, decoders)
+    # How few bits a mixed band may have depends on its method.
+    if header.coder in (ResidualCoder.GAUSSIAN, ResidualCoder.CONTEXT):
+        for band, decoder in zip(bands, decoders, strict=True):
+            residual.check_length(method, header.components, band, decoder)
     top, bottom = bands[0].rows.start, bands[-1].rows.stop
     channels = np.empty((bottom - top, header.width, header.channels), np.uint8)
 
@@ -375,7 +374,7 @@ def read_said(file: Container, model: Model, *, whole: bool = False) -> SaidSect
         last = size == len(stream)
         try:
             said = said_section(file, model, Decoder(bytes(stream[:size]), whole))
-            if last or said.rest.bits() > STREAM_SLACK:  # words are left, so that none was missing
+            if last or said.rest.bits() > residual.STREAM_SLACK:  # words are left, so that none was missing
                 return said
         except CorruptError:
             if last:
@@ -433,32 +432,6 @@ def taker_of(header: Header) -> Callable[[Header, Method, Outline, Decoder], np.
     from saidcodec.residual import mixed  # with the maps and the coder of graphics, which few files need
 
     return mixed.take
-
-
-def check_lengths(header: Header, method: Method, bands: Sequence[Band], decoders: Sequence[Decoder]) -> None:
-    """Refuse a band that has too few bits for its samples, before anything is allocated for them.
-
-    Even where every sample has the likeliest symbol of the narrowest table, or is a copy of the surest
-    kind, it costs a little.  Only runs of graphics are all but free.
-    """
-    in_methods = header.coder == ResidualCoder.MIXED
-    components = 1 if in_methods else header.components  # chroma may be fewer samples
-    cheapest = components * bank().cheapest
-    if method.network and len(method.network.copies):
-        cheapest = min(cheapest, min(float(table.bits.min()) for table in bank().copies))
-    for band, decoder in zip(bands, decoders, strict=True):
-        pixels = band.height * band.width
-        if decoder.bits() + STREAM_SLACK < cheapest * pixels:
-            if in_methods and holds_graphics(decoder):
-                continue
-            raise CorruptError(f"{decoder.bits() // 8} bytes cannot hold {pixels} pixels.")
-
-
-def holds_graphics(decoder: Decoder) -> bool:
-    """Whether the band of a mixed file is coded as graphics."""
-    from saidcodec.residual import mixed
-
-    return mixed.take_method(decoder.copy()) == BandMethod.GRAPHICS
 
 
 def model_of(header: Header, named: AnyModel | None) -> Model:

@@ -152,12 +152,6 @@ class Decoder:
         decode = self._stack.decode
         return np.concatenate([*map(decode, [table.model for table in tables], counts)])
 
-    def copy(self) -> Decoder:
-        """A decoder that goes on from here by itself."""
-        copied = Decoder(b"\0")
-        copied.resume(self.words())
-        return copied
-
     def bits(self) -> int:
         """What is left, or up to 63 bits more."""
         return WORD_BITS * int(self._stack.num_words())

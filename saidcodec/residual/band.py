@@ -12,8 +12,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from saidcodec.entropy.bank import Rows
+from saidcodec.entropy.bank import Rows, bank
 from saidcodec.entropy.rans import Decoder, Encoder, Table, uniform
+from saidcodec.errors import CorruptError
 from saidcodec.format import planes
 from saidcodec.format.header import Header
 from saidcodec.format.tiling import Band, Place
@@ -23,6 +24,7 @@ from saidcodec.residual.engine import Plane
 from saidcodec.residual.network import ResidualNetwork
 from saidcodec.tensors import one_table
 
+STREAM_SLACK = 64  # bits that the coder's state may hide
 PROBE_SHARE, FEWEST_PROBES = 64, 64  # every 64th sample of a tile, but at least 64, tell which style suits it
 # Steps of a sequence that fills the unit square evenly: powers of 1 / 1.3247, the root of x³ = x + 1.
 PROBE_STEPS = (0.7548776662466927, 0.5698402909980532)
@@ -104,6 +106,20 @@ def write(header: Header, method: Method, outline: Outline, channels: np.ndarray
     encoder = Encoder()
     decodable = add(header, method, outline, channels, encoder)
     return encoder.finish(planes.checksum(header, decodable))
+
+
+def check_length(method: Method, components: int, band: Band, decoder: Decoder) -> None:
+    """Refuse a band that has too few bits for its samples, before anything is allocated for them.
+
+    Even where every sample has the likeliest symbol of the narrowest table, or is a copy of the surest
+    kind, it costs a little.  Raises CorruptError.
+    """
+    cheapest = components * bank().cheapest
+    if method.network and len(method.network.copies):
+        cheapest = min(cheapest, min(float(table.bits.min()) for table in bank().copies))
+    pixels = band.height * band.width
+    if decoder.bits() + STREAM_SLACK < cheapest * pixels:
+        raise CorruptError(f"{decoder.bits() // 8} bytes cannot hold {pixels} pixels.")
 
 
 def add(

@@ -63,7 +63,9 @@ def add(
 
 def take(header: Header, method: Method, outline: Outline, decoder: Decoder) -> np.ndarray:
     """The coded channels that ``add`` added, uint8 [h, w, channels].  Raises CorruptError."""
-    how = take_method(decoder)
+    how = BandMethod(int(decoder.take(uniform(len(BandMethod)), 1)[0]))
+    if how != BandMethod.GRAPHICS:  # whose runs are all but free
+        residual.check_length(method, 1, outline.band, decoder)  # chroma may be fewer samples
     if how != BandMethod.PLAIN and (outline.stored.any() or outline.reconstruction is not None):
         raise CorruptError("A band has tiles that its method does not have.")
     if how == BandMethod.MAPPED:
@@ -78,11 +80,6 @@ def take(header: Header, method: Method, outline: Outline, decoder: Decoder) -> 
     else:
         channels = residual.take(header, method, outline, decoder)
     return channels
-
-
-def take_method(decoder: Decoder) -> BandMethod:
-    """How a band is coded; the first that its stream holds."""
-    return BandMethod(int(decoder.take(uniform(len(BandMethod)), 1)[0]))
 
 
 def plain(stream: bytes) -> bytes:

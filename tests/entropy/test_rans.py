@@ -151,17 +151,6 @@ def test_the_front_of_a_stream_can_be_read():
         assert Decoder(data[:length], whole=False).take(uniform(7), sure).tolist() == symbols[:sure].tolist()
 
 
-def test_a_copy_goes_on_by_itself():
-    encoder = Encoder()
-    encoder.add(np.arange(50) % 7, uniform(7))
-    decoder = Decoder(encoder.finish(5))
-    decoder.take(uniform(7), 10)
-    copied = decoder.copy()
-    for one in (copied, decoder):
-        assert one.take(uniform(7), 40).tolist() == [i % 7 for i in range(10, 50)]
-        assert one.finish() == 5
-
-
 def test_leftovers_are_refused():
     encoder = Encoder()
     encoder.add(np.arange(200) % 7, uniform(7))

@@ -151,6 +151,19 @@ def test_other_methods_and_heads_are_refused() -> None:
         mixed.take(head, method, stored, Decoder(encoder.finish()))
 
 
+@pytest.mark.parametrize("how", [BandMethod.PLAIN, BandMethod.LEVELS, BandMethod.MAPPED])
+def test_only_graphics_may_take_next_to_no_bits(how: BandMethod, monkeypatch: pytest.MonkeyPatch) -> None:
+    head = header((2048, 2048, 3))
+    outline, method = Outline.plain(Tiling.of(head).bands()[0]), method_of(head, MODEL)
+    encoder = Encoder()
+    encoder.add(np.array([how]), uniform(len(BandMethod)))
+    encoder.add(np.full(8, 255), uniform(256))
+    stream = encoder.finish()
+    monkeypatch.setattr(mixed.residual, "plane_of", None)  # nothing is allocated first
+    with pytest.raises(CorruptError, match="cannot hold"):
+        mixed.take(head, method, outline, Decoder(stream))
+
+
 def test_any_damage_is_found() -> None:
     pixels = through_jpeg(scene(130, 140), 2)
     data = saidcodec.encode(pixels, model="photo", effort="best")
