@@ -9,7 +9,7 @@ so that each thread takes one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ import numpy as np
 
 from saidcodec import arguments, images, models
 from saidcodec.entropy.rans import Decoder, Encoder, uniform
-from saidcodec.errors import CorruptError, ModelError, TruncatedError, about
+from saidcodec.errors import CorruptError, ModelError, SaidError, TruncatedError, about
 from saidcodec.format import container, planes
 from saidcodec.format.container import Container
 from saidcodec.format.header import (
@@ -163,7 +163,7 @@ def decode_image(
     with about(arguments.name_of(data)), arguments.opened(data) as contents:
         file = container.unpack(contents, whole=region is None)
         place = arguments.place_of(region, file.header)
-        found = model_of(file.header, model)
+        found = model_for(file, model)
         with damage():
             pixels = read(file, found, place, threads or cores(), progress or no_progress)
     return pixels, file.header.mode, file.metadata
@@ -388,7 +388,10 @@ def said_section(file: Container, model: Model, decoder: Decoder) -> SaidSection
     kinds, descriptions = read_section(Tiling.of(header).count(), header.grey, model, decoder)
     check = decoder.take(uniform(256), container.HEAD_CHECK_BYTES)
     if bytes(check.astype(np.uint8)) != container.head_check(file.head, model.id):
-        raise CorruptError("The checksum of its head does not match.")
+        raise CorruptError(
+            "The checksum of its head does not match, unless another model whose id begins with "
+            f"{file.header.model} wrote it."
+        )
     return SaidSection(header, kinds, descriptions, decoder)
 
 
@@ -432,6 +435,17 @@ def taker_of(header: Header) -> Callable[[Header, Method, Outline, Decoder], np.
     from saidcodec.residual import mixed  # with the maps and the coder of graphics, which few files need
 
     return mixed.take
+
+
+def model_for(file: Container, named: AnyModel | None) -> Model:
+    """The model that a file was written with: of several whose ids begin alike the one with which its head
+    is right.  Raises ModelError where it is not at hand."""
+    alike = models.with_id(file.header.model) if named is None else []
+    for model in alike if len(alike) > 1 else []:
+        with suppress(SaidError):
+            read_said(file, model)
+            return model
+    return model_of(file.header, named)
 
 
 def model_of(header: Header, named: AnyModel | None) -> Model:

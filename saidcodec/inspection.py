@@ -38,7 +38,7 @@ def read_head(data: Source, model: AnyModel | None) -> tuple[Container, Model, S
     """What a file holds, as far as it goes on; its model; what stands before its residual."""
     with about(arguments.name_of(data)), arguments.opened(data) as contents:
         file = container.unpack(contents, whole=False)
-        found = codec.model_of(file.header, model)
+        found = codec.model_for(file, model)
         with codec.damage():
             return file, found, codec.read_said(file, found)
 
@@ -176,7 +176,7 @@ def preview(
         size = arguments.whole("size", size, 1)
     with about(arguments.name_of(data)), arguments.opened(data) as contents:
         file = container.unpack(contents, whole=False)
-        found = codec.model_of(file.header, model)
+        found = codec.model_for(file, model)
         with codec.damage():
             if size is None:
                 return described(file, found, glimpses)

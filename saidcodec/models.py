@@ -133,11 +133,8 @@ def find(wanted: str | Path) -> Model:
     raise ModelError(f"There is no model {wanted}; installed: {names}.")
 
 
-def find_id(identity: str) -> Model:
-    """The installed model whose id begins so; only its own file is read whole.
-
-    Raises ModelError where there is none, or more than one.
-    """
+def with_id(identity: str) -> list[Model]:
+    """The installed models whose id begins so; only their own files are read whole."""
     found: dict[str, Model] = {}
     for path in installed():
         with suppress(OSError, ModelError):  # a broken file must not stand before the right one
@@ -145,10 +142,19 @@ def find_id(identity: str) -> Model:
             claimed = claimed_id(path, status.st_mtime_ns, status.st_size) or ""
             if claimed.startswith(identity) and claimed not in found:
                 found[claimed] = load(path)
+    return [*found.values()]
+
+
+def find_id(identity: str) -> Model:
+    """The installed model whose id begins so; only its own file is read whole.
+
+    Raises ModelError where there is none, or more than one.
+    """
+    found = with_id(identity)
     if len(found) == 1:
-        return next(iter(found.values()))
+        return found[0]
     if found:
-        several = ", ".join(f"{model.name} ({model.id})" for model in found.values())
+        several = ", ".join(f"{model.name} ({model.id})" for model in found)
         raise ModelError(f"Several models have an id that begins with {identity}: {several}; name one.")
     raise ModelError(
         f"The file needs the model whose id begins with {identity}, which is not installed: name its file "

@@ -45,7 +45,7 @@ class Reader:
         with ExitStack() as stack, about(self._name):
             contents = stack.enter_context(arguments.opened(source))
             self._file = container.unpack(contents, whole=False)
-            self._model = codec.model_of(self._file.header, model)
+            self._model = codec.model_for(self._file, model)
             self._open = stack.pop_all()
         header = self._file.header
         self.mode = str(header.mode)

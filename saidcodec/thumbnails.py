@@ -28,7 +28,7 @@ def decode(
     """
     with about(arguments.name_of(data)), arguments.opened(data) as contents:
         file = container.unpack(contents)
-        found = codec.model_of(file.header, model)
+        found = codec.model_for(file, model)
         with codec.damage():
             return reduced(file, found, factor, threads)
 

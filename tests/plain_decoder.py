@@ -745,7 +745,7 @@ class Adaptation:
         for dx, dy in SIX:
             column, row = x + dx, y + dy
             inside = (column >= 0) & (column < self.plane.width) & (row >= 0)
-            value = self.plane.samples[row, np.minimum(column, self.plane.width - 1), c]
+            value = self.plane.samples[np.maximum(row, 0), np.clip(column, 0, self.plane.width - 1), c]
             found.append(np.where(inside, np.clip(16 * value - mean, -2047, 2047), 0))
         found += [self.errors[y + 2, x + 2, k] * (k < c) for k in (0, 1)]
         return np.stack([*found, np.full_like(x, 16)], 1)

@@ -130,6 +130,15 @@ def test_adaptation_that_runs_into_its_limits(banks):
     agree_in_tiles(squares.astype(np.uint8), "L", models.find("photo"), banks)
 
 
+@pytest.mark.parametrize(("width", "height"), [(1, 40), (2, 40), (40, 1)])
+def test_adaptation_of_narrow_images(width, height, banks):
+    image = picture(height, width, "L")
+    header = Header(width, height, Mode.L, False, ResidualCoder.CONTEXT, 0, random_model(3).id, 64, 1, True)
+    model = random_model(3)
+    data = codec.write(header, model, image, Metadata(), None, None, 1, lambda share: None)
+    assert (plain_decoder.decode(data, model.tensors, banks) == image).all()
+
+
 @pytest.mark.parametrize("copies", [False, True])
 @pytest.mark.parametrize("components", ["L", "RGB"])
 def test_differences_from_other_origins(components, copies, banks):

@@ -280,10 +280,10 @@ static size_t most_in_step(const Plane *p) {
 static i32 steps_of(const Plane *p) { return p->width + 2 * (p->height - 1); }
 
 static int walk_open(Walk *w, const Network *network, const Bank *bank, const Plane *p, int mode) {
+    memset(w, 0, sizeof *w);
     if (p->width < 1 || p->height < 1 || (p->components != 1 && p->components != 3) ||
         (i64)p->width * p->height > (i64)1 << 28)
         return BAD_ARGUMENT;
-    memset(w, 0, sizeof *w);
     w->network = network;
     w->bank = bank;
     w->plane = p;

@@ -62,7 +62,7 @@ static inline void FOR_ISA(context)(const Walk *w, i32 x, i32 y, const Cell *con
     const Cell *subtrahend[NEAR];
     for (int i = 1; i < NEAR; i++) subtrahend[i - 1] = near[n->origin[i]];
     FOR_ISA(differences)(near + 1, subtrahend, NEAR - 1, bytes);
-    u32 rest = place_input(w, x, y);
+    u32 rest = little(place_input(w, x, y));
     memcpy(bytes + 3 * (NEAR - 1), &rest, 3);
     FOR_ISA(further)(w, x, y, near, bytes + 3 * NEAR);
     for (int g = 0; g < n->input_groups; g++) memcpy(out + (size_t)g * GROUP, bytes + 4 * g, 4);

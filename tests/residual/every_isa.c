@@ -40,6 +40,7 @@ static Bank *random_bank(void) {
     }
     Bank *bank = said_bank_new(mixture, copy, row, sign, carry);
     said_bank_measure(bank);
+    said_bank_adapt(bank);
     return bank;
 }
 
@@ -80,7 +81,7 @@ int main(void) {
             if (!usable) continue;
             memcpy(samples, first, sizeof first);
             if (said_symbols(isa, network, bank, &plane, symbols[own], &counts[own]) ||
-                said_measure(isa, network, bank, &plane, NULL, 0, bits[own]))
+                said_measure(isa, network, bank, &plane, NULL, NULL, 0, bits[own]))
                 return printf("%s: failed\n", name), 1;
             if (own && (counts[0] != counts[1] || memcmp(symbols[0], symbols[1], 4 * counts[0]) ||
                         memcmp(bits[0], bits[1], sizeof bits[0])))
