@@ -1,6 +1,6 @@
 """Training in torch; encoding and decoding import none of it.
 
-``commands``   the commands of ``saidcodec train``; ``sources``, ``datasets``, ``photos``: what to learn from
+``commands``   those of ``saidcodec train``, a module each; ``sources``, ``datasets``, ``photos``: what to learn from
 ``said``       the paper's loop, losses and training; ``networks``, ``painting``: its networks and its boxes
 ``watch``      what a SAID model in training does
 ``residual``   training the residual network; ``residual_network``, ``windows``: the network and its contexts;
