@@ -9,7 +9,6 @@ import click
 from saidcodec import files
 from saidcodec.training.commands.options import (
     ABOUT,
-    BOUND,
     DATASETS,
     FLAT_COLOURS,
     FORCE,
@@ -17,13 +16,12 @@ from saidcodec.training.commands.options import (
     OUT,
     READ,
     SEED,
-    STATISTICS,
-    WIDE,
     NeedsTorch,
     check_data,
     dataset_options,
     read_data,
 )
+from saidcodec.training.defaults import BOUND, STATISTICS, WIDE
 
 
 @click.command("joint", cls=NeedsTorch)

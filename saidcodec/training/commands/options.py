@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,15 +12,12 @@ from zipfile import BadZipFile
 
 import click
 
+from saidcodec.cli.report import note, watched
 from saidcodec.errors import FileError, SaidError, about
 
 DATASETS = ("multimnist", "multidsprites", "sheets", "scenes", "photographs")
 DRAWN = ("multidsprites",)  # datasets that need no files
 FLAT_COLOURS = ("multidsprites",)  # datasets whose pixels mostly repeat a neighbour exactly
-STATISTICS = 250  # images whose glimpses shape the coding tables
-AROUND = tuple((dx, dy) for dy in (-1, 0, 1) for dx in (-1, 0, 1))  # where x̂ is seen, for scenes
-WIDE = tuple((dx, dy) for dy in range(-2, 3) for dx in range(-2, 3) if abs(dx) + abs(dy) < 4)
-BOUND = 10**9  # steps, where only time ends a training
 
 Loaded = TypeVar("Loaded")
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -28,15 +27,22 @@ READ = click.Path(exists=True, path_type=Path)
 WRITTEN = click.Path(path_type=Path)
 
 
+MOST_NAMED = 3  # files that cannot be used, in a note
+
+
 class NeedsTorch(click.Command):
     """A command that needs torch, but not for its help."""
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        if args and not {*context.help_option_names} & {*args} and find_spec("torch") is None:
-            raise SaidError(
-                "This needs torch, which is not installed: install the package as saidcodec[train]."
-            )
+        if not {*context.help_option_names} & {*args}:
+            check_torch()
         return super().parse_args(context, args)
+
+
+def check_torch() -> None:
+    """Raises SaidError where torch is not installed."""
+    if find_spec("torch") is None:
+        raise SaidError("This needs torch, which is not installed: install the package as saidcodec[train].")
 
 
 def together(*options: Decorator) -> Decorator:
@@ -66,6 +72,16 @@ ABOUT = together(
     click.option("--licence", default="", help="Of the weights, for the model's metadata."),
     click.option("--description", default="", help="Likewise."),
 )
+
+
+def minutes_option(default: float) -> Decorator:
+    return click.option(
+        "--minutes",
+        type=click.FloatRange(0, min_open=True),
+        default=default,
+        show_default=True,
+        help="Of training; reading and measuring come on top.",
+    )
 
 
 def dataset_options(names: Sequence[str]) -> Decorator:
@@ -108,3 +124,17 @@ def check_length(steps: int | None, seconds: float | None) -> None:
     """Raises UsageError where nothing ends the training."""
     if steps is None and seconds is None:
         raise click.UsageError("One of --steps and --seconds is needed.")
+
+
+@contextmanager
+def bar(label: str) -> Iterator[Callable[[float], None]]:
+    """A progress bar on standard error, where somebody watches; it is told the share that is done."""
+    with click.progressbar(length=1000, label=label, file=sys.stderr, hidden=not watched()) as shown:
+        yield lambda share: shown.update(int(1000 * share) - shown.pos)
+
+
+def tell_skipped(skipped: Sequence[str]) -> None:
+    """A note about the files of a folder that are left out."""
+    if skipped:
+        more = f" and {len(skipped) - MOST_NAMED} more" * (len(skipped) > MOST_NAMED)
+        note(f"Left out: {' '.join(skipped[:MOST_NAMED])}{more}")

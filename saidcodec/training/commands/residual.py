@@ -11,8 +11,6 @@ import click
 from saidcodec import files
 from saidcodec.training.commands.options import (
     ABOUT,
-    AROUND,
-    BOUND,
     CHECKPOINT,
     DATASETS,
     FLAT_COLOURS,
@@ -21,13 +19,13 @@ from saidcodec.training.commands.options import (
     OUT,
     READ,
     SEED,
-    WIDE,
     NeedsTorch,
     check_data,
     check_length,
     dataset_options,
     read_data,
 )
+from saidcodec.training.defaults import AROUND, BOUND, WIDE
 
 if TYPE_CHECKING:
     from saidcodec.training.residual_network import ResidualNetwork

@@ -10,7 +10,6 @@ import click
 from saidcodec import files
 from saidcodec.training.commands.options import (
     ABOUT,
-    BOUND,
     CHECKPOINT,
     DATASETS,
     DEVICE,
@@ -20,7 +19,6 @@ from saidcodec.training.commands.options import (
     OUT,
     READ,
     SEED,
-    STATISTICS,
     NeedsTorch,
     check_data,
     check_device,
@@ -28,6 +26,7 @@ from saidcodec.training.commands.options import (
     dataset_options,
     read_data,
 )
+from saidcodec.training.defaults import BOUND, STATISTICS
 
 if TYPE_CHECKING:
     from saidcodec.training.networks import Said

@@ -14,12 +14,12 @@ from saidcodec.training.commands.options import (
     OUT,
     READ,
     SEED,
-    STATISTICS,
     NeedsTorch,
     check_data,
     dataset_options,
     read_data,
 )
+from saidcodec.training.defaults import STATISTICS
 
 
 @click.command("tables", cls=NeedsTorch)
