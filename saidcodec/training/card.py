@@ -36,6 +36,7 @@ def page(model: Model, images: Images, stages: Mapping[str, float], command: str
     pictures = [as_coded(image) if grey else image for image in images.held_out]
     rows = "\n".join(rate.lines(peers(model, grey), pictures, cores()))
     times = ", ".join(f"{name} {seconds / 60:.3g} min" for name, seconds in stages.items())
+    layers = "both" if model.sees_reconstruction else "the residual network; glimpses do not pay"
     return f"""# {model.name}
 
 | | |
@@ -43,6 +44,7 @@ def page(model: Model, images: Images, stages: Mapping[str, float], command: str
 | id | {model.id} |
 | data | {images.described()} |
 | training | {times} |
+| layers | {layers} |
 
 ## Bytes of the images that are held out
 

@@ -71,9 +71,10 @@ class Images:
     def described(self) -> str:
         shortest, longest = self.sides
         kinds = ["grey" if self.grey else "colour", *["flat colours"] * self.flat]
+        sides = f"{shortest}" if shortest == longest else f"{shortest} to {longest}"
         return (
-            f"{len(self.every)} images, sides of {shortest} to {longest} pixels, {', '.join(kinds)}; "
-            f"{len(self.held_out)} are held out"
+            f"{len(self.every)} images, sides of {sides} pixels, {', '.join(kinds)}; "
+            f"{len(self.held_out)} held out"
         )
 
     def canvases(self, most: int = MOST_IMAGES) -> tuple[Dataset, Dataset]:

@@ -1,8 +1,9 @@
 """A whole model out of a folder of images: which stages that takes, and each of them.
 
 Large pictures get the shipped model of photographs, adapted.  Small ones, which the SAID layer sees whole,
-get both layers: one after the other, then together; the better of the two models is kept.  Each stage leaves
-a checkpoint or a model file in a folder of its own, from which an interrupted training goes on.
+also get both layers, one after the other, then together; the model with the fewest bytes on images that are
+held out is kept.  Each stage leaves a checkpoint or a model file in a folder of its own, from which an
+interrupted training goes on.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ HIDDEN, HEAD = (96, 64, 64, 64), 32  # of a new network: a third of the multiply
 GLIMPSES = 6
 BOX_WORTH = 16.0  # bits that a box may cost in the end
 REHEARSAL = 0.3  # share of the SAID layer's training for the VAE alone
-SHARES = {"SAID layer": 0.3, "residual network": 0.35, "both together": 0.35}  # of the time
+ADAPTED = "photo model, adapted"
+SHARES = {"SAID layer": 0.25, "residual network": 0.3, "both together": 0.3, ADAPTED: 0.15}  # of the time
 LOOKED_AT = 100  # images a minute of training, at most, that the slower steps look at
 FINGERPRINT = "images.txt"
 
@@ -51,8 +53,12 @@ class Plan:
     def stages(self) -> dict[str, float]:
         """Seconds of each stage, by its name."""
         if not self.images.small:
-            return {"residual network": self.seconds}
+            return {ADAPTED: self.seconds}
         return {name: share * self.seconds for name, share in SHARES.items()}
+
+    def candidate(self, name: str) -> Path:
+        """Where one of the models lies that the best is chosen from."""
+        return self.work / f"{name}.safetensors"
 
     @property
     def looked_at(self) -> int:
@@ -61,15 +67,18 @@ class Plan:
 
     @property
     def beside(self) -> float:
-        """Seconds that searching, learning tables and measuring may take, by the time that one file takes."""
+        """Seconds that searching, learning tables and measuring may take, by the time that one file takes.
+
+        Counts of files are from trainings that were timed.  On large images other codecs are slowest.
+        """
         image = as_coded(self.images.held_out[0])
         started = time.perf_counter()
         codec.encode(image)
         one = time.perf_counter() - started
-        files = 6 * len(self.images.held_out)
-        if self.images.small:
-            files += 2 * min(len(self.images.learning), self.looked_at) + 4 * min(STATISTICS, self.looked_at)
-        return one * files
+        held_out, looked_at = len(self.images.held_out), min(len(self.images.learning), self.looked_at)
+        if not self.images.small:
+            return 12 * held_out * one
+        return (4 * held_out + looked_at + min(STATISTICS, looked_at)) * one
 
 
 def prepare(plan: Plan, resume: bool) -> None:
@@ -101,30 +110,39 @@ def clear(plan: Plan) -> None:
 def train(plan: Plan, bar: Bar) -> Model:
     """The model that suits the images, its name still open.
 
-    Raises ModelError where adapting the shipped model gained nothing, or a checkpoint is of another training.
+    Raises ModelError where nothing was gained on the shipped model, or a checkpoint is of another training.
     """
     return scenes(plan, bar) if plan.images.small else photographs(plan, bar)
 
 
 def photographs(plan: Plan, bar: Bar) -> Model:
-    """The shipped model of photographs, adapted."""
+    """The shipped model of photographs, adapted.  Raises ModelError where that gained nothing."""
     begin = models.find(DEFAULT_MODEL)
-    settings = adapt.settings_for(plan.seconds, plan.seed)
-    with bar("residual network") as progress:
-        tensors = adapt.adapted(begin, plan.images, settings, plan.work / "residual.pt", progress)
-    made = Model("", models.identify(tensors), tensors, {"licence": begin.metadata["licence"]})
+    tensors = adapted(plan, bar)
+    made = Model("", models.identify(tensors), tensors, {})
     adapt.check_gain(adapt.file_bytes(begin, plan.images), adapt.file_bytes(made, plan.images), begin.name)
     return made
 
 
 def scenes(plan: Plan, bar: Bar) -> Model:
-    """Both layers, apart and then together; of the two models the one whose files are smaller."""
-    apart, together = (plan.work / f"{name}.safetensors" for name in ("apart", "together"))
-    if not apart.exists():
-        models.save(apart, layers(plan, bar), {"name": "apart"})
-    if not together.exists():
-        models.save(together, tuned(plan, apart, bar), {"name": "together"})
-    return min(map(models.load, (apart, together)), key=lambda one: adapt.file_bytes(one, plan.images))
+    """Of three models the one whose files are smallest: both layers, apart and together, and one adapted."""
+    for name, make in CANDIDATES.items():
+        path = plan.candidate(name)
+        if not path.exists():
+            models.save(path, make(plan, bar), {"name": name})
+    return min(
+        (models.load(plan.candidate(name)) for name in CANDIDATES),
+        key=lambda one: adapt.file_bytes(one, plan.images),
+    )
+
+
+def adapted(plan: Plan, bar: Bar) -> dict[str, np.ndarray]:
+    """Tensors of the shipped model of photographs, adapted."""
+    settings = adapt.settings_for(plan.stages[ADAPTED], plan.seed)
+    with bar(ADAPTED) as progress:
+        return adapt.adapted(
+            models.find(DEFAULT_MODEL), plan.images, settings, plan.work / "adapted.pt", progress
+        )
 
 
 def layers(plan: Plan, bar: Bar) -> dict[str, np.ndarray]:
@@ -169,7 +187,7 @@ def layers(plan: Plan, bar: Bar) -> dict[str, np.ndarray]:
     return export.merge(painted, {**residual.export(network), **style}, {})[0]
 
 
-def tuned(plan: Plan, apart: Path, bar: Bar) -> dict[str, np.ndarray]:
+def tuned(plan: Plan, bar: Bar) -> dict[str, np.ndarray]:
     """Tensors of both layers after a training of both together."""
     settings = joint.Settings(
         steps=BOUND,
@@ -178,7 +196,7 @@ def tuned(plan: Plan, apart: Path, bar: Bar) -> dict[str, np.ndarray]:
         seed=plan.seed,
         shape=shape_for(plan.images, WIDE),
     )
-    model = models.load(apart)
+    model = models.load(plan.candidate("apart"))
     network = joint.widened(plan.work / "residual.pt", settings.shape)
     checkpoints = plan.work / "together.said.pt", plan.work / "together.residual.pt"
     parts = [part.images for part in plan.images.canvases(plan.looked_at)]
@@ -194,6 +212,9 @@ def tuned(plan: Plan, apart: Path, bar: Bar) -> dict[str, np.ndarray]:
         **export.style_table(np.ones(1)),
     }
     return joint.settle(tensors, parts[0][:STATISTICS], plan.images.grey, BOX_WORTH)
+
+
+CANDIDATES = {"apart": layers, "together": tuned, "adapted": adapted}  # in the order of their making
 
 
 def shape_for(images: Images, around: tuple[tuple[int, int], ...]) -> Shape:

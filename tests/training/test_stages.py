@@ -56,6 +56,7 @@ def quick(monkeypatch):
 def test_a_model_of_both_layers_in_spite_of_an_interruption(sprites, tmp_path, quick, monkeypatch):
     out = tmp_path / "mine.safetensors"
     words = ["--data", sprites, "--name", "mine", "--out", out, "--minutes", 0.1]
+    monkeypatch.delitem(stages.CANDIDATES, "adapted")
     with monkeypatch.context() as patch:
         patch.setattr(joint, "train", interrupt)
         stopped = run(*words)
@@ -70,8 +71,11 @@ def test_a_model_of_both_layers_in_spite_of_an_interruption(sprites, tmp_path, q
     assert bits[-1] < bits[0]
     done = run(*words, "--resume")
     assert done.exit_code == 0, done.stderr
-    assert "12 images, sides of 64 to 64 pixels, colour, flat colours; 1 are held out." in done.stdout
-    assert "SAID layer 0.03, residual network 0.035, both together 0.035." in done.stdout
+    assert "12 images, sides of 64 pixels, colour, flat colours; 1 held out." in done.stdout
+    assert (
+        "SAID layer 0.025, residual network 0.03, both together 0.03, photo model, adapted 0.015."
+        in done.stdout
+    )
     assert not any(" dev " in line for line in quick[before:])  # only what was missing was trained
     assert {path.name for path in tmp_path.iterdir()} == {"sprites", "mine.safetensors", "mine.md"}
 
@@ -105,11 +109,19 @@ def test_large_pictures_adapt_the_model_of_photographs(tmp_path, quick):
     out = tmp_path / "mine.safetensors"
     result = run("--data", place, "--name", "mine", "--out", out)
     assert result.exit_code == 0, result.stderr
-    assert "30 of training: residual network 30." in result.stdout
+    assert "30 of training: photo model, adapted 30." in result.stdout
     photo = models.find("photo").tensors
     assert {name: tensor.shape for name, tensor in models.load(out).tensors.items()} == {
         name: tensor.shape for name, tensor in photo.items()
     }
+
+
+def test_the_smallest_model_is_kept(sprites, tmp_path, monkeypatch):
+    plan = stages.Plan(folder.read(sprites, 0), 1.0, 0, "cpu", tmp_path)
+    shipped = ("photo", "multidsprites", "clevr")
+    made = {name: lambda *words, name=name: models.find(name).tensors for name in shipped}
+    monkeypatch.setattr(stages, "CANDIDATES", made)
+    assert stages.train(plan, lambda label: None).id == models.find("multidsprites").id
 
 
 def test_a_training_of_other_images_is_not_resumed(sprites, tmp_path):

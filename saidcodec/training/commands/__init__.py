@@ -54,8 +54,9 @@ def train(
 ) -> None:
     """Train a model on a folder of your own images (needs the "train" extra).
 
-    Images of 48 to 160 pixels a side get both layers, others the photo model, adapted.  A tenth of them is
-    held out; a page beside OUT compares their bytes with other codecs'.  The commands below are for experts.
+    The photo model is adapted to them; for images of 48 to 160 pixels a side both layers are trained as well,
+    and the smallest wins.  A tenth of the images is held out; a page beside OUT compares their bytes with
+    other codecs'.  The commands below are for experts.
 
     \b
     Examples:
@@ -75,7 +76,7 @@ def train(
     if Path(name).name != name or out.suffix != ".safetensors":
         raise click.UsageError("--name must be a plain name, and OUT end in .safetensors.")
     words = [
-        f"--{option}={value}"
+        f"--{option}={value}".removesuffix(".0")
         for option, value in context.params.items()
         if context.get_parameter_source(option) is ParameterSource.COMMANDLINE
         and option not in ("resume", "force")
@@ -111,7 +112,7 @@ def train_folder(
     click.echo(f"About {minutes + plan.beside / 60:.2g} minutes, {minutes:.3g} of training: {times}.")
     try:
         made = stages.train(plan, bar)
-        metadata = {"licence": "", **made.metadata, "name": name, "description": images.described()}
+        metadata = {"name": name, "description": images.described()}
         model = models.Model(name, made.id, made.tensors, metadata)
         text = card.page(model, images, plan.stages, command)
     except KeyboardInterrupt:
