@@ -116,11 +116,17 @@ def train(plan: Plan, bar: Bar) -> Model:
 
 
 def photographs(plan: Plan, bar: Bar) -> Model:
-    """The shipped model of photographs, adapted.  Raises ModelError where that gained nothing."""
+    """The shipped model of photographs, adapted.
+
+    Where that gained nothing, nothing is left to resume, and ModelError is raised.
+    """
     begin = models.find(DEFAULT_MODEL)
     tensors = adapted(plan, bar)
     made = Model("", models.identify(tensors), tensors, {})
-    adapt.check_gain(adapt.file_bytes(begin, plan.images), adapt.file_bytes(made, plan.images), begin.name)
+    before, after = (adapt.file_bytes(one, plan.images) for one in (begin, made))
+    if after >= before:
+        clear(plan)
+    adapt.check_gain(before, after, begin.name)
     return made
 
 
