@@ -150,6 +150,7 @@ def test_an_empty_folder_is_one_sentence(tmp_path):
         ("--data", ".", "--name", "a/b"),
         ("--data", ".", "--name", "a", "--out", "a.md"),
         ("--data", ".", "said"),
+        ("--resume", "adapt"),
         ("--data", ".", "--name", "mine", "--minutes", 0),
         ("--data", ".", "--name", "mine", "--device", "nowhere"),
     ],

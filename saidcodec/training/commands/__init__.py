@@ -64,9 +64,14 @@ def train(
       saidcodec train --data scans/ --name scans --resume
       saidcodec train adapt --model photo --data scans/ --out scans.safetensors
     """
+    given = {
+        option: value
+        for option, value in context.params.items()
+        if context.get_parameter_source(option) is ParameterSource.COMMANDLINE
+    }
     if context.invoked_subcommand is not None:
-        if given := [word for word in (data, name, out) if word is not None]:
-            raise click.UsageError(f"{given[0]} belongs behind {context.invoked_subcommand}.")
+        for option in given:
+            raise click.UsageError(f"--{option} belongs behind {context.invoked_subcommand}.")
         return
     if data is None or name is None:
         raise click.UsageError(f"Missing option '--{'data' if data is None else 'name'}'.")
@@ -75,12 +80,8 @@ def train(
     out = out or Path(f"{name}.safetensors")
     if Path(name).name != name or out.suffix != ".safetensors":
         raise click.UsageError("--name must be a plain name, and OUT end in .safetensors.")
-    words = [
-        f"--{option}={value}".removesuffix(".0")
-        for option, value in context.params.items()
-        if context.get_parameter_source(option) is ParameterSource.COMMANDLINE
-        and option not in ("resume", "force")
-    ]
+    lasting = [option for option in given if option not in ("resume", "force")]
+    words = [f"--{option}={given[option]}".removesuffix(".0") for option in lasting]
     command = shlex.join(["saidcodec", "train", *words])
     train_folder(data, out, name, minutes, resume, device, seed, force, command)
 
