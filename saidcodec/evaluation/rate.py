@@ -12,6 +12,7 @@ import numpy as np
 
 from saidcodec import codec, images, parallel
 from saidcodec.errors import ImageError, about
+from saidcodec.models import Model
 
 Encode = Callable[[np.ndarray], bytes | bytearray]
 Decode = Callable[[bytes], np.ndarray]
@@ -75,12 +76,13 @@ def jpegxl(effort: int, threads: int) -> Peer:
     )
 
 
-def own(model: str, threads: int, effort: str = "normal") -> Peer:
-    """saidcodec with a model, or "auto"."""
+def own(model: str | Model, threads: int, effort: str = "normal") -> Peer:
+    """saidcodec with a model, which need not be installed, or "auto"."""
+    named = None if model == "auto" else model
     return Peer(
-        f"saidcodec {model}",
+        f"saidcodec {model.name if isinstance(model, Model) else model}",
         lambda pixels: codec.encode(pixels, model=model, effort=effort, threads=threads),
-        lambda data: codec.decode(data, threads=threads),
+        lambda data: codec.decode(data, model=named, threads=threads),
     )
 
 
@@ -89,6 +91,14 @@ def pillow_png(pixels: np.ndarray) -> bytes:
 
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "PNG", optimize=True)
+    return stream.getvalue()
+
+
+def pillow_webp(pixels: np.ndarray) -> bytes:
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "WEBP", lossless=True, exact=True)
     return stream.getvalue()
 
 
@@ -135,10 +145,15 @@ def gather(paths: Iterable[str]) -> list[np.ndarray]:
 def table(pictures: Sequence[np.ndarray], model: str, threads: int | None = None) -> Iterator[str]:
     """Lines of a Markdown table, one codec a line, as they are measured."""
     threads = threads or parallel.cores()
+    return lines([*peers(threads), own(model, threads)], pictures, threads)
+
+
+def lines(codecs: Iterable[Peer], pictures: Sequence[np.ndarray], threads: int) -> Iterator[str]:
+    """``table`` of these codecs."""
     head = f"codec ({len(pictures)} images, {threads} threads)"
     yield f"| {head} | bytes an image | bits per sub-pixel | encode MP/s | decode MP/s |"
     yield "|---|---|---|---|---|"
-    for peer in [*peers(threads), own(model, threads)]:
+    for peer in codecs:
         result = measure(peer, pictures)
         yield (
             f"| {result.name} | {result.bytes / result.count:,.0f} | {result.bits_per_sample:.3f} | "

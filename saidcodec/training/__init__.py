@@ -1,6 +1,9 @@
 """Training in torch; encoding and decoding import none of it.
 
-``commands``   the commands of ``saidcodec train``; ``sources``, ``datasets``, ``photos``: what to learn from
+``commands``   the commands of ``saidcodec train``, a module for each
+``stages``     a whole model out of a folder; ``adapt``: a model brought closer to a folder;
+               ``folder``: what is in it; ``card``: the page about the result; ``defaults``
+``sources``    what the commands of single layers learn from; ``datasets``, ``photos``: how it is made
 ``said``       the paper's loop, losses and training; ``networks``, ``painting``: its networks and its boxes
 ``watch``      what a SAID model in training does
 ``residual``   training the residual network; ``residual_network``, ``windows``: the network and its contexts;

@@ -209,15 +209,17 @@ def open_folder(folder: Path) -> list[Image.Image]:
     return images
 
 
+def canvas_of(image: Image.Image) -> np.ndarray:
+    """An RGB image cut to its central square and brought to the canvas; uint8 [64, 64, 3]."""
+    side = min(image.size)
+    x, y = (image.width - side) // 2, (image.height - side) // 2
+    square = image.crop((x, y, x + side, y + side))
+    return np.asarray(square.resize((CANVAS, CANVAS), Image.Resampling.BOX))
+
+
 def scenes(folder: Path) -> Dataset:
     """Every image of a folder, cut to its central square and reduced to the canvas."""
-    parts = []
-    for image in open_folder(folder):
-        side = min(image.size)
-        x, y = (image.width - side) // 2, (image.height - side) // 2
-        square = image.crop((x, y, x + side, y + side))
-        parts.append(np.asarray(square.resize((CANVAS, CANVAS), Image.Resampling.BOX)))
-    return Dataset(np.stack(parts))
+    return Dataset(np.stack([canvas_of(image) for image in open_folder(folder)]))
 
 
 def photographs(sources: Sequence[Image.Image], n: int, seed: int) -> Dataset:

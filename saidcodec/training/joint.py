@@ -183,6 +183,7 @@ def train(
     network: ResidualNetwork,
     out: tuple[Path, Path],
     log: Callable[[str], None] = print,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> None:
     """Continue the checkpoint ``seen`` of a SAID layer and a residual network of ``settings.shape`` together;
     writes checkpoints of both layers, ``out``."""
@@ -205,6 +206,7 @@ def train(
     quick = residual.quick_type()
     began, step = time.monotonic(), 0
     while (share := max(step / settings.steps, (time.monotonic() - began) / settings.seconds)) < 1.0:
+        progress(share)
         rate = settings.rate * min(1.0, (step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * share))
         for group in optimiser.param_groups:
             group["lr"] = rate
@@ -227,6 +229,7 @@ def train(
                 + report(judge, model, network)
             )
             save(out, model, state["settings"], network, settings)
+    progress(1.0)
     save(out, model, state["settings"], network, settings)
     log("finished: " + report(judge, model, network))
 

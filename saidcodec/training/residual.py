@@ -15,7 +15,7 @@ from torch import nn
 
 from saidcodec.errors import ModelError
 from saidcodec.residual.context import COPIES, GREAT_MARKS, ORIGINS, WINDOW
-from saidcodec.residual.copies import CLUES, LOGITS, ODDS_PER_BIT
+from saidcodec.residual.copies import CLUES
 from saidcodec.training import checkpoints
 from saidcodec.training.quantise import (
     HIDDEN_UNIT,
@@ -23,7 +23,7 @@ from saidcodec.training.quantise import (
     IntegerLinear,
     exponents,
 )
-from saidcodec.training.residual_network import CHOICE, ResidualNetwork, batch_bits
+from saidcodec.training.residual_network import ASKING, CHOICE, ResidualNetwork, batch_bits
 from saidcodec.training.windows import COMPONENTS, INPUT_UNIT, Shape, Tiles, WindowSampler
 
 
@@ -48,6 +48,7 @@ def train(
     checkpoint: Path,
     log: Callable[[str], None] = print,
     start_from: ResidualNetwork | None = None,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> ResidualNetwork:
     """Train, writing ``checkpoint`` at every log line; an existing checkpoint is continued.
 
@@ -82,13 +83,14 @@ def train(
     quick = quick_type()
     start = time.monotonic() - spent
     while True:
-        progress = max(step / settings.steps, (time.monotonic() - start) / settings.seconds)
-        if progress >= 1.0:
+        share = max(step / settings.steps, (time.monotonic() - start) / settings.seconds)
+        progress(min(share, 1.0))
+        if share >= 1.0:
             break
-        rate = settings.rate * min(1.0, (step + 1) / 300) * 0.5 * (1 + math.cos(math.pi * progress))
+        rate = settings.rate * min(1.0, (step + 1) / 300) * 0.5 * (1 + math.cos(math.pi * share))
         for group in optimiser.param_groups:
             group["lr"] = rate
-        network.quantise(progress >= settings.qat_from)
+        network.quantise(share >= settings.qat_from)
         if settings.keen:
             batch = sampler.keen(generator, settings.tiles * settings.group)
         else:
@@ -212,8 +214,7 @@ def export(network: ResidualNetwork) -> dict[str, np.ndarray]:
     put("head_y", network.head_y, scales=CHOICE)
     if network.shape.copies:
         tensors["residual.copies"] = np.array(COPIES, np.int8)
-        odds = (8.0 * ODDS_PER_BIT, LOGITS // 2)
-        put("head_copy", network.head_copy, scales=[odds] * len(COPIES))
+        put("head_copy", network.head_copy, scales=ASKING)
         clues = CLUES
     told = network.shape.surprises
     put("hidden_co", network.hidden_co, beside=told + clues)

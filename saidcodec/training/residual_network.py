@@ -34,6 +34,7 @@ WIDTH_FACTORS = torch.tensor([23.0, 19.0, 16.0, 13.0])
 FIRST_MOST = 1.96  # of the first layer's weights: 63 steps of 1/32
 # Mean, scale index and tail index in a head's raw outputs: (steps a real unit, index at zero) each.
 CHOICE = ((8.0 * 16.0, 0.0), (8.0, 18.0), (2.0, 1.5))
+ASKING = ((8.0 * ODDS_PER_BIT, LOGITS // 2),) * len(COPIES)  # likewise, of the head of the questions
 
 
 class ResidualNetwork(nn.Module):

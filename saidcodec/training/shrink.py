@@ -7,7 +7,7 @@ before.  A short training then wins back most of the rest, far sooner than one f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,9 +16,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from saidcodec.errors import ModelError
-from saidcodec.residual.context import GREAT_MARKS, MARKS, ORIGINS, REFERENCE, WINDOW
+from saidcodec.residual.context import COPIES, GREAT_MARKS, MARKS, ORIGINS, REFERENCE, WINDOW
+from saidcodec.residual.copies import CLUES
 from saidcodec.training.quantise import HIDDEN_UNIT, IntegerLinear
-from saidcodec.training.residual_network import CHOICE, ResidualNetwork, with_style
+from saidcodec.training.residual_network import ASKING, CHOICE, ResidualNetwork, with_style
 from saidcodec.training.windows import COMPONENTS, INPUT_UNIT, Shape, WindowSampler
 
 SAMPLES = 1 << 14  # windows that neurons are judged on
@@ -27,12 +28,13 @@ RIDGE = 1e-4  # of the mean square of an activation
 
 
 def network_of(tensors: Mapping[str, np.ndarray]) -> ResidualNetwork:
-    """The residual network of a model file without copies, in real numbers: the inverse of ``export``.
+    """The residual network of a model file in real numbers: the inverse of ``export``.
 
-    Raises ModelError if it has copies or was not made here.
+    Raises ModelError if it was not made here.
     """
-    if "residual.copies" in tensors:
-        raise ModelError("A network with copies cannot be read back from its model file.")
+    copies = "residual.copies" in tensors
+    if copies and not np.array_equal(tensors["residual.copies"], COPIES):
+        raise ModelError("The model's copies come from places that no training here uses.")
     depth = sum(name.startswith("residual.trunk") and name.endswith(".weight") for name in tensors)
     shape = Shape(
         hidden=tuple(tensors[f"residual.trunk{i}.weight"].shape[1] for i in range(depth)),
@@ -42,6 +44,7 @@ def network_of(tensors: Mapping[str, np.ndarray]) -> ResidualNetwork:
         marks=tuple(tensors.get("residual.marks", np.array(GREAT_MARKS)).tolist()),
         surprises=tensors["residual.hidden_cg.weight"].shape[0]
         - tensors["residual.hidden_co.weight"].shape[0],
+        copies=copies,
         adjacent="residual.origins" in tensors,
     )
     if shape.adjacent and not np.array_equal(tensors["residual.origins"], ORIGINS):
@@ -49,14 +52,18 @@ def network_of(tensors: Mapping[str, np.ndarray]) -> ResidualNetwork:
     network = ResidualNetwork(shape)
 
     def take(
-        name: str, layer: IntegerLinear, context: int = 0, beside: int = 0, choice: bool = False
+        name: str,
+        layer: IntegerLinear,
+        context: int = 0,
+        beside: int = 0,
+        scales: Sequence[tuple[float, float]] = ((HIDDEN_UNIT, 0.0),),
     ) -> None:
         weight, bias, shift = (
             torch.from_numpy(tensors[f"residual.{name}.{part}"].T.astype(np.float64))
             for part in ("weight", "bias", "shift")
         )
         unit = INPUT_UNIT if context else HIDDEN_UNIT
-        gain, zero = torch.tensor(CHOICE).T if choice else (torch.tensor(HIDDEN_UNIT), torch.tensor(0.0))
+        gain, zero = torch.tensor(scales).T
         step = torch.exp2(shift) * gain / unit
         offset = weight[:, :context].sum(1) + weight[:, weight.shape[1] - beside :].sum(1)
         bias = bias + 128 * offset - zero * torch.exp2(shift)
@@ -65,11 +72,14 @@ def network_of(tensors: Mapping[str, np.ndarray]) -> ResidualNetwork:
 
     for i, layer in enumerate(trunk_of(network)):
         take(f"trunk{i}", layer, context=shape.inputs if i == 0 else 0)
-    take("head_y", network.head_y, choice=True)
-    take("hidden_co", network.hidden_co, beside=shape.surprises)
-    take("head_co", network.head_co, choice=True)
-    take("hidden_cg", network.hidden_cg, beside=2 * shape.surprises)
-    take("head_cg", network.head_cg, choice=True)
+    clues = CLUES if copies else 0
+    take("head_y", network.head_y, scales=CHOICE)
+    if copies:
+        take("head_copy", network.head_copy, scales=ASKING)
+    take("hidden_co", network.hidden_co, beside=shape.surprises + clues)
+    take("head_co", network.head_co, scales=CHOICE)
+    take("hidden_cg", network.hidden_cg, beside=2 * shape.surprises + clues)
+    take("head_cg", network.head_cg, scales=CHOICE)
     return network
 
 

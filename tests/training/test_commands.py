@@ -9,7 +9,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from saidcodec.cli import main
-from saidcodec.training import commands, sources
+from saidcodec.training import sources
+from saidcodec.training.commands import options
 
 
 def run(*words):
@@ -26,7 +27,7 @@ def refused(*words):
 
 
 def test_datasets_are_those_there_are():
-    assert list(commands.DATASETS) == list(sources.SOURCES)
+    assert list(options.DATASETS) == list(sources.SOURCES)
 
 
 @pytest.fixture

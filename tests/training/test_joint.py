@@ -8,12 +8,12 @@ import torch
 
 from saidcodec import codec, models
 from saidcodec.errors import ModelError
-from saidcodec.training import checkpoints, commands, datasets, export, joint, residual, said, sources
+from saidcodec.training import checkpoints, datasets, defaults, export, joint, residual, said, sources
 from saidcodec.training.windows import Shape
 
 torch.set_num_threads(1)
 SHIPPED = Path(__file__).parents[2] / "models"
-SHAPE = Shape(styles=1, around=commands.WIDE)
+SHAPE = Shape(styles=1, around=defaults.WIDE)
 pytestmark = pytest.mark.skipif(not models.installed(), reason="no model is shipped")
 
 

@@ -66,6 +66,22 @@ def test_a_model_file_reads_back_as_it_was_exported(trained):
         assert np.array_equal(again[name], tensor), name
 
 
+def test_a_network_with_copies_reads_back_likewise():
+    torch.manual_seed(0)
+    network = ResidualNetwork(replace(SHAPE, copies=True, styles=1))
+    network.quantise(True)
+    tensors = residual.export(network)
+    again = shrink.network_of({**tensors, "tile.style.frequency": np.ones(1)})
+    assert again.shape == network.shape
+    for name, tensor in residual.export(again).items():
+        if name.endswith(".bias"):  # first written from biases that were no whole numbers of steps
+            assert np.abs(tensor - tensors[name]).max() <= 1, name
+        else:
+            assert np.array_equal(tensor, tensors[name]), name
+    with pytest.raises(ModelError, match="copies"):
+        shrink.network_of({**tensors, "residual.copies": tensors["residual.copies"][::-1]})
+
+
 def test_cutting_nothing_changes_next_to_nothing(trained):
     network = shrink.network_of({**residual.export(trained[0]), "tile.style.frequency": np.ones(2)})
     sampler = WindowSampler(SHAPE, smooth(8, 24, 2))

@@ -1,0 +1,99 @@
+"""``saidcodec train joint``: both layers of a model together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from saidcodec import files
+from saidcodec.training.commands.options import (
+    ABOUT,
+    DATASETS,
+    FLAT_COLOURS,
+    FORCE,
+    GREY,
+    OUT,
+    READ,
+    SEED,
+    NeedsTorch,
+    check_data,
+    dataset_options,
+    read_data,
+)
+from saidcodec.training.defaults import BOUND, STATISTICS, WIDE
+
+
+@click.command("joint", cls=NeedsTorch)
+@dataset_options([name for name in DATASETS if name != "photographs"])
+@click.option(
+    "--images", type=click.IntRange(1), default=7000, show_default=True, help="Images to generate, at most."
+)
+@click.option("--model", "whole", type=READ, required=True,
+              help="A model file of both layers; its search finds the boxes.")  # fmt: skip
+@click.option("--said-checkpoint", "seen", type=READ, required=True)
+@click.option("--residual-checkpoint", "begin", type=READ, required=True,
+              help="The residual network to go on with, or a model file that has it.")  # fmt: skip
+@OUT
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), required=True, help="Of training.")
+@click.option("--glimpses", default=7, show_default=True, help="Of an image, at most.")
+@click.option("--base-step", default=8, show_default=True, help="The base's cells in steps of 2 to this.")
+@click.option("--box-worth", default=16.0, show_default=True, help="Bits that a box may cost in the end.")
+@GREY
+@click.option("--rate", default=1e-3, show_default=True, help="Learning rate.")
+@SEED
+@ABOUT
+@FORCE
+def train_joint(
+    dataset: str,
+    data: Path | None,
+    images: int,
+    whole: Path,
+    seen: Path,
+    begin: Path,
+    out: Path,
+    seconds: float,
+    glimpses: int,
+    base_step: int,
+    box_worth: float,
+    grey: bool,
+    rate: float,
+    seed: int,
+    licence: str,
+    description: str,
+    force: bool,
+) -> None:
+    """Train both layers of a model together, so that glimpses pay beside the residual network."""
+    import numpy as np
+
+    from saidcodec import models
+    from saidcodec.training import export, joint, residual, sources
+    from saidcodec.training.windows import Shape
+
+    folder = check_data(dataset, data)
+    files.check_free(str(out), force)
+    settings = joint.Settings(
+        steps=BOUND,
+        seconds=seconds,
+        rate=rate,
+        base_step=base_step,
+        grey=grey,
+        seed=seed,
+        shape=Shape(styles=1, around=WIDE, copies=dataset in FLAT_COLOURS),
+    )
+    parts = read_data(folder, lambda: sources.SOURCES[dataset](folder, images, seed))
+    learning, held_out = (part.images[:images] for part in parts)
+    model, network = models.load(whole), joint.widened(begin, settings.shape)
+    click.echo(f"looking at {len(learning)} images")
+    looks, development = (joint.look(part, model, glimpses, settings) for part in (learning, held_out))
+    checkpoints = out.with_suffix(".said.pt"), out.with_suffix(".residual.pt")
+    joint.train(settings, looks, development, seen, network, checkpoints, click.echo)
+    trained, _ = export.load_said(checkpoints[0])
+    tensors = {
+        **export.said_tensors(trained),
+        **residual.export(residual.load_checkpoint(checkpoints[1])),
+        **export.style_table(np.ones(1)),
+    }
+    settled = joint.settle(tensors, learning[:STATISTICS], grey, box_worth)
+    metadata = {"name": out.stem, "licence": licence, "description": description, "dataset": dataset}
+    click.echo(f"{out}: model {models.save(out, settled, metadata, force)}")

@@ -1,0 +1,140 @@
+"""``saidcodec train residual``: the residual network of a SAID layer's model."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from saidcodec import files
+from saidcodec.training.commands.options import (
+    ABOUT,
+    CHECKPOINT,
+    DATASETS,
+    FLAT_COLOURS,
+    FORCE,
+    LENGTH,
+    OUT,
+    READ,
+    SEED,
+    NeedsTorch,
+    check_data,
+    check_length,
+    dataset_options,
+    read_data,
+)
+from saidcodec.training.defaults import AROUND, BOUND, WIDE
+
+if TYPE_CHECKING:
+    from saidcodec.training.residual_network import ResidualNetwork
+    from saidcodec.training.windows import Shape, Tiles
+
+
+@click.command("residual", cls=NeedsTorch)
+@dataset_options(DATASETS)
+@click.option(
+    "--images", type=click.IntRange(1), default=10000, show_default=True, help="Images to generate."
+)
+@click.option("--said", "layer", type=READ, required=True,
+              help="Model file of the SAID layer, completed by this training.")  # fmt: skip
+@click.option("--said-checkpoint", "seen", type=READ,
+              help="The SAID layer's checkpoint: train on what it reconstructs.")  # fmt: skip
+@OUT
+@CHECKPOINT
+@click.option("--begin", type=READ,
+              help="A checkpoint to start from, or a model to be cut to --hidden and --head.")  # fmt: skip
+@LENGTH
+@click.option("--glimpses", default=6, show_default=True, help="Of an image, at most.")
+@click.option("--hidden", default="160,128,128,128", show_default=True, help="Widths of the hidden layers.")
+@click.option("--head", default=64, show_default=True, help="Width of the heads' hidden layers.")
+@click.option("--styles", default=1, show_default=True, help="Expert settings that a tile chooses from.")
+@click.option("--rate", default=2e-3, show_default=True, help="Learning rate.")
+@SEED
+@ABOUT
+@FORCE
+def train_residual(
+    dataset: str,
+    data: Path | None,
+    images: int,
+    layer: Path,
+    seen: Path | None,
+    out: Path,
+    checkpoint: Path | None,
+    begin: Path | None,
+    steps: int | None,
+    seconds: float | None,
+    glimpses: int,
+    hidden: str,
+    head: int,
+    styles: int,
+    rate: float,
+    seed: int,
+    licence: str,
+    description: str,
+    force: bool,
+) -> None:
+    """Train the residual network and add it to a SAID layer's model file.
+
+    Photographs are varied crops without a reconstruction.  Other images have the one that
+    --said-checkpoint makes; without it, that of the files of --said, where this is a whole model with
+    glimpses, or none.
+    """
+    from saidcodec import models
+    from saidcodec.training import export, residual, sources
+    from saidcodec.training.windows import Shape
+
+    check_length(steps, seconds)
+    folder = check_data(dataset, data)
+    if not re.fullmatch(r"[1-9]\d*(,[1-9]\d*)*", hidden):
+        raise click.UsageError("--hidden must be whole numbers with commas between them.")
+    files.check_free(str(out), force)
+    widths = tuple(int(width) for width in hidden.split(","))
+    shape = Shape(hidden=widths, head=head, styles=styles, around=())
+    if dataset == "photographs":
+        pool, development = read_data(folder, lambda: sources.photograph_tiles(folder))
+    else:
+        parts = read_data(folder, lambda: sources.SOURCES[dataset](folder, images, seed))
+        whole = models.load(layer)
+        if seen is not None:
+            around, (pool, development) = AROUND, sources.scene_tiles(parts, seen, glimpses)
+        elif whole.sees_reconstruction:
+            around, (pool, development) = WIDE, sources.file_tiles(parts, whole)
+        else:
+            around, (pool, development) = (), sources.plain_tiles(parts, dataset in sources.MIRRORED)
+        shape = Shape(hidden=widths, head=head, styles=styles, around=around, copies=dataset in FLAT_COLOURS)
+    settings = residual.Settings(
+        steps=steps or BOUND,
+        seconds=seconds or float("inf"),
+        rate=rate,
+        keen=dataset != "photographs" and styles == 1,
+        seed=seed,
+        shape=shape,
+    )
+    path = checkpoint or out.with_suffix(".pt")
+    start_from = None if begin is None else first_weights(begin, shape, development)
+    network = residual.train(settings, pool, development, path, click.echo, start_from)
+    style = export.style_table(export.style_counts(network, development))
+    metadata = {"name": out.stem, "licence": licence, "description": description, "dataset": dataset}
+    tensors, metadata = export.merge(
+        export.without_residual(models.load(layer).tensors), {**residual.export(network), **style}, metadata
+    )
+    click.echo(f"{out}: model {models.save(out, tensors, metadata, force)}")
+
+
+def first_weights(begin: Path, shape: Shape, tiles: Tiles) -> ResidualNetwork:
+    """The network of a checkpoint or, cut to ``shape``, that of a model file."""
+    from saidcodec import models
+    from saidcodec.training import residual, shrink
+    from saidcodec.training.windows import WindowSampler
+
+    if begin.suffix != ".safetensors":
+        network = shrink.recounted(residual.load_checkpoint(begin))
+        if network.shape != shape:
+            raise click.UsageError(f"{begin} is of another shape: {network.shape}.")
+        return network
+    large = shrink.recounted(shrink.network_of(models.load(begin).tensors))
+    if problem := shrink.misfit(large.shape, shape):
+        raise click.UsageError(f"{begin} cannot be cut to this network: {problem}.")
+    return shrink.shrink(large, shape, WindowSampler(large.shape, tiles))

@@ -1,0 +1,232 @@
+"""A whole model out of a folder of images: which stages that takes, and each of them.
+
+Large pictures get the shipped model of photographs, adapted.  Small ones, which the SAID layer sees whole,
+also get both layers, one after the other, then together; the model with the fewest bytes on images that are
+held out is kept.  Each stage leaves a checkpoint or a model file in a folder of its own, from which an
+interrupted training goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from saidcodec import codec, models
+from saidcodec.encoder.auto import DEFAULT_MODEL
+from saidcodec.errors import FileError
+from saidcodec.models import Model
+from saidcodec.training import adapt, export, joint, residual, said, sources
+from saidcodec.training.defaults import AROUND, BOUND, STATISTICS, WIDE
+from saidcodec.training.folder import Images, as_coded
+from saidcodec.training.windows import Shape
+
+HIDDEN, HEAD = (96, 64, 64, 64), 32  # of a new network: a third of the multiply-adds of the shipped ones
+GLIMPSES = 6
+BOX_WORTH = 16.0  # bits that a box may cost in the end
+REHEARSAL = 0.3  # share of the SAID layer's training for the VAE alone
+ADAPTED = "photo model, adapted"
+SHARES = {"SAID layer": 0.25, "residual network": 0.3, "both together": 0.3, ADAPTED: 0.15}  # of the time
+LOOKED_AT = 100  # images a minute of training, at most, that the slower steps look at
+FINGERPRINT = "images.txt"
+
+Bar = Callable[[str], AbstractContextManager[Callable[[float], None]]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a training is to do: images, seconds of training in all, and where its checkpoints lie."""
+
+    images: Images
+    seconds: float
+    seed: int
+    device: str
+    work: Path
+
+    @property
+    def stages(self) -> dict[str, float]:
+        """Seconds of each stage, by its name."""
+        if not self.images.small:
+            return {ADAPTED: self.seconds}
+        return {name: share * self.seconds for name, share in SHARES.items()}
+
+    def candidate(self, name: str) -> Path:
+        """Where one of the models lies that the best is chosen from."""
+        return self.work / f"{name}.safetensors"
+
+    @property
+    def looked_at(self) -> int:
+        """Images that the slower steps of a training of this length look at."""
+        return max(16, int(LOOKED_AT * self.seconds / 60))
+
+    @property
+    def beside(self) -> float:
+        """Seconds that searching, learning tables and measuring may take, by the time that one file takes.
+
+        Counts of files are from trainings that were timed.  On large images other codecs are slowest.
+        """
+        image = as_coded(self.images.held_out[0])
+        codec.encode(image)  # start-up is not counted
+        started = time.perf_counter()
+        codec.encode(image)
+        one = time.perf_counter() - started
+        held_out, looked_at = len(self.images.held_out), min(len(self.images.learning), self.looked_at)
+        if not self.images.small:
+            return 12 * held_out * one
+        return (4 * held_out + looked_at + min(STATISTICS, looked_at)) * one
+
+
+def prepare(plan: Plan, resume: bool) -> None:
+    """Make the folder of checkpoints, or see that it is of these images.  Raises FileError."""
+    digest = hashlib.sha256(f"{plan.seed}".encode())
+    for image in plan.images.every:
+        digest.update(image.tobytes())
+    mark = plan.work / FINGERPRINT
+    if plan.work.exists():
+        if not resume:
+            raise FileError(
+                f"{plan.work} holds an unfinished training: --resume goes on with it; remove it to begin "
+                "anew."
+            )
+        if not mark.is_file() or mark.read_text() != digest.hexdigest():
+            raise FileError(f"{plan.work} is of another training: the images or --seed have changed since.")
+        return
+    if resume:
+        raise FileError(f"{plan.work} does not exist: there is no training to resume.")
+    plan.work.mkdir()
+    mark.write_text(digest.hexdigest())
+
+
+def clear(plan: Plan) -> None:
+    """Remove the checkpoints of a training that is done."""
+    shutil.rmtree(plan.work)
+
+
+def train(plan: Plan, bar: Bar) -> Model:
+    """The model that suits the images, its name still open.
+
+    Raises ModelError where nothing was gained on the shipped model, or a checkpoint is of another training.
+    """
+    return scenes(plan, bar) if plan.images.small else photographs(plan, bar)
+
+
+def photographs(plan: Plan, bar: Bar) -> Model:
+    """The shipped model of photographs, adapted.
+
+    Where that gained nothing, nothing is left to resume, and ModelError is raised.
+    """
+    begin = models.find(DEFAULT_MODEL)
+    tensors = adapted(plan, bar)
+    made = Model("", models.identify(tensors), tensors, {})
+    before, after = (adapt.file_bytes(one, plan.images) for one in (begin, made))
+    if after >= before:
+        clear(plan)
+    adapt.check_gain(before, after, begin.name)
+    return made
+
+
+def scenes(plan: Plan, bar: Bar) -> Model:
+    """Of three models the one whose files are smallest: both layers, apart and together, and one adapted."""
+    for name, make in CANDIDATES.items():
+        path = plan.candidate(name)
+        if not path.exists():
+            models.save(path, make(plan, bar), {"name": name})
+    return min(
+        (models.load(plan.candidate(name)) for name in CANDIDATES),
+        key=lambda one: adapt.file_bytes(one, plan.images),
+    )
+
+
+def adapted(plan: Plan, bar: Bar) -> dict[str, np.ndarray]:
+    """Tensors of the shipped model of photographs, adapted."""
+    settings = adapt.settings_for(plan.stages[ADAPTED], plan.seed)
+    with bar(ADAPTED) as progress:
+        return adapt.adapted(
+            models.find(DEFAULT_MODEL), plan.images, settings, plan.work / "adapted.pt", progress
+        )
+
+
+def layers(plan: Plan, bar: Bar) -> dict[str, np.ndarray]:
+    """Tensors of a SAID layer and of a residual network that sees its x̂."""
+    grey, checkpoint = plan.images.grey, plan.work / "said.pt"
+    settings = said.Settings(
+        steps=BOUND,
+        seconds=plan.stages["SAID layer"],
+        iterations=GLIMPSES,
+        rehearsal=REHEARSAL,
+        grey=grey,
+        seed=plan.seed,
+        device=plan.device,
+    )
+
+    learning, _ = plan.images.canvases()
+    with bar("SAID layer") as progress:
+        said.train(
+            settings,
+            lambda rng: sources.endless(learning.images, settings.batch, True, rng),
+            checkpoint,
+            silent,
+            progress=progress,
+        )
+    model, _ = export.load_said(checkpoint)
+    statistics = learning.images[: min(STATISTICS, plan.looked_at)]
+    painted = export.with_statistics(export.said_tensors(model), statistics, grey)
+    pool, development = sources.scene_tiles(plan.images.canvases(plan.looked_at), checkpoint, GLIMPSES)
+    wanted = residual.Settings(
+        steps=BOUND,
+        seconds=plan.stages["residual network"],
+        keen=True,
+        seed=plan.seed,
+        log_every=adapt.LOG_EVERY,
+        shape=shape_for(plan.images, AROUND),
+    )
+    with bar("residual network") as progress:
+        network = residual.train(
+            wanted, pool, development, plan.work / "residual.pt", silent, progress=progress
+        )
+    style = export.style_table(np.ones(1))
+    return export.merge(painted, {**residual.export(network), **style}, {})[0]
+
+
+def tuned(plan: Plan, bar: Bar) -> dict[str, np.ndarray]:
+    """Tensors of both layers after a training of both together."""
+    settings = joint.Settings(
+        steps=BOUND,
+        seconds=plan.stages["both together"],
+        grey=plan.images.grey,
+        seed=plan.seed,
+        shape=shape_for(plan.images, WIDE),
+    )
+    model = models.load(plan.candidate("apart"))
+    network = joint.widened(plan.work / "residual.pt", settings.shape)
+    checkpoints = plan.work / "together.said.pt", plan.work / "together.residual.pt"
+    parts = [part.images for part in plan.images.canvases(plan.looked_at)]
+    looks = [joint.look(part, model, GLIMPSES, settings) for part in parts]
+    with bar("both together") as progress:
+        joint.train(
+            settings, looks[0], looks[1], plan.work / "said.pt", network, checkpoints, silent, progress
+        )
+    trained, _ = export.load_said(checkpoints[0])
+    tensors = {
+        **export.said_tensors(trained),
+        **residual.export(residual.load_checkpoint(checkpoints[1])),
+        **export.style_table(np.ones(1)),
+    }
+    return joint.settle(tensors, parts[0][:STATISTICS], plan.images.grey, BOX_WORTH)
+
+
+CANDIDATES = {"apart": layers, "together": tuned, "adapted": adapted}  # in the order of their making
+
+
+def shape_for(images: Images, around: tuple[tuple[int, int], ...]) -> Shape:
+    return Shape(hidden=HIDDEN, head=HEAD, styles=1, around=around, copies=images.flat)
+
+
+def silent(line: str) -> None:
+    """The bars say enough."""

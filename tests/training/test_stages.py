@@ -1,0 +1,159 @@
+"""``saidcodec train --data DIR --name NAME``: from a folder to a model and its page, interrupted or not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+
+import saidcodec
+from saidcodec import models
+from saidcodec.cli import main
+from saidcodec.training import card, datasets, folder, joint, residual, said, stages
+
+torch.set_num_threads(1)
+
+
+def run(*words):
+    return CliRunner().invoke(main, ["train", *(str(word) for word in words)])
+
+
+@pytest.fixture
+def sprites(tmp_path):
+    place = tmp_path / "sprites"
+    place.mkdir()
+    for i, pixels in enumerate(datasets.multi_dsprites(12, 0).images):
+        Image.fromarray(pixels).save(place / f"{i:02d}.png")
+    return place
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Stages of a few small steps, which say how they went; [name, steps of each stage]."""
+    lines = []
+    for module, changes in (
+        (said, {"steps": 6, "batch": 4, "iterations": 2}),
+        (residual, {"steps": 30, "tiles": 4, "group": 64, "log_every": 10}),
+        (joint, {"steps": 4, "batch": 4, "windows": 32, "log_every": 2}),
+    ):
+        settings = module.Settings
+
+        def smaller(settings=settings, changes=changes, **given):
+            return settings(**{**given, **changes, "seconds": 1e9})
+
+        monkeypatch.setattr(module, "Settings", smaller)
+    monkeypatch.setattr(stages, "silent", lines.append)
+    monkeypatch.setattr(stages, "LOOKED_AT", 1)
+    monkeypatch.setattr(stages, "HIDDEN", (16, 12))
+    monkeypatch.setattr(stages, "HEAD", 8)
+    plain = card.peers
+    monkeypatch.setattr(card, "peers", lambda *words: [plain(*words)[0], plain(*words)[-1]])
+    return lines
+
+
+def test_a_model_of_both_layers_in_spite_of_an_interruption(sprites, tmp_path, quick, monkeypatch):
+    out = tmp_path / "mine.safetensors"
+    words = ["--data", sprites, "--name", "mine", "--out", out, "--minutes", 0.1]
+    monkeypatch.delitem(stages.CANDIDATES, "adapted")
+    with monkeypatch.context() as patch:
+        patch.setattr(joint, "train", interrupt)
+        stopped = run(*words)
+    assert stopped.exit_code == 1
+    assert "--resume goes on from" in stopped.stderr
+    assert stopped.stderr.endswith("Error: Interrupted.\n")
+    assert {path.name for path in tmp_path.iterdir()} == {"sprites", "mine.training"}
+    assert "holds an unfinished training: --resume goes on" in run(*words).stderr
+
+    before = len(quick)
+    bits = [float(line.split(" dev ")[1]) for line in quick if " dev " in line]
+    assert bits[-1] < bits[0]
+    done = run(*words, "--resume")
+    assert done.exit_code == 0, done.stderr
+    assert "12 images, sides of 64 pixels, colour, flat colours; 1 held out." in done.stdout
+    assert (
+        "SAID layer 0.025, residual network 0.03, both together 0.03, photo model, adapted 0.015."
+        in done.stdout
+    )
+    assert not any(" dev " in line for line in quick[before:])  # only what was missing was trained
+    assert {path.name for path in tmp_path.iterdir()} == {"sprites", "mine.safetensors", "mine.md"}
+
+    model = models.load(out)
+    assert model.name == "mine"
+    assert model.sees_reconstruction
+    pixels = folder.read(sprites, 0).held_out[0]
+    data = saidcodec.encode(pixels, model=model)
+    assert np.array_equal(saidcodec.decode(data, model=model), pixels)
+    page = (tmp_path / "mine.md").read_text()
+    for expected in (
+        model.id,
+        "| PNG (optimised) | ",
+        f"| saidcodec mine | {len(data):,} | ",
+        "--minutes=0.1",
+    ):
+        assert expected in page
+
+
+def interrupt(*words):
+    raise KeyboardInterrupt
+
+
+def test_large_pictures_adapt_the_model_of_photographs(tmp_path, quick):
+    place = tmp_path / "striped"
+    place.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        pixels = np.tile([0, 40, 10, 50], 50)[None, :170, None] + rng.integers(0, 3, (70, 170, 3))
+        Image.fromarray(pixels.astype(np.uint8)).save(place / f"{i}.png")
+    out = tmp_path / "mine.safetensors"
+    result = run("--data", place, "--name", "mine", "--out", out)
+    assert result.exit_code == 0, result.stderr
+    assert "30 of training: photo model, adapted 30." in result.stdout
+    photo = models.find("photo").tensors
+    assert {name: tensor.shape for name, tensor in models.load(out).tensors.items()} == {
+        name: tensor.shape for name, tensor in photo.items()
+    }
+
+
+def test_the_smallest_model_is_kept(sprites, tmp_path, monkeypatch):
+    plan = stages.Plan(folder.read(sprites, 0), 1.0, 0, "cpu", tmp_path)
+    shipped = ("photo", "multidsprites", "clevr")
+    made = {name: lambda *words, name=name: models.find(name).tensors for name in shipped}
+    monkeypatch.setattr(stages, "CANDIDATES", made)
+    assert stages.train(plan, lambda label: None).id == models.find("multidsprites").id
+
+
+def test_a_training_of_other_images_is_not_resumed(sprites, tmp_path):
+    plan = stages.Plan(folder.read(sprites, 0), 1.0, 0, "cpu", tmp_path / "work")
+    with pytest.raises(saidcodec.SaidError, match="no training to resume"):
+        stages.prepare(plan, resume=True)
+    stages.prepare(plan, resume=False)
+    stages.prepare(plan, resume=True)
+    for other in (replace(plan, seed=1), replace(plan, images=replace(plan.images, learning=[]))):
+        with pytest.raises(saidcodec.SaidError, match="another training"):
+            stages.prepare(other, resume=True)
+
+
+def test_an_empty_folder_is_one_sentence(tmp_path):
+    result = run("--data", tmp_path, "--name", "mine", "--out", tmp_path / "mine.safetensors")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert "holds no image that can be read" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--data", "."),
+        ("--name", "mine"),
+        ("--data", ".", "--name", "a/b"),
+        ("--data", ".", "--name", "a", "--out", "a.md"),
+        ("--data", ".", "said"),
+        ("--resume", "adapt"),
+        ("--data", ".", "--name", "mine", "--minutes", 0),
+        ("--data", ".", "--name", "mine", "--device", "nowhere"),
+    ],
+)
+def test_wrong_usage(words):
+    assert run(*words).exit_code == 2
