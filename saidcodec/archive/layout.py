@@ -18,11 +18,11 @@ from saidcodec.entropy.bank import Rows, bank
 from saidcodec.errors import CorruptError, FormatError, LimitError, TruncatedError, VersionError
 from saidcodec.format import container
 from saidcodec.format.container import Cursor, inflated, varint
-from saidcodec.format.header import Header, Metadata
+from saidcodec.format.header import ARCHIVE_SIGNATURE, Header, Metadata
 from saidcodec.format.tiling import Tiling
 from saidcodec.models import ID_BYTES
 
-SIGNATURE = b"\xd3S\r\n"
+SIGNATURE = ARCHIVE_SIGNATURE
 VERSION = (0, 1)
 START = len(SIGNATURE) + 1  # where the first group begins
 GROUP, INDEX = 1, 2  # first bytes of the two kinds of blocks

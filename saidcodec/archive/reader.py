@@ -143,6 +143,10 @@ class Archive:
         group, images = self.group(number), self.places[number].images
         return range(group.run_of(images - 1) + 1)
 
+    def __contains__(self, name: object) -> bool:
+        """Whether an image has this name."""
+        return name in self._numbers
+
     def number(self, which: int | str) -> int:
         """The number of an image, counted from 0, by its number or name.  Raises IndexError, KeyError."""
         if isinstance(which, str):

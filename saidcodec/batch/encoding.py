@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from saidcodec import codec, files, images, models, verification
+from saidcodec import codec, files, images, losses, models, verification
 from saidcodec.batch.jobs import Job
 from saidcodec.batch.work import (
     SUFFIX,
@@ -188,6 +188,8 @@ class Encoding(Writing):
             original = files.read_path(source)
             with noted_in(outcome):
                 pixels, _, metadata = images.from_file(original, source)
+            if self.delete_source and (lost := losses.of(original, source)):
+                outcome.notes.append(f"{source}: a .said file does not keep {', '.join(lost)}.")
         outcome.read, outcome.pixels = len(original), pixels.shape[0] * pixels.shape[1]
         return original, pixels, metadata
 

@@ -73,8 +73,8 @@ def encode(
     from saidcodec.batch.encoding import Encoding
 
     check_usage(quiet=quiet, verbose=verbose, jobs=jobs, dask=dask)
-    if delete_source and (residual == "none" or not verify):
-        raise click.UsageError("--delete-source needs --verify, and a residual to verify.")
+    if delete_source and (residual == "none" or max_error or not verify):
+        raise click.UsageError("--delete-source needs --verify, and files that hold the image exactly.")
     work = Encoding(
         force=force,
         delete_source=delete_source,

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 from saidcodec.errors import CorruptError, FormatError, LimitError, TruncatedError, VersionError
 from saidcodec.format.header import (
+    ARCHIVE_SIGNATURE,
     LARGEST_TILE,
     MODES,
     MOST_BAND_PIXELS,
@@ -236,6 +237,8 @@ def check_signature(cursor: Cursor) -> None:
         cursor.take(len(OLD_SIGNATURE))
         version = divmod(cursor.take(1)[0], 16)
     else:
+        if start.startswith(ARCHIVE_SIGNATURE[: len(start)]):
+            raise FormatError("This is an archive, not a .said file: saidcodec unpack and ls read it.")
         raise FormatError("This is not a .said file.")
     if version != VERSION:
         raise VersionError(

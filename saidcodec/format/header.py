@@ -8,6 +8,7 @@ from enum import Enum, IntEnum
 
 VERSION = (0, 6)
 SIGNATURE = bytes([0xD0 | VERSION[1]]) + b"\r\n"  # names the version, and breaks where line ends are changed
+ARCHIVE_SIGNATURE = b"\xd3S\r\n"  # of archives, which hold many images (archive_spec.md)
 OLD_SIGNATURE = b"\xd3A\r\n"  # up to version 0.5, which the next byte gives
 MOST_SIDE = 1 << 20  # pixels
 MOST_PIXELS = 1 << 28  # decode() refuses more before it allocates anything

@@ -333,3 +333,12 @@ def test_decoding_is_checked_as_always(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(decoding.codec, "decode_image", broken)
     assert only(done(Decoding(), "out/a.said")).error == "out/a.said: bad"
+
+
+def test_a_source_with_more_than_pixels_and_metadata_is_kept() -> None:
+    pixels = np.zeros((3, 4), np.uint8)
+    Image.fromarray(pixels).save("a.png", dpi=(300, 300))
+    found = only(done(encoder(delete_source=True), "a.png"))
+    assert found.error == "a.png was not deleted: out/a.said does not hold all of it."
+    assert found.notes == ["a.png: a .said file does not keep dpi."]
+    assert Path("a.png").exists()
