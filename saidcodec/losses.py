@@ -10,8 +10,8 @@ from saidcodec.format.header import MODES
 # What Pillow tells of a file that says how it stores its pixels, or that is kept: ICC, EXIF and XMP.
 HARMLESS = frozenset((
     "adobe", "adobe_transform", "background", "compression", "duration", "exif", "icc_profile", "interlace",
-    "jfif", "jfif_density", "jfif_unit", "jfif_version", "loop", "lossless", "mp", "progression", "progressive",
-    "quality", "timestamp", "version", "xmp", "XML:com.adobe.xmp", "Raw profile type exif",
+    "jfif", "jfif_density", "jfif_unit", "jfif_version", "loop", "lossless", "mp", "progression",
+    "progressive", "quality", "timestamp", "version", "xmp", "XML:com.adobe.xmp", "Raw profile type exif",
     "Raw profile type xmp",
 ))  # fmt: skip
 

@@ -10,9 +10,8 @@ import click
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 MODEL_HELP = "Name or path of a model."
-PATH = click.Path(
-    allow_dash=True, readable=False
-)  # so that shells complete names of files; all else is checked later
+# So that shells complete names of files; all else is checked later, for each file.
+PATH = click.Path(allow_dash=True, readable=False)
 
 SHARED: dict[str, Callable[[Function], Function]] = {
     "model": click.option("--model", metavar="NAME|PATH", help=MODEL_HELP),
