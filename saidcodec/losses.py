@@ -21,7 +21,8 @@ def of(data: bytes, name: str) -> list[str]:
     image = images.open_image(io.BytesIO(data), name)
     lost = [] if image.mode in MODES else [f"its mode {image.mode}"]
     for key, value in image.info.items():
-        single = key == "sizes" and len(value) == 1  # of an icon
-        if key not in HARMLESS and not single:
+        # An icon of one size, and the resolution of a TIFF file that has none, say nothing.
+        empty = (key == "sizes" and len(value) == 1) or (key in ("dpi", "resolution") and value == (1, 1))
+        if key not in HARMLESS and not empty:
             lost.append(str(key))
     return lost

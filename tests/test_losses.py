@@ -34,6 +34,8 @@ def text() -> PngImagePlugin.PngInfo:
         (saved(RGB, "JPEG", progressive=True, xmp=b"<x/>"), []),
         (saved(RGB, "WEBP", lossless=True), []),
         (saved(RGB.convert("LA"), "PNG"), []),
+        (saved(RGB, "TIFF"), []),
+        (saved(RGB, "TIFF", dpi=(300, 300)), ["dpi", "resolution"]),
         (saved(RGB, "PNG", pnginfo=text()), ["Title"]),
         (saved(RGB, "PNG", dpi=(300, 300)), ["dpi"]),
         (saved(RGB, "JPEG", comment="seen"), ["comment"]),
