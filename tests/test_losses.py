@@ -35,7 +35,7 @@ def text() -> PngImagePlugin.PngInfo:
         (saved(RGB, "WEBP", lossless=True), []),
         (saved(RGB.convert("LA"), "PNG"), []),
         (saved(RGB, "TIFF"), []),
-        (saved(RGB, "TIFF", dpi=(300, 300)), ["dpi", "resolution"]),
+        (saved(RGB, "TIFF", dpi=(300, 300)), ["dpi"]),
         (saved(RGB, "PNG", pnginfo=text()), ["Title"]),
         (saved(RGB, "PNG", dpi=(300, 300)), ["dpi"]),
         (saved(RGB, "JPEG", comment="seen"), ["comment"]),
