@@ -193,18 +193,19 @@ def write(
     channels = planes.channels_of(header, pixels)
     within = threads if len(bands) == 1 else 1  # threads that share one band
 
-    def coded(band: Band) -> CodedBand:
-        return code_band(header, model, method, band, channels[band.rows], glimpses, sources, within)
+    def coded(band: Band) -> tuple[Plan, bytes, bool]:
+        one = code_band(header, model, method, band, channels[band.rows], glimpses, sources, within)
+        return one.plan, one.stream, one.mixed  # its symbols are many times as large
 
     written = [*in_threads(coded, bands, threads, progress)]
-    streams = [one.stream for one in written]
-    if any(one.mixed for one in written):
+    streams = [stream for _, stream, _ in written]
+    if any(is_mixed for *_, is_mixed in written):
         from saidcodec.residual import mixed
 
         header = replace(header, coder=ResidualCoder.MIXED)
-        streams = [one.stream if one.mixed else mixed.plain(one.stream) for one in written]
-    kinds = [kind for one in written for kind in one.plan.kinds.tolist()]
-    descriptions = [description for one in written for description in one.plan.descriptions]
+        streams = [stream if is_mixed else mixed.plain(stream) for _, stream, is_mixed in written]
+    kinds = [kind for plan, *_ in written for kind in plan.kinds.tolist()]
+    descriptions = [description for plan, *_ in written for description in plan.descriptions]
     return join(header, model, metadata, kinds, descriptions, streams)
 
 

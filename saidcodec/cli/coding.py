@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from saidcodec import files
-from saidcodec.cli.looking import account_of
 from saidcodec.cli.options import PATH, check_single, check_usage, shared
 from saidcodec.cli.report import note, progress, tell
 from saidcodec.errors import FileError, about
@@ -257,4 +256,6 @@ def decode_one(
     with about(target), watch.measuring("writing"):
         files.write(target, force, lambda file: save(pixels, metadata, file, name))
     if verbose:
+        from saidcodec.cli.looking import account_of
+
         tell(account_of(data, model, watch.seconds))

@@ -17,7 +17,7 @@ from saidcodec.residual.mixed import Graphics, Source
 
 MAPPED_PIXELS = 1 << 14  # smaller images are not asked for a map, which takes longer than coding them
 REPEATED = 0.15  # of the pixels follow their neighbours as before in what may be graphics
-ASKED_PIXELS = 1 << 14  # of a band, to see whether it may be
+ASKED_PIXELS, ASKED_COLUMNS = 1 << 14, 512  # of a band, to see whether it may be
 MIXERS = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))  # odd, without a pattern
 
 
@@ -56,7 +56,12 @@ class Sources:
 
 def repetition(channels: np.ndarray) -> float:
     """The share of pixels of uint8 [h, w, channels] with the colour that followed the same left and upper
-    neighbours the last time; pairs of rows all over the band tell."""
+    neighbours the last time; pairs of rows all over the band tell.
+
+    Only columns near by count: a picture that is there twice, side by side, is none the less a photograph.
+    """
+    left = max(0, channels.shape[1] - ASKED_COLUMNS) // 2
+    channels = channels[:, left : left + ASKED_COLUMNS]
     height, width = channels.shape[:2]
     if height < 2 or width < 2:
         return 0.0
@@ -65,8 +70,8 @@ def repetition(channels: np.ndarray) -> float:
     colour = np.zeros((2, count, width), np.uint64)
     for channel in np.moveaxis(channels, -1, 0):
         colour = colour << np.uint64(8) | np.stack([channel[rows], channel[rows + 1]])
-    left, above, here = colour[1, :, :-1].ravel(), colour[0, :, 1:].ravel(), colour[1, :, 1:].ravel()
-    context = left * MIXERS[0] ^ above * MIXERS[1]
+    before, above, here = colour[1, :, :-1].ravel(), colour[0, :, 1:].ravel(), colour[1, :, 1:].ravel()
+    context = before * MIXERS[0] ^ above * MIXERS[1]
     order = np.argsort(context, kind="stable")
     same = context[order][1:] == context[order][:-1]
     return float((same & (here[order][1:] == here[order][:-1])).sum() / len(here))
