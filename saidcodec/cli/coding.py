@@ -120,6 +120,8 @@ def encode_one(work: Encoding, source: str, target: str | None = None, *, quiet:
     if share > 1:
         note(f"{name} is larger than the input file, as an exact copy of a lossy file often is.")
     if verbose:
+        from saidcodec.cli.looking import account_of
+
         tell(account_of(data, None if work.model == "auto" else work.model, watch.seconds))
 
 
