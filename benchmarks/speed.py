@@ -43,6 +43,12 @@ LARGE = """
 import resource, sys, time
 import numpy as np
 import saidcodec
+def greatest():
+    try:  # of this program alone: getrusage counts what its parent had when it was begun
+        with open("/proc/self/status") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+    except (OSError, StopIteration):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 what, source, target, threads = sys.argv[1:]
 if what == "encode":
     given = np.load(source)
@@ -54,7 +60,7 @@ else:
     data = saidcodec.decode(given, threads=int(threads))
 seconds = time.perf_counter() - start
 open(target, "wb").write(data)
-print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 10))
+print(seconds, greatest() / (1 << 10))
 """
 
 
