@@ -34,7 +34,7 @@ Watch = Callable[[str], "Progress | None"]  # who is told of the progress of wha
 
 
 def nobody(label: str) -> None:
-    """Nobody watches."""
+    """No-op."""
 
 
 @dataclass(frozen=True)
