@@ -6,7 +6,6 @@ import operator
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO, Any
 
 from saidcodec import files
@@ -147,7 +146,7 @@ def place_of(region: Region | None, header: Header) -> Place:
 
 def check_model(model: object) -> None:
     """Raises TypeError unless ``model`` is a Model, a name or a path."""
-    if not isinstance(model, (Model, str, Path)):
+    if not isinstance(model, (Model, str, os.PathLike)):
         raise TypeError(f"model must be a Model, a name or a path, not {kind_of(model)}.")
 
 

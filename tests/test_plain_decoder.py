@@ -239,7 +239,7 @@ def test_model_files(tmp_path):
     assert set(found) == {name for name in model.tensors if not name.startswith("encoder.")}
 
 
-@pytest.mark.parametrize("path", models.installed(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", models.installed(), ids=models.stem)
 def test_shipped_models(path, banks):
     model = models.load(path)
     tensors = plain_decoder.load_model(path.read_bytes())

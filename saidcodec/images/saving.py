@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -25,7 +25,7 @@ LOSSLESS_FORMATS = ".png, .webp and .tif"
 
 def format_of(target: str) -> str:
     """Pillow's name of the format that a path's suffix asks for; PNG for "-".  Raises FileError."""
-    suffix = Path(target).suffix.lower()
+    suffix = os.path.splitext(target)[1].lower()
     if target == "-" or suffix == ".png":
         return "PNG"
     from PIL import Image
@@ -105,7 +105,11 @@ def save(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: str) -> M
         metadata = replace(metadata, exif=b"")
     image = to_pillow(pixels, metadata)
     try:
-        image.save(file, name, **saving_options(metadata, name, image.size))
+        options = saving_options(metadata, name, image.size)
+        if name == "PNG":
+            image.save(NamedFile(file, "image.png"), **options)
+        else:
+            image.save(file, name, **options)
     except MemoryError:
         raise
     except Exception as error:  # Pillow's writers raise nearly everything on what they do not know
@@ -114,6 +118,16 @@ def save(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: str) -> M
         sentence = f"A {image.mode} image cannot be written as {name}: {reason(error)}"
         raise ImageError(f"{sentence}; {LOSSLESS_FORMATS} can hold it.") from None
     return metadata
+
+
+class NamedFile:
+    """A file that tells Pillow its format by a name, so that no writers of other formats are loaded."""
+
+    def __init__(self, file: BinaryIO, name: str):
+        self.file, self.name = file, name
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(self.file, attribute)
 
 
 def saving_options(metadata: Metadata, name: str, size: tuple[int, int]) -> dict[str, Any]:
