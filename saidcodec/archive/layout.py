@@ -17,8 +17,9 @@ from saidcodec.archive.names import check_label, pack_names, parse_names
 from saidcodec.entropy.bank import Rows, bank
 from saidcodec.errors import CorruptError, FormatError, LimitError, TruncatedError, VersionError
 from saidcodec.format import container
-from saidcodec.format.container import Cursor, inflated, varint
+from saidcodec.format.cursor import Cursor, varint
 from saidcodec.format.header import ARCHIVE_SIGNATURE, Header, Metadata
+from saidcodec.format.metadata import inflated, items_of, metadata_of
 from saidcodec.format.tiling import Tiling
 from saidcodec.models import ID_BYTES
 
@@ -113,7 +114,7 @@ def facts_of(head: Head) -> bytes:
     out += pack_names(head.names)
     labels = b"" if head.labels is None else SEPARATOR.join((*head.labels, "")).encode()
     out += varint(len(labels)) + labels
-    blobs = [container.items_of(one) for one in head.metadata]
+    blobs = [items_of(one) for one in head.metadata]
     distinct = [*dict.fromkeys(blob for blob in blobs if blob)]
     out += varint(len(distinct)) + b"".join(varint(len(blob)) + blob for blob in distinct)
     if distinct:
@@ -196,7 +197,7 @@ def parse_facts(facts: bytes, said: tuple[bytes, bytes]) -> Head:
     labels = parse_labels(cursor.take(cursor.varint()), count)
     distinct = [Metadata()]
     for _ in range(within(cursor.varint(), count, 0)):
-        distinct.append(container.metadata_of(cursor.take(cursor.varint())))
+        distinct.append(metadata_of(cursor.take(cursor.varint())))
     which = [cursor.varint() for _ in range(count)] if len(distinct) > 1 else [0] * count
     if max(which) >= len(distinct):
         raise CorruptError("An image of a group has metadata that there is not.")

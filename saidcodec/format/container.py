@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import binascii
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from saidcodec.errors import CorruptError, FormatError, LimitError, TruncatedError, VersionError
+from saidcodec.format.cursor import Cursor, varint
 from saidcodec.format.header import (
     ARCHIVE_SIGNATURE,
     LARGEST_TILE,
@@ -31,19 +32,16 @@ from saidcodec.format.header import (
     Mode,
     ResidualCoder,
 )
+from saidcodec.format.metadata import MOST_METADATA, inflated, items_of, metadata_of
 from saidcodec.format.tiling import Tiling, choose_tiling
 from saidcodec.window import Bytes
 
-MOST_METADATA = 1 << 26  # bytes, unpacked
-VARINT_BYTES = 5  # 35 bits: the incompressible residual of the largest image needs 31
 MODEL_BYTES = 2  # of the model's id; the checksums cover all of it
 HEAD_CHECK_BYTES = 2
 # Layout, from the lowest bit: mode 3, residual coder 2, and whether there are
 HAS_METADATA, IS_NEAR_LOSSLESS, HAS_EXTENSION = 1 << 5, 1 << 6, 1 << 7
 # Extension: whether the tiling is given, and whether adaptation is not what it usually is.
 HAS_TILING, IS_UNUSUALLY_ADAPTIVE = 1 << 0, 1 << 1
-KINDS = {1: "icc", 2: "exif", 3: "xmp"}
-CRITICAL = 0x80
 
 
 @dataclass(frozen=True)
@@ -62,15 +60,6 @@ class Container:
     head: bytes
     streams: tuple[Bytes, ...]
     complete: bool
-
-
-def varint(value: int) -> bytes:
-    """A number v of the specification's section 2: base 128, the lowest seven bits first."""
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*out, value])
 
 
 def head_of(header: Header, metadata: Metadata) -> bytes:
@@ -110,15 +99,6 @@ def pack(header: Header, head: bytes, streams: Sequence[bytes]) -> bytes:
     return b"".join([head, *lengths, *streams])
 
 
-def items_of(metadata: Metadata) -> bytes:
-    """The metadata's items one after another, not compressed."""
-    items = b""
-    for kind, name in KINDS.items():
-        if value := getattr(metadata, name):
-            items += bytes([kind]) + varint(len(value)) + value
-    return items
-
-
 def pack_metadata(metadata: Metadata) -> bytes:
     items = items_of(metadata)
     if not items:
@@ -127,37 +107,6 @@ def pack_metadata(metadata: Metadata) -> bytes:
         raise LimitError(f"The image's metadata has more than the limit of {MOST_METADATA} bytes.")
     body = zlib.compress(items, 9)
     return varint(len(body)) + body
-
-
-class Cursor:
-    """Reads a file's bytes from the front; TruncatedError where they end too early."""
-
-    def __init__(self, data: Bytes):
-        self.data = data
-        self.at = 0
-
-    def take(self, n: int) -> bytes:
-        return bytes(self.skip(n))
-
-    def skip(self, n: int) -> Bytes:
-        """The next bytes, which nobody reads yet where the data is a window."""
-        if self.at + n > len(self.data):
-            raise TruncatedError(
-                f"The file is truncated: it ends after {len(self.data)} bytes, before byte {self.at + n}."
-            )
-        self.at += n
-        return self.data[self.at - n : self.at]
-
-    def varint(self) -> int:
-        value = 0
-        for i in range(VARINT_BYTES):
-            byte = self.take(1)[0]
-            value |= (byte & 0x7F) << 7 * i
-            if byte < 0x80:
-                if i and not byte:
-                    raise CorruptError("A number in the file is written in more bytes than it needs.")
-                return value
-        raise LimitError("A number in the file is longer than five bytes.")
 
 
 def unpack(data: Bytes, *, whole: bool = True) -> Container:
@@ -259,46 +208,5 @@ def read_size(cursor: Cursor) -> tuple[int, int]:
     return width, height
 
 
-def inflated(packed: bytes, what: str) -> bytes:
-    """The contents of exactly one zlib stream, ``what`` being their name in messages.
-
-    Raises CorruptError; LimitError where they are more than MOST_METADATA bytes.
-    """
-    unpacker = zlib.decompressobj()
-    try:
-        body = unpacker.decompress(packed, MOST_METADATA)
-    except zlib.error:
-        raise CorruptError(f"{what} is damaged.") from None
-    if len(body) == MOST_METADATA and not unpacker.eof:
-        raise LimitError(f"{what} unpacks to more than {MOST_METADATA} bytes.")
-    if not unpacker.eof or unpacker.unused_data:
-        raise CorruptError(f"{what} is damaged.")
-    return body
-
-
 def unpack_metadata(packed: bytes) -> Metadata:
     return metadata_of(inflated(packed, "The file's metadata"))
-
-
-def metadata_of(body: bytes) -> Metadata:
-    """The metadata that ``items_of`` gave the items of.  Raises CorruptError, VersionError."""
-    try:
-        return Metadata(**dict(metadata_items(body)))
-    except TruncatedError:
-        raise CorruptError("The file's metadata ends within an item.") from None
-
-
-def metadata_items(body: bytes) -> Iterator[tuple[str, bytes]]:
-    """(name, value) of every known item; unknown ones are skipped unless they are critical."""
-    cursor = Cursor(body)
-    found = set()
-    while cursor.at < len(body):
-        kind = cursor.take(1)[0]
-        value = cursor.take(cursor.varint())
-        if kind & CRITICAL:
-            raise VersionError("The file holds a critical item that this program does not know.")
-        if kind in KINDS:
-            if kind in found:
-                raise CorruptError("The file holds the same kind of metadata twice.")
-            found.add(kind)
-            yield KINDS[kind], value
