@@ -333,7 +333,7 @@ def test_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("saidcodec.images.saving.save", interrupt)
+    monkeypatch.setattr("saidcodec.images.saving.write", interrupt)
     assert "Interrupted" in refused("decode", "it.said")
 
 
