@@ -6,11 +6,13 @@ import operator
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import IO, Any
 
 from saidcodec import files
-from saidcodec.errors import FileError, RegionError
+from saidcodec.errors import FileError, RegionError, SaidError
 from saidcodec.format.header import Header, Metadata
+from saidcodec.format.metadata import items_of, metadata_of
 from saidcodec.format.tiling import Place
 from saidcodec.models import Model
 from saidcodec.window import Bytes, window_of
@@ -105,16 +107,28 @@ def check_encoding(
 
 
 def check_metadata(metadata: Metadata | None) -> None:
-    """Raises TypeError unless ``metadata`` is None or a Metadata of bytes."""
+    """Raises TypeError unless ``metadata`` is None or a Metadata of the right types, ValueError where a file
+    cannot hold it."""
     if metadata is None:
         return
     if not isinstance(metadata, Metadata):
         raise TypeError(
             f"metadata must be a saidcodec.format.header.Metadata or None, not {kind_of(metadata)}."
         )
-    for name, value in vars(metadata).items():
+    for name in ("icc", "exif", "xmp", "comment"):
+        value = getattr(metadata, name)
         if not isinstance(value, bytes):
             raise TypeError(f"metadata.{name} must be bytes, not {kind_of(value)}.")
+    if metadata.resolution or metadata.texts or metadata.chunks:
+        try:
+            own = replace(metadata, icc=b"", exif=b"", xmp=b"", comment=b"")
+            same = metadata_of(items_of(own)) == own
+        except (AttributeError, TypeError):
+            raise TypeError("metadata must hold a Resolution, a tuple of Text and one of chunks.") from None
+        except (SaidError, ValueError) as error:
+            raise ValueError(f"metadata cannot be written: {error}") from None
+        if not same:
+            raise TypeError("metadata must hold a Resolution, a tuple of Text and one of chunks.")
 
 
 def checked_threads(threads: int | None) -> int | None:

@@ -93,12 +93,8 @@ def open_any(data: bytes, name: str, model: str | None = None) -> Opened:
 def compare(one: Opened, other: Opened) -> Comparison:
     """Compare two images.  Those of different modes are compared in the one that both fit into: grey is RGB
     of equal samples, and what has no alpha is opaque."""
-    metadata = [
-        name
-        for part, name in images.METADATA_NAMES.items()
-        if getattr(one.metadata, part) != getattr(other.metadata, part)
-    ]
-    found = Comparison((one.size, other.size), (one.mode, other.mode), tuple(metadata))
+    metadata = tuple(images.differing(one.metadata, other.metadata))
+    found = Comparison((one.size, other.size), (one.mode, other.mode), metadata)
     comparable = one.mode == other.mode or {one.mode, other.mode} <= {*MODES}
     if one.size == other.size and comparable:
         found = replace(found, pixels=difference(one, other))

@@ -15,7 +15,8 @@ from saidcodec.entropy.rans import Decoder
 from saidcodec.errors import about
 from saidcodec.format import container, planes
 from saidcodec.format.container import Container
-from saidcodec.format.header import VERSION, Header, TileKind
+from saidcodec.format.header import VERSION, Header, Metadata, TileKind
+from saidcodec.format.metadata import KINDS, values_of
 from saidcodec.format.tiling import Tiling
 from saidcodec.models import Model
 from saidcodec.residual.band import method_of
@@ -77,10 +78,30 @@ def inspect(data: Source, *, model: AnyModel | None = None) -> dict[str, Any]:
         "version": ".".join(map(str, VERSION)),
         "model": {"name": found.name, "id": found.id},
         "bits": bits,
+        "metadata": metadata_told(file.metadata),
         "kl_bits": grain(kl),
         "bpp": total / (header.width * header.height),
         "glimpses": glimpses,
     }
+
+
+def metadata_told(metadata: Metadata) -> list[dict[str, Any]]:
+    """The kinds of metadata in a file: their names, bytes before compression, and what short ones say."""
+    about = {
+        "resolution": "",
+        "texts": ", ".join(text.key for text in metadata.texts),
+        "chunks": ", ".join(kind.decode() for kind, _ in metadata.chunks),
+    }
+    if metadata.resolution:
+        from saidcodec.images import resolution
+
+        about["resolution"] = resolution.described(metadata.resolution)
+    values = values_of(metadata)
+    return [
+        {"kind": name, "bytes": len(values[name]), "about": about.get(name, "")}
+        for name in KINDS.values()
+        if values[name]
+    ]
 
 
 @dataclass(frozen=True)

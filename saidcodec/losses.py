@@ -7,22 +7,29 @@ import io
 from saidcodec import images
 from saidcodec.format.header import MODES
 
-# What Pillow tells of a file that says how it stores its pixels, or that is kept: ICC, EXIF and XMP.
+# What Pillow tells of a file that says how it stores its pixels, or that is kept as metadata.
 HARMLESS = frozenset((
-    "adobe", "adobe_transform", "background", "compression", "duration", "exif", "icc_profile", "interlace",
-    "jfif", "jfif_density", "jfif_unit", "jfif_version", "loop", "lossless", "mp", "progression",
-    "progressive", "quality", "timestamp", "version", "xmp", "XML:com.adobe.xmp", "Raw profile type exif",
-    "Raw profile type xmp",
+    "adobe", "adobe_transform", "aspect", "background", "chromaticity", "comment", "compression", "dpi",
+    "duration", "exif", "gamma", "icc_profile", "interlace", "jfif", "jfif_density", "jfif_unit",
+    "jfif_version", "loop", "lossless", "mp", "progression", "progressive", "quality", "resolution", "srgb",
+    "timestamp", "version", "xmp",
 ))  # fmt: skip
 
 
 def of(data: bytes, name: str) -> list[str]:
-    """What is lost of an image file's contents, in words.  Raises ImageError, LimitError."""
+    """What is lost of an image file's contents, in words.  Raises ImageError, LimitError.
+
+    Metadata that is kept of most files, but not of this one, is named where the file is read
+    (``images.from_file``).
+    """
     image = images.open_image(io.BytesIO(data), name)
     lost = [] if image.mode in MODES else [f"its mode {image.mode}"]
+    texts = getattr(image, "text", {})
     for key, value in image.info.items():
-        # An icon of one size, and the resolution of a TIFF file that has none, say nothing.
-        empty = (key == "sizes" and len(value) == 1) or (key in ("dpi", "resolution") and value == (1, 1))
-        if key not in HARMLESS and not empty:
+        icon = key == "sizes" and len(value) == 1  # of one size
+        if key not in HARMLESS and key not in texts and not icon:
             lost.append(str(key))
+    png = images.png_chunks_of(data)
+    if png and png.unknown:
+        lost.append(f"PNG chunks {', '.join(png.unknown)}")
     return lost

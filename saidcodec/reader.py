@@ -29,7 +29,7 @@ class Reader:
 
     It has what an array of the image would have: ``shape``, ``ndim``, ``dtype`` (uint8), and parts by whole
     numbers and slices, so that Dask, napari and others can take it for one.  A part costs the bands of rows
-    that it touches.  ``mode``: Pillow's name.  ``metadata``: ICC profile, EXIF and XMP.  Several threads may
+    that it touches.  ``mode``: Pillow's name.  ``metadata``: a ``Metadata``.  Several threads may
     use it.
 
     ``source``, ``model`` and ``threads`` as for ``decode``; an open file must stay open as long.  Raises what

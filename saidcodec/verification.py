@@ -32,15 +32,13 @@ def verify(
         decoded, _, found = codec.decode_image(data, model=model, threads=threads, progress=progress)
     except SaidError as error:
         raise CorruptError(f"The encoded file cannot be decoded ({error}); {REQUEST}") from None
-    if not same(decoded, pixels, found, metadata, largest_error):
+    if found != metadata or not same(decoded, pixels, largest_error):
         raise CorruptError(f"The encoded file does not decode to the image; {REQUEST}")
 
 
-def same(
-    one: np.ndarray, other: np.ndarray, found: Metadata, metadata: Metadata, largest_error: int | None = 0
-) -> bool:
-    """Whether two images, uint8 H×W or H×W×C, and their metadata are the same, as far as ``verify`` asks."""
-    if one.shape != other.shape or found != metadata:
+def same(one: np.ndarray, other: np.ndarray, largest_error: int | None = 0) -> bool:
+    """Whether two images, uint8 H×W or H×W×C, are the same, as far as ``verify`` asks."""
+    if one.shape != other.shape:
         return False
     return largest_error is None or difference(one, other) <= largest_error
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from saidcodec import codec
 from saidcodec.entropy.rans import TOTAL
-from saidcodec.format.header import Header, Metadata, Mode, ResidualCoder
+from saidcodec.format.header import Header, Metadata, Mode, ResidualCoder, Resolution, Text, Unit
 from saidcodec.models import Model, identify
 from saidcodec.residual.context import WINDOW
 from saidcodec.said import Description
@@ -22,6 +22,16 @@ DECODER = ((10, 128), (128, 512), (288, 32), (288, 16), (144, 16), (144, 4))
 STYLES = 2
 AROUND = ((0, 0), (1, 0), (0, 1))
 COPIES = ((-1, 0), (0, -1), (2, -2))
+
+EVERY_KIND = Metadata(
+    icc=b"a profile",
+    exif=b"II*\0\x08\0\0\0\0\0\0\0\0\0",
+    xmp=b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>",
+    resolution=Resolution(Unit.METRE, (11811, 1), (5000, 3)),
+    texts=(Text("Title", "digits"), Text("Title", "Ziffern ½", "de", "Überschrift")),
+    comment=b"a comment \xe9",
+    chunks=((b"gAMA", bytes.fromhex("0000B18F")), (b"sBIT", bytes([8, 8, 8]))),
+)
 
 Tensors = dict[str, np.ndarray]
 

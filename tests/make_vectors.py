@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from factory import EVERY_KIND
 from PIL import Image
 
 import saidcodec
@@ -56,6 +57,7 @@ def pictures() -> Iterator[tuple[str, np.ndarray, dict[str, object]]]:
     yield "clevr-gaussian", small, {"residual": "gaussian"}
     yield "multimnist-context", digits, {}
     yield "multimnist-glimpses", digits, {"glimpses": 3}
+    yield "multimnist-metadata", digits, {"metadata": EVERY_KIND}
     yield "multidsprites-context", sprites[0], {}
     yield "multidsprites-glimpses", sprites[1], {"glimpses": 3}
     yield "multidsprites-bands", sprites[0], {"side": 16, "bands": 2, "glimpses": 2}

@@ -312,10 +312,42 @@ def items(packed):
         kind = source.take(1)[0]
         value = source.take(source.number())
         need(kind < 128)
-        if kind in (1, 2, 3):
+        if kind in range(1, 8):
             need(kind not in found)
+            need(kind not in METADATA or METADATA[kind](Bytes(value)))
             found[kind] = value
     return found
+
+
+def is_resolution(source):
+    unit, *terms = source.take(1)[0], *(source.number() for _ in range(4))
+    return unit <= 3 and all(1 <= term < 1 << 32 for term in terms) and source.at == len(source.data)
+
+
+def are_texts(source):
+    count = 0
+    while source.at < len(source.data) or not count:
+        try:
+            key, language, translated, _ = (source.take(source.number()).decode() for _ in range(4))
+        except UnicodeDecodeError as error:
+            raise RefusedError from error
+        need(1 <= len(key) <= 79 and all(0 < ord(c) < 256 for c in key))
+        need(all(0 < ord(c) < 128 for c in language) and "\0" not in translated)
+        count += 1
+    return count <= 4096
+
+
+def are_chunks(source):
+    lengths = {b"bKGD": (2, 6), b"cHRM": (32,), b"cICP": (4,), b"gAMA": (4,), b"sRGB": (1,), b"tIME": (7,)}
+    lengths[b"sBIT"] = (1, 2, 3, 4)
+    while True:
+        body = source.take(4), source.take(source.number())
+        need(len(body[1]) in lengths.pop(body[0], ()))
+        if source.at == len(source.data):
+            return True
+
+
+METADATA = {4: is_resolution, 5: are_texts, 6: lambda source: bool(source.data), 7: are_chunks}
 
 
 # 4. Colour

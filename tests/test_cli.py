@@ -267,7 +267,7 @@ def test_the_account_adds_up(residual: str) -> None:
     encoded("--glimpses", "3", "--residual", residual)
     account = json.loads(done("inspect", "it.said", "--json").stdout)
     assert set(account) == {
-        "width", "height", "mode", "version", "model", "bits", "kl_bits", "bpp", "glimpses"
+        "width", "height", "mode", "version", "model", "bits", "metadata", "kl_bits", "bpp", "glimpses"
     }  # fmt: skip
     assert (account["width"], account["height"], account["mode"], account["version"]) == (9, 6, "RGB", "0.7")
     assert account["model"] == {"name": "flat", "id": models.find("flat").id}
@@ -335,7 +335,7 @@ def test_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("saidcodec.images.saving.save", interrupt)
+    monkeypatch.setattr("saidcodec.images.saving.write", interrupt)
     assert "Interrupted" in refused("decode", "it.said")
 
 

@@ -15,6 +15,7 @@ from saidcodec import codec
 from saidcodec.entropy.rans import words_of
 from saidcodec.errors import LimitError, ModelError, SaidError
 from saidcodec.format import container
+from saidcodec.format.cursor import varint
 from saidcodec.format.header import MODES, SIGNATURE, Metadata, ResidualCoder
 from saidcodec.format.levels import levels_of
 from saidcodec.format.maps import Layout, Mapped, Siting
@@ -161,7 +162,7 @@ def test_another_model_than_the_files_is_refused() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="measures memory as Linux does")
 def test_huge_claims_allocate_nothing() -> None:
     """2^31 × 2^31 pixels in thirty bytes, in a process that may not have much memory."""
-    data = SIGNATURE + b"\x12" + container.varint(2 * ((1 << 31) - 1)) + bytes(20)
+    data = SIGNATURE + b"\x12" + varint(2 * ((1 << 31) - 1)) + bytes(20)
     with pytest.raises(LimitError):
         saidcodec.decode(data)
     code = (

@@ -25,6 +25,12 @@ def text() -> PngImagePlugin.PngInfo:
     return info
 
 
+def chunk(kind: bytes) -> PngImagePlugin.PngInfo:
+    info = PngImagePlugin.PngInfo()
+    info.add(kind, b"private")
+    return info
+
+
 @pytest.mark.parametrize(
     ("data", "lost"),
     [
@@ -35,10 +41,11 @@ def text() -> PngImagePlugin.PngInfo:
         (saved(RGB, "WEBP", lossless=True), []),
         (saved(RGB.convert("LA"), "PNG"), []),
         (saved(RGB, "TIFF"), []),
-        (saved(RGB, "TIFF", dpi=(300, 300)), ["dpi"]),
-        (saved(RGB, "PNG", pnginfo=text()), ["Title"]),
-        (saved(RGB, "PNG", dpi=(300, 300)), ["dpi"]),
-        (saved(RGB, "JPEG", comment="seen"), ["comment"]),
+        (saved(RGB, "TIFF", dpi=(300, 300)), []),
+        (saved(RGB, "PNG", pnginfo=text()), []),
+        (saved(RGB, "PNG", pnginfo=chunk(b"prVt")), ["PNG chunks prVt"]),
+        (saved(RGB, "PNG", dpi=(300, 300)), []),
+        (saved(RGB, "JPEG", comment="seen"), []),
         (saved(RGB.convert("P"), "PNG"), ["its mode P"]),
         (saved(RGB.convert("1"), "PNG"), ["its mode 1"]),
         (saved(RGB, "PNG", transparency=(0, 1, 2)), ["transparency"]),

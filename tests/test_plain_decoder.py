@@ -239,9 +239,9 @@ def test_model_files(tmp_path):
     assert set(found) == {name for name in model.tensors if not name.startswith("encoder.")}
 
 
-@pytest.mark.parametrize("path", models.installed(), ids=models.stem)
+@pytest.mark.parametrize("path", [*map(Path, models.installed())], ids=models.stem)
 def test_shipped_models(path, banks):
-    model = models.load(path)
+    model = models.load(str(path))
     tensors = plain_decoder.load_model(path.read_bytes())
     assert plain_decoder.identify(tensors) == model.id
     image = picture(32, 32, "RGB")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from factory import Recorder, random_tensors
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 import saidcodec
 from saidcodec import models
@@ -233,3 +233,24 @@ def test_imageio_reads_and_writes_through_pillow(tmp_path: Path) -> None:
     np.testing.assert_array_equal(v3.imread(tmp_path / "it.said"), pixels)
     np.testing.assert_array_equal(v3.imread((tmp_path / "it.said").read_bytes()), pixels)
     assert v3.improps(tmp_path / "it.said").shape == (6, 9, 3)
+
+
+def test_what_pillow_tells_of_an_image_goes_both_ways() -> None:
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Title", "a title")
+    info.add_itxt("Author", "Łukasz", "pl", "Autor")
+    info.add(b"gAMA", (45455).to_bytes(4, "big"))
+    info.add(b"sRGB", b"\1")
+    file = io.BytesIO()
+    noise().save(file, "PNG", pnginfo=info, dpi=(300, 150))
+    first = Image.open(io.BytesIO(saved(Image.open(file), comment="seen")))
+    again = Image.open(io.BytesIO(saved(first.convert("L"))))
+    for image in (first, again):
+        assert [round(number, 3) for number in image.info["dpi"]] == [299.999, 150.012]
+        assert image.info["comment"] == b"seen"
+        assert (image.info["gamma"], image.info["srgb"]) == (0.45455, 1)
+        assert image.info["Title"] == "a title"
+        assert (image.info["Author"], image.info["Author"].lang) == ("Łukasz", "pl")
+        assert image.info["Author"].tkey == "Autor"
+    other = Image.open(io.BytesIO(saved(first, dpi=(72, 72), comment="")))
+    assert (other.info["dpi"], "comment" in other.info) == ((72, 72), False)

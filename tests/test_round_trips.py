@@ -13,7 +13,7 @@ import saidcodec
 from saidcodec import codec, models
 from saidcodec.errors import LimitError, ModelError
 from saidcodec.format import container, tiling
-from saidcodec.format.container import Metadata
+from saidcodec.format.header import Metadata
 from saidcodec.residual import core, engine
 
 RANDOM, FLAT, COPYING = random_model(), flat_colour_model(), random_model(7, copies=True)

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from factory import EVERY_KIND
 
 import saidcodec
 from saidcodec import models
@@ -34,3 +35,7 @@ def test_the_archive_holds_the_same_images() -> None:
         assert (entry.name, entry.label) == (image["name"], image["label"])
         assert list(pixels.shape) == image["shape"]
         assert hashlib.sha256(pixels.tobytes()).hexdigest() == image["sha256"]
+
+
+def test_metadata_comes_back() -> None:
+    assert saidcodec.Reader(FOLDER / "multimnist-metadata.said").metadata == EVERY_KIND

@@ -20,8 +20,8 @@ from saidcodec.encoder import auto
 from saidcodec.entropy.bank import Rows
 from saidcodec.entropy.rans import Encoder
 from saidcodec.format import planes
-from saidcodec.format.container import items_of
 from saidcodec.format.header import Header, Metadata, ResidualCoder
+from saidcodec.format.metadata import items_of
 from saidcodec.format.tiling import Tiling
 from saidcodec.models import Model
 from saidcodec.parallel import in_threads

@@ -19,6 +19,7 @@ from saidcodec.errors import CorruptError, FormatError, LimitError, TruncatedErr
 from saidcodec.format import container
 from saidcodec.format.cursor import Cursor, inflated, varint
 from saidcodec.format.header import ARCHIVE_SIGNATURE, Header, Metadata
+from saidcodec.format.metadata import MOST_METADATA, items_of, metadata_of
 from saidcodec.format.tiling import Tiling
 from saidcodec.models import ID_BYTES
 
@@ -33,7 +34,7 @@ MOST_IMAGES = 1 << 16  # of a group
 MOST_SHARED_PIXELS = 1 << 24  # of all shared images of a group
 MOST_IMAGE_PIXELS = 1 << 14  # of one of them
 SEPARATOR = "\n"
-MOST_FACTS = container.MOST_METADATA  # bytes, unpacked
+MOST_FACTS = MOST_METADATA  # bytes, unpacked
 WRONG_INDEX = "The archive's index is wrong: it does not fit the groups."
 
 Kind = Header | None  # of a shared image; None: a whole .said file
@@ -114,7 +115,7 @@ def facts_of(head: Head) -> bytes:
     out += pack_names(head.names)
     labels = b"" if head.labels is None else SEPARATOR.join((*head.labels, "")).encode()
     out += varint(len(labels)) + labels
-    blobs = [container.items_of(one) for one in head.metadata]
+    blobs = [items_of(one) for one in head.metadata]
     distinct = [*dict.fromkeys(blob for blob in blobs if blob)]
     out += varint(len(distinct)) + b"".join(varint(len(blob)) + blob for blob in distinct)
     if distinct:
@@ -197,7 +198,7 @@ def parse_facts(facts: bytes, said: tuple[bytes, bytes]) -> Head:
     labels = parse_labels(cursor.take(cursor.varint()), count)
     distinct = [Metadata()]
     for _ in range(within(cursor.varint(), count, 0)):
-        distinct.append(container.metadata_of(cursor.take(cursor.varint())))
+        distinct.append(metadata_of(cursor.take(cursor.varint())))
     which = [cursor.varint() for _ in range(count)] if len(distinct) > 1 else [0] * count
     if max(which) >= len(distinct):
         raise CorruptError("An image of a group has metadata that there is not.")

@@ -47,6 +47,7 @@ def pack(
     glimpses: int | None = None,
     effort: str = "normal",
     together: int = TOGETHER,
+    strip: bool = False,
     append: bool = False,
     force: bool = False,
     threads: int | None = None,
@@ -57,6 +58,7 @@ def pack(
 
     ``images``: whatever ``encode`` takes; a few are asked for twice.  ``names``: paths with "/" between their
     parts, each once, or "" for an image without a name.  ``labels``: a line of text for each image.
+    ``strip`` leaves out all metadata.
     ``model``, ``residual``, ``max_error``, ``glimpses``, ``effort``: as for ``encode``, but with "auto" one
     model serves all images, that of the smallest files of a sample.  ``together``: how many images share a
     stream; many are smaller, few are read faster in any order.  ``append`` keeps what the archive holds,
@@ -83,7 +85,7 @@ def pack(
                 raise FileError(f"{target} already holds an image of the name {min(clash)}.")
     else:
         files.check_free(target, force)
-    jobs = Jobs(images, names, labels, threads or cores(), on_error, progress)
+    jobs = Jobs(images, names, labels, threads or cores(), strip, on_error, progress)
     options = Options(residual, max_error, glimpses, effort, model == "auto")
     sample = jobs.sample(CALIBRATION_SAMPLE)
     found = chosen(model, sample, options, jobs.threads)
@@ -129,12 +131,14 @@ class Jobs:
     names: Sequence[str]
     labels: Sequence[str] | None
     threads: int
+    strip: bool
     on_error: OnError | None
     progress: Progress | None
 
     def read(self, number: int) -> tuple[np.ndarray, str, Metadata]:
-        """One image as ``images.from_any`` gives it."""
-        return from_any(self.images[number])
+        """One image as ``images.from_any`` gives it, or without its metadata."""
+        pixels, mode, metadata = from_any(self.images[number])
+        return pixels, mode, Metadata() if self.strip else metadata
 
     def called(self, number: int) -> str:
         """What an image is called in messages."""

@@ -40,7 +40,8 @@ def nobody(label: str) -> None:
 @dataclass(frozen=True)
 class Encoding(Writing):
     """Encode with the options of ``codec.encode``; ``verify`` decodes each file and compares it before it is
-    written.  ``made``: files of original bytes that were encoded together."""
+    written.  ``strip`` leaves out all metadata.  ``made``: files of original bytes that were encoded
+    together."""
 
     verb: ClassVar[str] = "encoding"
 
@@ -50,6 +51,7 @@ class Encoding(Writing):
     glimpses: int | None = None
     effort: str = "normal"
     verify: bool = True
+    strip: bool = False
     made: Mapping[bytes, bytes] = field(default_factory=dict, repr=False)
 
     def check(self) -> None:
@@ -61,6 +63,11 @@ class Encoding(Writing):
 
     def ending(self) -> str:
         return SUFFIX
+
+    def opened(self, original: bytes, name: str) -> tuple[np.ndarray, Metadata]:
+        """An image file's pixels and the metadata that is kept.  Raises ImageError, LimitError."""
+        pixels, _, metadata = images.from_file(original, name)
+        return pixels, Metadata() if self.strip else metadata
 
     def encoded(
         self,
@@ -144,6 +151,7 @@ class Encoding(Writing):
                 max_error=self.max_error,
                 glimpses=self.glimpses,
                 effort=self.effort,
+                metadata=Metadata() if self.strip else None,
                 threads=threads,
             )
         except SaidError:
@@ -176,7 +184,7 @@ class Encoding(Writing):
             except SaidError:
                 raise other_image(outcome) from None
         exact = self.residual != "none"
-        if not exact or not verification.same(decoded, pixels, found, metadata, self.max_error):
+        if not exact or found != metadata or not verification.same(decoded, pixels, self.max_error):
             raise other_image(outcome)
         outcome.written = len(data)
         outcome.proven = not outcome.notes
@@ -187,7 +195,7 @@ class Encoding(Writing):
         with stopwatch.measuring("reading"):
             original = files.read_path(source)
             with noted_in(outcome):
-                pixels, _, metadata = images.from_file(original, source)
+                pixels, metadata = self.opened(original, source)
             if self.delete_source and (lost := losses.of(original, source)):
                 outcome.notes.append(f"{source}: a .said file does not keep {', '.join(lost)}.")
         outcome.read, outcome.pixels = len(original), pixels.shape[0] * pixels.shape[1]

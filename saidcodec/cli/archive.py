@@ -37,6 +37,7 @@ SUFFIX = ".saids"
     show_default=True,
     help="Images that share a stream: many are smaller, few are read faster in any order.",
 )
+@click.option("--strip", is_flag=True, help="Leave out all metadata.")
 @click.option("--append", is_flag=True, help="Add the images to OUT, whose own stay as they are.")
 @shared("quiet", "force")
 def pack(
@@ -47,6 +48,7 @@ def pack(
     glimpses: int | None,
     labels: str | None,
     together: int,
+    strip: bool,
     append: bool,
     quiet: bool,
     force: bool,
@@ -88,6 +90,7 @@ def pack(
         max_error=max_error,
         glimpses=glimpses,
         together=together,
+        strip=strip,
         append=append,
         force=force,
         progress=progress("packing"),

@@ -40,6 +40,7 @@ Region = tuple[int, int, int, int]  # x, y, width, height, in pixels
 @click.option(
     "--verify/--no-verify", default=True, show_default=True, help="Decode each result and compare it with IN."
 )
+@click.option("--strip", is_flag=True, help="Leave out all metadata.")
 @shared("output_dir", "jobs", "dask", "delete_source", "force", "quiet", "verbose")
 def encode(
     paths: tuple[str, ...],
@@ -49,6 +50,7 @@ def encode(
     glimpses: str,
     effort: str,
     verify: bool,
+    strip: bool,
     output_dir: str | None,
     jobs: int | None,
     dask: str | None,
@@ -74,6 +76,8 @@ def encode(
     check_usage(quiet=quiet, verbose=verbose, jobs=jobs, dask=dask)
     if delete_source and (residual == "none" or max_error or not verify):
         raise click.UsageError("--delete-source needs --verify, and files that hold the image exactly.")
+    if delete_source and strip:
+        raise click.UsageError("--delete-source and --strip exclude each other.")
     work = Encoding(
         force=force,
         delete_source=delete_source,
@@ -83,6 +87,7 @@ def encode(
         glimpses=number_of(glimpses),
         effort=effort,
         verify=verify,
+        strip=strip,
     )
     if output_dir is None:
         check_single(paths, jobs=jobs, dask=dask, delete_source=delete_source)
@@ -95,8 +100,6 @@ def encode(
 
 def encode_one(work: Encoding, source: str, target: str | None = None, *, quiet: bool, verbose: bool) -> None:
     """Encode one file, or standard input, and say what came of it."""
-    from saidcodec import images
-
     started, watch = time.monotonic(), Stopwatch()
     target = output_for(source, ".said") if target is None else target
     files.check_suffix(target, ".said")
@@ -105,7 +108,7 @@ def encode_one(work: Encoding, source: str, target: str | None = None, *, quiet:
     check_file(source)
     with watch.measuring("reading"):
         original = files.read_bytes(source)
-        pixels, _, metadata = images.from_file(original, files.name_of(source))
+        pixels, metadata = work.opened(original, files.name_of(source))
     data = work.encoded(pixels, metadata, watch, watch=progress)
     with watch.measuring("writing"):
         files.write(target, work.force, lambda file: file.write(data))

@@ -115,6 +115,10 @@ def bits_of(account: dict[str, Any]) -> list[str]:
         for name in bits
         if name != "total"
     ]
+    lines += [
+        f"{part['kind']}: {part['bytes']:,} bytes" + (f" ({part['about']})" if part["about"] else "")
+        for part in account["metadata"]
+    ]
     return lines
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import binascii
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from saidcodec.errors import CorruptError, FormatError, LimitError, TruncatedError, VersionError
@@ -31,18 +31,16 @@ from saidcodec.format.header import (
     Metadata,
     ResidualCoder,
 )
+from saidcodec.format.metadata import MOST_METADATA, items_of, metadata_of
 from saidcodec.format.tiling import Tiling, choose_tiling
 from saidcodec.window import Bytes
 
-MOST_METADATA = 1 << 26  # bytes, unpacked
 MODEL_BYTES = 2  # of the model's id; the checksums cover all of it
 HEAD_CHECK_BYTES = 2
 # Layout, from the lowest bit: mode 3, residual coder 2, and whether there are
 HAS_METADATA, IS_NEAR_LOSSLESS, HAS_EXTENSION = 1 << 5, 1 << 6, 1 << 7
 # Extension: whether the tiling is given, and whether adaptation is not what it usually is.
 HAS_TILING, IS_UNUSUALLY_ADAPTIVE = 1 << 0, 1 << 1
-KINDS = {1: "icc", 2: "exif", 3: "xmp"}
-CRITICAL = 0x80
 
 
 @dataclass(frozen=True)
@@ -99,15 +97,6 @@ def pack(header: Header, head: bytes, streams: Sequence[bytes]) -> bytes:
     """The file's bytes; ``head`` as ``head_of`` gives it."""
     lengths = [varint(len(stream)) for stream in streams] if header.most_bands > 1 else []
     return b"".join([head, *lengths, *streams])
-
-
-def items_of(metadata: Metadata) -> bytes:
-    """The metadata's items one after another, not compressed."""
-    items = b""
-    for kind, name in KINDS.items():
-        if value := getattr(metadata, name):
-            items += bytes([kind]) + varint(len(value)) + value
-    return items
 
 
 def pack_metadata(metadata: Metadata) -> bytes:
@@ -225,27 +214,3 @@ def read_size(cursor: Cursor) -> tuple[int, int]:
 
 def unpack_metadata(packed: bytes) -> Metadata:
     return metadata_of(inflated(packed, "The file's metadata", MOST_METADATA))
-
-
-def metadata_of(body: bytes) -> Metadata:
-    """The metadata that ``items_of`` gave the items of.  Raises CorruptError, VersionError."""
-    try:
-        return Metadata(**dict(metadata_items(body)))
-    except TruncatedError:
-        raise CorruptError("The file's metadata ends within an item.") from None
-
-
-def metadata_items(body: bytes) -> Iterator[tuple[str, bytes]]:
-    """(name, value) of every known item; unknown ones are skipped unless they are critical."""
-    cursor = Cursor(body)
-    found = set()
-    while cursor.at < len(body):
-        kind = cursor.take(1)[0]
-        value = cursor.take(cursor.varint())
-        if kind & CRITICAL:
-            raise VersionError("The file holds a critical item that this program does not know.")
-        if kind in KINDS:
-            if kind in found:
-                raise CorruptError("The file holds the same kind of metadata twice.")
-            found.add(kind)
-            yield KINDS[kind], value

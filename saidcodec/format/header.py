@@ -68,13 +68,50 @@ class TileKind(IntEnum):
     STORED = 2
 
 
+class Unit(IntEnum):
+    """The length that a resolution counts pixels of; NONE: it gives the shape of a pixel alone."""
+
+    NONE = 0
+    METRE = 1
+    INCH = 2
+    CENTIMETRE = 3
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """Pixels a unit, across and down: fractions, each a numerator and a denominator from 1 to 2^32 − 1."""
+
+    unit: Unit
+    across: tuple[int, int]
+    down: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text about the image, as PNG has them: ``language`` is a tag of RFC 5646, ``translated`` the key in
+    that language; both may be empty."""
+
+    key: str
+    text: str
+    language: str = ""
+    translated: str = ""
+
+
 @dataclass(frozen=True)
 class Metadata:
-    """What travels beside the pixels, as the bytes that other formats hold."""
+    """What travels beside the pixels.
+
+    ``icc``, ``exif``, ``xmp`` and ``comment`` are the bytes that other formats hold.  ``chunks``: types and
+    bodies of PNG chunks about colours and time (section 2 lists them), as for 8 bits a sample.
+    """
 
     icc: bytes = b""
     exif: bytes = b""
     xmp: bytes = b""
+    resolution: Resolution | None = None
+    texts: tuple[Text, ...] = ()
+    comment: bytes = b""
+    chunks: tuple[tuple[bytes, bytes], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ saving     pixels and metadata → files of other formats
 """
 
 from saidcodec.images.arrays import from_array
-from saidcodec.images.metadata import METADATA_NAMES, info_of
+from saidcodec.images.metadata import differing, info_of, png_chunks_of
 from saidcodec.images.opening import frames_of, open_image
 from saidcodec.images.reading import from_any, from_file, from_pillow
 from saidcodec.images.saving import format_of, save, save_exactly, to_pillow
@@ -18,7 +18,7 @@ from saidcodec.images.tags import EXIF_PREFIX
 
 __all__ = [
     "EXIF_PREFIX",
-    "METADATA_NAMES",
+    "differing",
     "format_of",
     "frames_of",
     "from_any",
@@ -27,6 +27,7 @@ __all__ = [
     "from_pillow",
     "info_of",
     "open_image",
+    "png_chunks_of",
     "save",
     "save_exactly",
     "to_pillow",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,11 +15,13 @@ from saidcodec.errors import ImageError, SaidWarning, about, reason
 from saidcodec.format.header import MODES, Metadata
 from saidcodec.images.arrays import check_size, from_array
 from saidcodec.images.depth import check_depth
-from saidcodec.images.metadata import metadata_of
+from saidcodec.images.metadata import metadata_of, png_chunks_of
 from saidcodec.images.opening import frames_of, open_image
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from saidcodec.images.png_chunks import PngChunks
 
 EQUIVALENT = {"1": "L", "La": "LA", "PA": "RGBA", "RGBa": "RGBA", "RGBX": "RGB", "YCbCr": "RGB"}
 
@@ -59,13 +62,16 @@ def from_file(data: bytes, name: str | None) -> tuple[np.ndarray, str, Metadata]
     Raises ImageError, LimitError.
     """
     with about(name):
-        return from_pillow(open_image(io.BytesIO(data), name or "The file"))
+        return from_pillow(open_image(io.BytesIO(data), name or "The file"), png=png_chunks_of(data))
 
 
-def from_pillow(image: Image, *, whole: bool = True) -> tuple[np.ndarray, str, Metadata]:
+def from_pillow(
+    image: Image, *, whole: bool = True, png: PngChunks | None = None
+) -> tuple[np.ndarray, str, Metadata]:
     """An image of Pillow's → (pixels, mode, metadata).  Raises ImageError, LimitError.
 
-    ``whole`` refuses an image that has more frames than the current one.
+    ``whole`` refuses an image that has more frames than the current one.  ``png``: what its PNG file says; of
+    an image without one, what Pillow tells of it is kept.
     """
     check_size(image.width, image.height)
     try:
@@ -73,9 +79,13 @@ def from_pillow(image: Image, *, whole: bool = True) -> tuple[np.ndarray, str, M
             raise ImageError("Animations and images of several pages cannot be encoded yet.")
         check_depth(image)
         image.load()  # first of all, because some formats keep their metadata behind the pixels
-        metadata = metadata_of(image)
+        metadata = metadata_of(image, png)
         image = in_mode(image)
         pixels, mode = from_array(np.asarray(image))
+        if png and png.chunks:
+            from saidcodec.images.png_chunks import for_mode
+
+            metadata = replace(metadata, chunks=for_mode(png, mode))
     except (ImageError, MemoryError, SaidWarning):
         raise
     except Exception as error:  # Pillow's readers raise nearly everything on damaged files

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import os
+import struct
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from saidcodec.errors import FileError, ImageError, reason, warn_of_loss
-from saidcodec.format.header import Metadata
-from saidcodec.images.metadata import INFO_KEYS, METADATA_NAMES, info_of
+from saidcodec.format.header import Metadata, Resolution
+from saidcodec.images.metadata import (
+    comment_for,
+    comment_text,
+    info_of,
+    lost_parts,
+    metadata_of,
+    png_chunks_of,
+)
 from saidcodec.images.opening import open_image
 from saidcodec.images.reading import in_mode
 from saidcodec.images.tags import EXIF_PREFIX, XMP_TAG, descriptive_tags, parsed_exif
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from PIL.Image import Exif, Image
 
 STRIP = 256  # rows that are compared at a time, for the sake of memory
 FORMATS_THAT_READ_EXIF = ("TIFF", "AVIF")  # others write its bytes whatever they are
+JPEG = ("JPEG", "MPO")
+JPEG_START, JFIF_DENSITY = b"\xff\xd8\xff\xe0", 13  # the first markers, and where the resolution stands
 LOSSLESS_FORMATS = ".png, .webp and .tif"
 
 
@@ -51,10 +62,9 @@ def to_pillow(pixels: np.ndarray, metadata: Metadata) -> Image:
 def save_exactly(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: str) -> None:
     """``save``, then read back and compare.
 
-    Raises ImageError where the format does not give the same pixels back.  What it does not keep of the
-    metadata is named by a SaidWarning.
+    Raises ImageError where the format does not give the same pixels back.
     """
-    metadata = save(pixels, metadata, file, name)
+    metadata = write(pixels, metadata, file, name)
     wanted = to_pillow(pixels, metadata)
     try:
         back = open_image(file, name)
@@ -67,10 +77,31 @@ def save_exactly(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: s
         raise ImageError(
             f"{name} cannot hold this {kind} exactly; {LOSSLESS_FORMATS} can, and --lossy allows the loss."
         )
-    kept = {*back.info, *(wanted.info if name == "TIFF" else ())}  # TIFF has tags for all of them
-    lost = [METADATA_NAMES[part] for part, key in INFO_KEYS.items() if key in wanted.info and key not in kept]
-    if lost:
-        warn_of_loss(f"{name} does not keep the image's {' and '.join(lost)}.")
+    warn_of_lost_parts(metadata, back, file, name)
+
+
+def save(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: str) -> None:
+    """Write an image in Pillow's format ``name``, losslessly where it can.
+
+    What the format does not keep of the metadata is named by a SaidWarning.  Raises ImageError.
+    """
+    metadata = write(pixels, metadata, file, name)
+    if metadata != Metadata():
+        with suppress(ImageError, OSError, ValueError):
+            back = open_image(file, name)
+            back.load()
+            warn_of_lost_parts(metadata, back, file, name)
+
+
+def warn_of_lost_parts(metadata: Metadata, back: Image, file: BinaryIO, name: str) -> None:
+    """Name what an image that was read back lacks of its metadata."""
+    if metadata == Metadata():
+        return
+    file.seek(0)
+    png = png_chunks_of(file.read()) if name == "PNG" else None
+    if lost := lost_parts(metadata, metadata_of(back, png)):
+        *most, last = lost
+        warn_of_loss(f"{name} does not keep the image's {' and '.join([', '.join(most), last][not most :])}.")
 
 
 def same_pixels(image: Image, wanted: Image) -> bool:
@@ -94,7 +125,7 @@ def turned_as(back: Image, image: Image) -> Image:
     return ImageOps.exif_transpose(image)
 
 
-def save(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: str) -> Metadata:
+def write(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: str) -> Metadata:
     """Write an image in Pillow's format ``name``, losslessly where it can; returns the metadata written.
 
     Metadata that is no valid EXIF is left out with a SaidWarning where the format needs it to be valid.
@@ -104,6 +135,7 @@ def save(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: str) -> M
         warn_of_loss(f"{name} cannot hold the image's EXIF: it is not valid.")
         metadata = replace(metadata, exif=b"")
     image = to_pillow(pixels, metadata)
+    image.info.clear()  # some writers take from it what the options leave out
     try:
         options = saving_options(metadata, name, image.size)
         if name == "PNG":
@@ -117,6 +149,10 @@ def save(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: str) -> M
             raise
         sentence = f"A {image.mode} image cannot be written as {name}: {reason(error)}"
         raise ImageError(f"{sentence}; {LOSSLESS_FORMATS} can hold it.") from None
+    if name == "PNG":
+        add_png_chunks(metadata, file, image.mode)
+    if name in JPEG and metadata.resolution:
+        set_jfif_resolution(metadata.resolution, file)
     return metadata
 
 
@@ -132,18 +168,21 @@ class NamedFile:
 
 def saving_options(metadata: Metadata, name: str, size: tuple[int, int]) -> dict[str, Any]:
     """Arguments of Pillow's ``save`` that keep the metadata, and the pixels as far as the format can."""
-    options: dict[str, Any] = dict(info_of(metadata))
-    if metadata.xmp and name == "PNG":
-        from PIL.PngImagePlugin import PngInfo
-
-        info = PngInfo()
-        info.add_itxt("XML:com.adobe.xmp", options.pop("xmp"))
-        options["pnginfo"] = info
+    info = info_of(replace(metadata, texts=()))
+    options: dict[str, Any] = {key: info[key] for key in ("icc_profile", "exif", "xmp") if key in info}
+    if name == "PNG":
+        options.pop("xmp", None)  # a text, see add_png_chunks
+    if name == "BMP" and "dpi" in info:
+        options["dpi"] = info["dpi"]
+    if name in (*JPEG, "GIF") and (comment := comment_for(metadata)):
+        options["comment"] = comment
     if name == "TIFF":
         options.update(tiff_options(metadata))
     if name == "WEBP":
         options.update(lossless=True, exact=True)
-    if name in ("JPEG", "MPO"):
+        if metadata.resolution and not metadata.exif:
+            options["exif"] = resolution_exif(metadata.resolution)
+    if name in JPEG:
         options.update(quality=95)
     if name == "AVIF":  # exact for most grey images
         options.update(quality=100, subsampling="4:4:4")
@@ -153,11 +192,51 @@ def saving_options(metadata: Metadata, name: str, size: tuple[int, int]) -> dict
 
 
 def tiff_options(metadata: Metadata) -> dict[str, Any]:
-    """TIFF keeps EXIF and XMP among its own tags."""
+    """TIFF keeps EXIF, XMP and the resolution among its own tags."""
     from PIL import Image
 
     parsed = parsed_exif(metadata.exif) if metadata.exif else None
     tags = descriptive_tags(parsed) if parsed else Image.Exif()
     if metadata.xmp:
         tags[XMP_TAG] = metadata.xmp
+    if metadata.resolution:
+        tags.update(resolution_tags(metadata.resolution))
     return {"exif": tags} if len(tags) else {}
+
+
+def resolution_tags(resolution: Resolution) -> dict[int, Any]:
+    from saidcodec.images.resolution import as_tags
+
+    return as_tags(resolution)
+
+
+def resolution_exif(resolution: Resolution) -> Exif:
+    """EXIF of a resolution alone, for a format that has no other place for it."""
+    from PIL import Image
+
+    tags = Image.Exif()
+    tags.update(resolution_tags(resolution))
+    return tags
+
+
+def add_png_chunks(metadata: Metadata, file: BinaryIO, mode: str) -> None:
+    """Put in what Pillow does not write: resolution, texts, XMP, the comment and chunks about colours."""
+    texts = [*metadata.texts]
+    comment = comment_text(metadata)
+    if comment and comment not in texts:
+        texts.append(comment)
+    if texts or metadata.xmp or metadata.resolution or metadata.chunks:
+        from saidcodec.images import png_chunks
+
+        png_chunks.insert(file, replace(metadata, texts=tuple(texts)), mode)
+
+
+def set_jfif_resolution(resolution: Resolution, file: BinaryIO) -> None:
+    """Write a resolution into a JPEG file, exactly: Pillow would round it to pixels an inch."""
+    from saidcodec.images.resolution import as_jfif
+
+    file.seek(0)
+    head = file.read(JFIF_DENSITY)
+    if head.startswith(JPEG_START) and head[6:11] == b"JFIF\0":
+        unit, across, down = as_jfif(resolution)
+        file.write(struct.pack(">BHH", unit, across, down))

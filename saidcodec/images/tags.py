@@ -25,8 +25,9 @@ PIXEL_TAGS = (
     347,
 )
 JPEG_TAGS = (*range(512, 522), *range(529, 533))
-ICC_TAG, XMP_TAG = 34675, 700
-STORAGE_TAGS = frozenset((*PIXEL_TAGS, *JPEG_TAGS, ICC_TAG, XMP_TAG))
+ICC_TAG, XMP_TAG, ORIENTATION_TAG = 34675, 700, 274
+RESOLUTION_TAGS = (282, 283, 296)  # kept beside EXIF, and written as what they are
+STORAGE_TAGS = frozenset((*PIXEL_TAGS, *JPEG_TAGS, *RESOLUTION_TAGS, ICC_TAG, XMP_TAG))
 EXIF_PREFIX = b"Exif\0\0"
 EXIF_IFD, GPS_IFD, INTEROP_IFD = 34665, 34853, 40965
 
@@ -81,3 +82,9 @@ def parsed_exif(exif: bytes) -> Exif | None:
     except Exception:  # as above
         return None
     return tags
+
+
+def says_only(exif: bytes, *known: int) -> bool:
+    """Whether EXIF has no other tags than these."""
+    tags = parsed_exif(exif) if exif else None
+    return tags is not None and {*tags} <= {*known}

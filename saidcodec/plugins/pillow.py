@@ -2,15 +2,18 @@
 
 ``Image.open`` reads the head of the file only; pixels are decoded when they are needed.  From then on
 ``info["boxes"]`` lists the boxes of the glimpses, if there are any.  ``draft``, and with it ``thumbnail``,
-lets a smaller image be decoded, so that a large one is never held in full.  ``save`` takes the options of
-``saidcodec.encode`` (model, residual, max_error, glimpses, effort, threads) and Pillow's ``icc_profile``,
-``exif``, ``xmp``.  Of an image with several frames it saves the current one.
+lets a smaller image be decoded, so that a large one is never held in full.  Metadata is in ``info`` under the
+names that Pillow uses for PNG and JPEG files: icc_profile, exif, xmp, dpi or aspect, comment, gamma,
+chromaticity, srgb, and texts under their own keys.  ``save`` takes it from there.  It also takes the options
+of ``saidcodec.encode`` (model, residual, max_error, glimpses, effort, threads) and Pillow's ``icc_profile``,
+``exif``, ``xmp``, ``dpi``, ``comment``.  Of an image with several frames it saves the current one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import IO, Any
 
 from PIL import Image, ImageFile
@@ -18,7 +21,8 @@ from PIL import Image, ImageFile
 from saidcodec import arguments, codec, images, inspection, thumbnails
 from saidcodec.errors import SaidError
 from saidcodec.format import container
-from saidcodec.format.header import OLD_SIGNATURE, SIGNATURE, Metadata
+from saidcodec.format.header import OLD_SIGNATURE, SIGNATURE, Metadata, Unit
+from saidcodec.images import resolution
 
 FORMAT = "SAID"
 OPTIONS = ("model", "residual", "max_error", "glimpses", "effort", "threads")
@@ -109,16 +113,26 @@ def save(image: Image.Image, file: IO[bytes], name: str | bytes) -> None:
     options: dict[str, Any] = getattr(image, "encoderinfo", {})
     with as_os_error():
         pixels, _, own = images.from_pillow(image, whole=False)
-        exif = options.get("exif", own.exif)
-        if isinstance(exif, Image.Exif):
-            exif = exif.tobytes()
-        metadata = Metadata(
-            options.get("icc_profile", own.icc) or b"",
-            (exif or b"").removeprefix(images.EXIF_PREFIX),
-            options.get("xmp", own.xmp) or b"",
-        )
+        metadata = chosen_metadata(own, options)
         chosen = {key: options[key] for key in OPTIONS if key in options}
         file.write(codec.encode(pixels, metadata=metadata, **chosen))
+
+
+def chosen_metadata(own: Metadata, options: dict[str, Any]) -> Metadata:
+    """An image's own metadata, but for what the options of ``save`` say."""
+    found = dict[str, Any]()
+    for key, part in (("icc_profile", "icc"), ("xmp", "xmp"), ("comment", "comment"), ("exif", "exif")):
+        if key in options:
+            found[part] = options[key] or b""
+    if isinstance(found.get("exif"), Image.Exif):
+        found["exif"] = found["exif"].tobytes()
+    if isinstance(found.get("comment"), str):
+        found["comment"] = found["comment"].encode()
+    if "exif" in found:
+        found["exif"] = found["exif"].removeprefix(images.EXIF_PREFIX)
+    if "dpi" in options:
+        found["resolution"] = resolution.resolution(Unit.INCH, *options["dpi"]) if options["dpi"] else None
+    return replace(own, **found)
 
 
 def save_all(image: Image.Image, file: IO[bytes], name: str | bytes) -> None:

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 import pytest
 from factory import flat_colour_tensors
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 import saidcodec
 from saidcodec import codec, files, models
@@ -336,9 +336,10 @@ def test_decoding_is_checked_as_always(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_source_with_more_than_pixels_and_metadata_is_kept() -> None:
-    pixels = np.zeros((3, 4), np.uint8)
-    Image.fromarray(pixels).save("a.png", dpi=(300, 300))
+    info = PngImagePlugin.PngInfo()
+    info.add(b"prVt", b"private")
+    Image.fromarray(np.zeros((3, 4), np.uint8)).save("a.png", pnginfo=info)
     found = only(done(encoder(delete_source=True), "a.png"))
     assert found.error == "a.png was not deleted: out/a.said does not hold all of it."
-    assert found.notes == ["a.png: a .said file does not keep dpi."]
+    assert found.notes == ["a.png: a .said file does not keep PNG chunks prVt."]
     assert Path("a.png").exists()

@@ -20,7 +20,7 @@ from saidcodec.errors import (
 )
 from saidcodec.format import container
 from saidcodec.format.container import head_check, head_of, unpack
-from saidcodec.format.cursor import varint
+from saidcodec.format.cursor import Cursor, varint
 from saidcodec.format.header import (
     ADAPTIVE_PIXELS,
     MODES,
@@ -241,7 +241,7 @@ def test_endless_numbers() -> None:
 
 @given(st.integers(0, (1 << 35) - 1))
 def test_numbers(value: int) -> None:
-    cursor = container.Cursor(varint(value))
+    cursor = Cursor(varint(value))
     assert cursor.varint() == value
     assert cursor.at == len(cursor.data) == max(1, -(-value.bit_length() // 7))
 
@@ -299,7 +299,8 @@ def test_damaged_packing_of_metadata(packed: bytes) -> None:
 
 
 def test_a_metadata_bomb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(container, "MOST_METADATA", 1 << 16)
+    for module in ("container", "metadata"):
+        monkeypatch.setattr(f"saidcodec.format.{module}.MOST_METADATA", 1 << 16)
     with pytest.raises(LimitError, match="unpacks to more than 65536"):
         unpack(with_metadata(bytes(1 << 20)))
     with pytest.raises(LimitError, match="more than the limit"):
