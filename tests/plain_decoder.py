@@ -922,7 +922,7 @@ def read_tiles(file, tensors, banks, tiles, stream):
     """The same from a stream that may go on."""
     top = tiles[0][2][1]
     tiles = [(kind, image, (x, y - top, w, h)) for kind, image, (x, y, w, h) in tiles]
-    method = stream.take(uniform(4)) if file.coder == 3 else 0
+    method = stream.take(uniform(5)) if file.coder == 3 else 0
     need(method == 0 or all(kind == 0 for kind, _, _ in tiles))
     if file.coder == 0:
         out = without_residual(file, tiles)
@@ -934,8 +934,10 @@ def read_tiles(file, tensors, banks, tiles, stream):
         for c, values in enumerate(levels):
             need(out[..., c].max() < len(values))
             out[..., c] = np.array(values)[out[..., c]]
+    elif method == 2:
+        out = read_mapped(file, tensors, banks, tiles, stream)
     else:
-        out = (read_mapped if method == 2 else read_graphics)(file, tensors, banks, tiles, stream)
+        out = read_graphics(file, tiles, stream, method == 4)
     return out
 
 
@@ -997,7 +999,7 @@ def constant_alpha(file, stream):
     return stream.take(uniform(256)) if file.has_alpha and stream.take(uniform(2)) else None
 
 
-# 8.2, 8.3, 8.4, 8.5. Mixed files
+# 8.2 to 8.6. Mixed files
 
 
 def read_head(stream):
@@ -1097,12 +1099,14 @@ def read_exceptions(packed, height, width):
     return places, differences.cumsum(0, np.int64) & 255
 
 
-def read_graphics(file, tensors, banks, tiles, stream):
+def read_graphics(file, tiles, stream, differences):
     height, width = extent(tiles)
     alpha = constant_alpha(file, stream)
     channels = file.components + (file.has_alpha and alpha is None)
     rows = plain_graphics.Graphics(stream, height, width, channels).read()
     out = np.array(rows, np.int64)[..., None] >> 8 * np.arange(channels) & 255
+    if differences:
+        out = out.cumsum(0).cumsum(1) & 255
     if alpha is not None:
         out = np.concatenate([out, np.full_like(out[..., :1], alpha)], -1)
     return out

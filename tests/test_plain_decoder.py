@@ -307,6 +307,10 @@ def graphics(own):
     return mixed.Graphics()
 
 
+def gradients(own):
+    return mixed.Graphics(gradients=True)
+
+
 LAYOUTS = [
     maps.Layout(siting, halved, phase, rounding, ring)
     for siting in maps.Siting
@@ -359,7 +363,7 @@ def test_levels(mode, adaptive, banks):
 def test_graphics(mode, banks):
     image = flat_shapes(36, 40, *MODES[mode] or (1,)).reshape(picture(36, 40, mode).shape)
     model = random_model(3)
-    agree_in_bands(image, mode, model, banks, [graphics, None, graphics], False)
+    agree_in_bands(image, mode, model, banks, [graphics, None, gradients], False)
     if mode in ("LA", "RGBA"):
         image[..., -1] = 77
         agree_in_bands(image, mode, model, banks, [graphics, None, graphics], False)

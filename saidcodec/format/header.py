@@ -52,12 +52,13 @@ class ResidualCoder(IntEnum):
 
 class BandMethod(IntEnum):
     """How a band of a MIXED file is coded: its colours as they are, as ranks of the levels that occur, as
-    the luma and chroma that a known map makes them of, or as flat graphics."""
+    the luma and chroma that a known map makes them of, as flat graphics, or these of differences."""
 
     PLAIN = 0
     LEVELS = 1
     MAPPED = 2
     GRAPHICS = 3
+    GRADIENTS = 4
 
 
 class TileKind(IntEnum):
