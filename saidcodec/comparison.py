@@ -9,9 +9,9 @@ import numpy as np
 from saidcodec import codec, images
 from saidcodec.errors import about
 from saidcodec.format.header import MODES, OLD_SIGNATURE, SIGNATURE, Metadata
+from saidcodec.images.arrays import widened
 
 STRIP = 256  # rows that are compared at a time, for the sake of memory
-OPAQUE = 255
 
 
 @dataclass(frozen=True)
@@ -122,14 +122,3 @@ def difference(one: Opened, other: Opened) -> Difference:
         largest = int(np.abs(first.astype(np.int64) - second).max())
         found = replace(found, count=found.count + int(unequal.sum()), largest=max(found.largest, largest))
     return found
-
-
-def widened(pixels: np.ndarray, colour: bool, alpha: bool) -> np.ndarray:
-    """uint8 H×W×C of a mode in MODES with three channels of colour if asked for, and with alpha."""
-    height, width, channels = pixels.shape
-    own_alpha = channels % 2 == 0
-    shown = pixels[..., : channels - own_alpha]
-    parts = [np.broadcast_to(shown, (height, width, 3)) if colour else shown]
-    if alpha:
-        parts.append(pixels[..., -1:] if own_alpha else np.full((height, width, 1), OPAQUE, np.uint8))
-    return np.concatenate(parts, 2)
