@@ -98,7 +98,7 @@ def encode(
             )
 
         exact = not max_error and residual != "none"
-        return encode_all(several.with_metadata(metadata), several.plays, encode_one, exact)
+        return encode_all(replace(several, metadata=metadata), several.plays, encode_one, exact)
     pixels, mode, found = images.from_any(image)
     height, width = pixels.shape[:2]
     metadata = found if metadata is None else metadata

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from types import TracebackType
 from typing import SupportsIndex
 
@@ -17,6 +18,7 @@ from saidcodec.format import container
 from saidcodec.format.container import Container
 from saidcodec.format.frames import Frame, FrameKind, FrameTable
 from saidcodec.format.header import Metadata
+from saidcodec.images import Shown
 from saidcodec.parallel import Progress, no_progress
 from saidcodec.window import Bytes
 
@@ -132,6 +134,32 @@ class Frames:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """All frames of a file, and how often they are shown."""
+
+    frames: list[Shown]
+    plays: int
+
+
+def decode_all(
+    data: Source,
+    *,
+    model: AnyModel | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Decoded:
+    """All frames of a file; ``progress`` as for ``encode``.  Raises what ``decode`` raises."""
+    with Frames(data, model=model, threads=threads) as frames:
+        shown, count = [], len(frames)
+        for number, duration in enumerate(frames.durations):
+            within = progress if count == 1 else None
+            shown.append(Shown(*frames.frame(number, within or no_progress), duration))
+            if progress and count > 1:
+                progress((number + 1) / count)
+        return Decoded(shown, frames.plays)
 
 
 def is_key(pixels: np.ndarray, key: bytes) -> np.ndarray:

@@ -8,7 +8,7 @@
 ``metadata``    metadata of Pillow images ⇄ metadata of .said files
 ``tags``        EXIF and a TIFF file's tags
 ``resolution``, ``png_chunks``   what few images have, imported for those
-``saving``      pixels and metadata → files of other formats
+``saving``, ``saving_frames``    pixels and metadata → files of other formats
 """
 
 from saidcodec.images.arrays import from_array
@@ -16,7 +16,7 @@ from saidcodec.images.frames import ImageFrames, Shown, several_frames
 from saidcodec.images.metadata import differing, info_of, png_chunks_of
 from saidcodec.images.opening import ImageFile, frames_of, open_image
 from saidcodec.images.reading import from_any, from_file, from_pillow, taken
-from saidcodec.images.saving import format_of, save, save_exactly, to_pillow
+from saidcodec.images.saving import format_of, save, save_any, save_exactly, to_pillow
 from saidcodec.images.tags import EXIF_PREFIX
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "open_image",
     "png_chunks_of",
     "save",
+    "save_any",
     "save_exactly",
     "several_frames",
     "taken",

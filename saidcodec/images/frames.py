@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saidcodec.errors import about, warn_of_loss
+from saidcodec.errors import ImageError, about, reason, warn_of_loss
 from saidcodec.format.header import Metadata
 from saidcodec.images.arrays import check_size, widened
 from saidcodec.images.metadata import png_chunks_of
@@ -38,13 +39,14 @@ class Shown:
 class ImageFrames:
     """The frames of Pillow images, one image's after the other's.
 
-    Each pass over them decodes them anew, so that one is held at a time.  Those of one size, unless they are
-    pages, come in one mode, that all of them fit into.
+    The metadata of animations is that of the first frame.  Each pass over them decodes them anew, so that
+    one is held at a time.  Those of one size, unless they are pages, come in one mode, that all fit into.
     """
 
     images: Sequence[Image]
     name: str | None = None
     data: bytes = b""  # of the first image's file
+    metadata: Metadata | None = None  # of all frames, instead of their own
 
     @cached_property
     def plays(self) -> int:
@@ -67,7 +69,8 @@ class ImageFrames:
         sizes, modes = set(), ""
         for image in self.each():
             check_size(image.width, image.height)
-            image.load()
+            with readable():
+                image.load()
             sizes.add(image.size)
             modes += in_mode(image).mode
         if len(sizes) > 1:
@@ -80,7 +83,8 @@ class ImageFrames:
             before = image.tell()
             try:
                 for number in range(first_of(image), frames_of(image)):
-                    image.seek(number)
+                    with readable():
+                        image.seek(number)
                     yield image
             finally:
                 image.seek(before)
@@ -88,18 +92,28 @@ class ImageFrames:
     def __iter__(self) -> Iterator[Shown]:
         with about(self.name):
             wanted = self.mode  # before the pass, because it takes one, too
-            png = png_chunks_of(self.data)
+            png, first = png_chunks_of(self.data), None
             for image in self.each():
                 pixels, mode, metadata = from_pillow(image, whole=False, png=png)
+                if self.images[0].format not in PAGES:
+                    metadata = first = metadata if first is None else first
                 png = None
                 if wanted and mode != wanted:
                     pixels = widened(np.atleast_3d(pixels), wanted.startswith("RGB"), wanted.endswith("A"))
                     mode = wanted
+                metadata = metadata if self.metadata is None else self.metadata
                 yield Shown(pixels, mode, metadata, duration_of(image))
 
-    def with_metadata(self, metadata: Metadata | None) -> Iterator[Shown]:
-        """The frames with this metadata instead of their own, unless it is None."""
-        return (replace(one, metadata=one.metadata if metadata is None else metadata) for one in self)
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """Raises ImageError instead of what Pillow's readers raise on damaged files."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise ImageError(f"The image cannot be read: {reason(error)}.") from None
 
 
 def first_of(image: Image) -> int:
