@@ -56,20 +56,20 @@ class Sequencer:
         if not self.frames:
             self.first = shown.metadata
         own = shown.metadata != self.first
-        frame, data = self.shortest(shown.pixels, shown.metadata if own or not self.frames else Metadata())
+        frame, data = self.shortest(shown.pixels, shown.metadata if own or not self.frames else None)
         self.frames.append(replace(frame, length=len(data), own_metadata=own))
         self.files.append(data)
         self.durations.append(Fraction(shown.duration / MILLISECONDS).limit_denominator(FINEST))
         self.last = shown.pixels
 
-    def shortest(self, pixels: np.ndarray, metadata: Metadata) -> tuple[Frame, bytes]:
-        """How a frame is coded in the fewest bytes, and its file."""
-        whole = Frame(FrameKind.WHOLE)
+    def shortest(self, pixels: np.ndarray, own: Metadata | None) -> tuple[Frame, bytes]:
+        """How a frame is coded in the fewest bytes, and its file; ``own``: the metadata that goes there."""
+        whole, metadata = Frame(FrameKind.WHOLE), own or Metadata()
         if self.last is None or self.last.shape != pixels.shape:
             return whole, self.encode(pixels, metadata)
         changed = (pixels != self.last).reshape(*pixels.shape[:2], -1).any(2)
         if not changed.any():
-            if metadata == Metadata():
+            if own is None:
                 return Frame(FrameKind.SAME), b""
             changed[0, 0] = True  # there has to be a file for the metadata
         rows, columns = extent(changed.any(1)), extent(changed.any(0))
@@ -162,8 +162,9 @@ def encode_frames(
     each = iter(durations) if isinstance(durations, Sequence) else None
 
     def shown() -> Iterator[Shown]:
-        for frame in frames:
-            pixels, mode, own = images.from_any(frame)
+        for number, frame in enumerate(frames):
+            with about(f"Frame {number}"):
+                pixels, mode, own = images.from_any(frame)
             duration = durations if each is None else next(each, None)
             if not isinstance(duration, (int, float)) or not 0 <= duration < 1 << 32:
                 raise ValueError("durations must be milliseconds, one number or one for each frame.")

@@ -17,6 +17,7 @@ from saidcodec.images.arrays import check_size, widened
 from saidcodec.images.metadata import png_chunks_of
 from saidcodec.images.opening import ImageFile, frames_of, open_image
 from saidcodec.images.reading import from_pillow, in_mode
+from saidcodec.images.tags import ICC_TAG, XMP_TAG
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -85,6 +86,7 @@ class ImageFrames:
                 for number in range(first_of(image), frames_of(image)):
                     with readable():
                         image.seek(number)
+                    forget_other_pages(image)
                     yield image
             finally:
                 image.seek(before)
@@ -103,6 +105,14 @@ class ImageFrames:
                     mode = wanted
                 metadata = metadata if self.metadata is None else self.metadata
                 yield Shown(pixels, mode, metadata, duration_of(image))
+
+
+def forget_other_pages(image: Image) -> None:
+    """Drop what Pillow has kept of another page, where this one of a TIFF file has none of it."""
+    tags = getattr(image, "tag_v2", None)
+    for tag, key in ((ICC_TAG, "icc_profile"), (XMP_TAG, "xmp")):
+        if tags is not None and tag not in tags:
+            image.info.pop(key, None)
 
 
 @contextmanager
