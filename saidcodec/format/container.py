@@ -17,7 +17,7 @@ from itertools import accumulate, pairwise
 
 from saidcodec.errors import CorruptError, FormatError, LimitError, TruncatedError, VersionError
 from saidcodec.format.cursor import Cursor, varint
-from saidcodec.format.frames import FrameTable, read_table
+from saidcodec.format.frames import IS_SEQUENCE, FrameTable, read_table
 from saidcodec.format.header import (
     ARCHIVE_SIGNATURE,
     LARGEST_TILE,
@@ -117,11 +117,12 @@ def split(data: Bytes, *, whole: bool = True) -> tuple[FrameTable, list[Bytes]] 
 
     Raises FormatError, VersionError, TruncatedError, CorruptError or LimitError.
     """
+    start = len(SIGNATURE)
+    if bytes(data[start : start + len(IS_SEQUENCE)]) != IS_SEQUENCE:
+        return None
     cursor = Cursor(data)
     check_signature(cursor)
     table = read_table(cursor)
-    if table is None:
-        return None
     ends = [*accumulate((frame.length for frame in table.frames), initial=cursor.at)]
     if whole and ends[-1] > len(data):
         raise TruncatedError(

@@ -90,13 +90,11 @@ def pack_frames(table: FrameTable, files: Sequence[bytes]) -> bytes:
     return b"".join([SIGNATURE, IS_SEQUENCE, varint(len(packed)), packed, check, *files])
 
 
-def read_table(cursor: Cursor) -> FrameTable | None:
-    """The table of a file, whose signature has been read; None, and nothing more is read, where it has none.
+def read_table(cursor: Cursor) -> FrameTable:
+    """The table of a file of several frames, whose signature has been read.
 
     Raises TruncatedError, CorruptError, LimitError.
     """
-    if bytes(cursor.data[cursor.at : cursor.at + len(IS_SEQUENCE)]) != IS_SEQUENCE:
-        return None
     cursor.skip(len(IS_SEQUENCE))
     table = cursor.take(cursor.varint())
     if zlib.crc32(table).to_bytes(CHECK_BYTES, "little") != cursor.take(CHECK_BYTES):
