@@ -3,6 +3,7 @@
 data = saidcodec.encode(image)        # a Pillow image or a uint8 array
 pixels = saidcodec.decode(data)       # exactly the same pixels
 saidcodec.encode_many(images)         # a list of files, on all cores; decode_many likewise
+saidcodec.encode_frames(images)       # one file of several frames; saidcodec.Frames(data) reads them
 saidcodec.inspect(data)               # where the bits went, and the object boxes
 saidcodec.features(data)              # boxes and latents as arrays
 saidcodec.register()                  # let Pillow open and save .said files
@@ -17,16 +18,19 @@ if TYPE_CHECKING:
     from saidcodec.archive.writer import pack
     from saidcodec.codec import decode, encode
     from saidcodec.errors import SaidError, SaidWarning
+    from saidcodec.frames import Frames
     from saidcodec.inspection import Features, features, inspect, preview
     from saidcodec.many import decode_many, encode_many
     from saidcodec.models import Model
     from saidcodec.plugins.pillow import register
     from saidcodec.reader import Reader
+    from saidcodec.sequences import encode_frames
 
 __version__ = "0.6.0"
 __all__ = [
     "Archive",
     "Features",
+    "Frames",
     "Model",
     "Reader",
     "SaidError",
@@ -34,6 +38,7 @@ __all__ = [
     "decode",
     "decode_many",
     "encode",
+    "encode_frames",
     "encode_many",
     "features",
     "inspect",
@@ -45,6 +50,7 @@ __all__ = [
 _HOMES = {
     "Archive": "saidcodec.archive.reader",
     "Features": "saidcodec.inspection",
+    "Frames": "saidcodec.frames",
     "Model": "saidcodec.models",
     "Reader": "saidcodec.reader",
     "SaidError": "saidcodec.errors",
@@ -52,6 +58,7 @@ _HOMES = {
     "decode": "saidcodec.codec",
     "decode_many": "saidcodec.many",
     "encode": "saidcodec.codec",
+    "encode_frames": "saidcodec.sequences",
     "encode_many": "saidcodec.many",
     "features": "saidcodec.inspection",
     "inspect": "saidcodec.inspection",

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from saidcodec import files
 from saidcodec.errors import FileError, RegionError, SaidError
-from saidcodec.format.header import Header, Metadata
+from saidcodec.format.header import Metadata
 from saidcodec.format.metadata import items_of, metadata_of
 from saidcodec.format.tiling import Place
 from saidcodec.models import Model
@@ -136,26 +136,26 @@ def checked_threads(threads: int | None) -> int | None:
     return None if threads is None else whole("threads", threads, 1)
 
 
-def place_of(region: Region | None, header: Header) -> Place:
-    """Rows and columns of a region of an image, (x, y, width, height) in pixels; of None, all of them.
+def place_of(region: Region | None, width: int, height: int) -> Place:
+    """Rows and columns of a region of an image of ``width`` × ``height`` pixels; of None, all of them.
 
     Raises RegionError where it is not inside the image; TypeError, ValueError where it is no region.
     """
     if region is None:
-        return slice(0, header.height), slice(0, header.width)
+        return slice(0, height), slice(0, width)
     parts = tuple(region) if isinstance(region, Iterable) else ()
     if len(parts) != len(REGION):
         raise TypeError("region must be four whole numbers: x, y, width, height.")
-    x, y, width, height = (
+    x, y, across, down = (
         whole(f"The region's {name}", value, least)
         for (name, least), value in zip(REGION.items(), parts, strict=True)
     )
-    if x + width > header.width or y + height > header.height:
+    if x + across > width or y + down > height:
         raise RegionError(
-            f"The region of {width}×{height} pixels at ({x}, {y}) is not inside the image, "
-            f"which has {header.width}×{header.height}."
+            f"The region of {across}×{down} pixels at ({x}, {y}) is not inside the image, "
+            f"which has {width}×{height}."
         )
-    return slice(y, y + height), slice(x, x + width)
+    return slice(y, y + down), slice(x, x + across)
 
 
 def check_model(model: object) -> None:

@@ -77,7 +77,7 @@ def in_metadata(
     """
     header, found = inspection.header_and_features(data, model=model)
     whole = BoxedImage("", header.width, header.height, found.tiles, found.boxes)
-    image = whole.within(arguments.place_of(region, header))
+    image = whole.within(arguments.place_of(region, header.width, header.height))
     if not len(image.boxes):
         warnings.warn("There are no boxes to write as metadata.", SaidWarning, stacklevel=2)
         return metadata

@@ -17,7 +17,7 @@ import numpy as np
 
 from saidcodec import arguments, images, models
 from saidcodec.entropy.rans import Decoder, Encoder, uniform
-from saidcodec.errors import CorruptError, ModelError, SaidError, TruncatedError, about
+from saidcodec.errors import CorruptError, ModelError, RegionError, SaidError, TruncatedError, about
 from saidcodec.format import container, planes
 from saidcodec.format.container import Container
 from saidcodec.format.header import (
@@ -62,7 +62,8 @@ def encode(
     """The bytes of a .said file that decodes to exactly ``image``, or to within ``max_error`` of it.
 
     ``image``: a uint8 array H×W (grey), H×W×2 (grey and alpha), ×3 (RGB) or ×4 (RGBA), a Pillow image, or
-    the path or open binary file of an image.
+    the path or open binary file of an image.  Of several frames the file has all, unless ``seek`` has chosen
+    another than the first of a Pillow image; ``encode_frames`` makes such a file of single images.
     ``model``: a name, a path or a Model; "auto" keeps the smallest file of the shipped models that apply.
     ``residual``: "context" (the residual network), "gaussian" (the paper's) or "none" (x̂(T) alone: lossy).
     ``glimpses``: force their number per tile instead of choosing it by bits.
@@ -79,6 +80,24 @@ def encode(
         residual, max_error, glimpses, metadata, threads, effort
     )
     arguments.check_model(model)
+    image = images.taken(image)
+    if several := images.several_frames(image):
+        from saidcodec.sequences import encode_all  # which few images need
+
+        def encode_one(pixels: np.ndarray, metadata: Metadata) -> bytes:
+            return encode(
+                pixels,
+                model=model,
+                residual=residual,
+                max_error=max_error,
+                glimpses=glimpses,
+                effort=effort,
+                metadata=metadata,
+                threads=threads,
+            )
+
+        exact = not max_error and residual != "none"
+        return encode_all(replace(several, metadata=metadata), several.plays, encode_one, exact)
     pixels, mode, found = images.from_any(image)
     height, width = pixels.shape[:2]
     metadata = found if metadata is None else metadata
@@ -133,18 +152,22 @@ def decode(
     data: arguments.Source,
     *,
     region: arguments.Region | None = None,
+    frame: int = 0,
     model: AnyModel | None = None,
     threads: int | None = None,
 ) -> np.ndarray:
-    """The image of a .said file, uint8 H×W or H×W×C.
+    """The image of a .said file, uint8 H×W or H×W×C; of a file of several frames the one with this number,
+    from 0.
 
     ``data``: a bytes-like object, a path or an open binary file, which is left where it was if it can seek.
     ``region``: x, y, width and height in pixels of the part that is wanted.  Only the bands that it touches
     are decoded, and of a path or a file that can seek only their bytes are read.
     ``model`` names the model where it is not installed.  Raises a kind of SaidError on any damage (of a
-    region: docs/regions.md), RegionError where the region is not inside the image, TypeError or ValueError
-    for arguments of another kind.
+    region: docs/regions.md), RegionError where there is no such frame or the region is not inside the image,
+    TypeError or ValueError for arguments of another kind.
     """
+    if frame:
+        return decode_frame(data, frame, region=region, model=model, threads=threads)[0]
     return decode_image(data, region=region, model=model, threads=threads)[0]
 
 
@@ -161,11 +184,32 @@ def decode_image(
     threads = arguments.checked_threads(threads)
     with about(arguments.name_of(data)), arguments.opened(data) as contents:
         file = container.unpack(contents, whole=region is None)
-        place = arguments.place_of(region, file.header)
+        place = arguments.place_of(region, file.header.width, file.header.height)
         found = model_for(file, model)
         with damage():
             pixels = read(file, found, place, threads or cores(), progress or no_progress)
     return pixels, file.header.mode, file.metadata
+
+
+def decode_frame(
+    data: arguments.Source,
+    frame: int,
+    *,
+    region: arguments.Region | None = None,
+    model: AnyModel | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> tuple[np.ndarray, str, Metadata]:
+    """``decode_image`` of the frame with this number."""
+    from saidcodec.frames import Frames  # which few files have
+
+    number = arguments.whole("frame", frame, 0)
+    with Frames(data, model=model, threads=threads) as frames, about(arguments.name_of(data)):
+        if number >= len(frames):
+            raise RegionError(f"There is no frame {number} in the file, which has {len(frames)}, from 0.")
+        pixels, mode, metadata = frames.frame(number, progress or no_progress)
+        rows, columns = arguments.place_of(region, pixels.shape[1], pixels.shape[0])
+    return np.ascontiguousarray(pixels[rows, columns]), mode, metadata
 
 
 @contextmanager

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 import numpy as np
 
-from saidcodec import codec, images
+from saidcodec import images
 from saidcodec.errors import about
 from saidcodec.format.header import MODES, OLD_SIGNATURE, SIGNATURE, Metadata
+from saidcodec.frames import Frames
+from saidcodec.images.arrays import widened
 
+LATE = 1  # millisecond by which durations may differ
 STRIP = 256  # rows that are compared at a time, for the sake of memory
-OPAQUE = 255
 
 
 @dataclass(frozen=True)
 class Opened:
-    """An image: ``pixels`` uint8 H×W or H×W×C, its mode (Pillow's name) and its metadata."""
+    """An image: ``pixels`` uint8 H×W or H×W×C, its mode (Pillow's name), its metadata, and the milliseconds
+    for which it is shown among others."""
 
     pixels: np.ndarray
     mode: str
     metadata: Metadata
+    duration: float = 0
 
     @property
     def size(self) -> str:
@@ -82,12 +88,44 @@ class Comparison:
         return found
 
 
-def open_any(data: bytes, name: str, model: str | None = None) -> Opened:
-    """The image of a .said file or of any that Pillow opens.  Raises a kind of SaidError."""
+def open_any(data: bytes, name: str, model: str | None = None) -> Iterator[Opened]:
+    """The frames of a .said file or of any that Pillow opens.  Raises a kind of SaidError."""
     if data.startswith((SIGNATURE, OLD_SIGNATURE)):
-        with about(name):
-            return Opened(*codec.decode_image(data, model=model))
-    return Opened(*images.from_file(data, name))
+        with about(name), Frames(data, model=model) as frames:
+            for number, duration in enumerate(frames.durations):
+                yield Opened(*frames.frame(number), duration)
+    elif several := images.several_frames(images.ImageFile(data, name)):
+        for one in several:
+            yield Opened(one.pixels, one.mode, one.metadata, one.duration)
+    else:
+        yield Opened(*images.from_file(data, name))
+
+
+def compare_all(
+    one: Iterable[Opened], other: Iterable[Opened], names: tuple[str, str]
+) -> tuple[bool, list[str]]:
+    """Whether two images, or all frames of two, are equal, and what to tell people of it.
+
+    Of several frames the first two that differ are described, otherwise the first two.
+    """
+    count, differing, late, told = 0, list[int](), 0, list[str]()
+    for a, b in zip_longest(one, other):
+        if a is None or b is None:
+            longer, shorter = names if b is None else names[::-1]
+            return False, [f"{longer} has more frames than {shorter}, which has {count}", *told]
+        found = compare(a, b)
+        if not count or not (found.equal or differing):
+            told = found.lines(*names)
+        differing += [] if found.equal else [count]
+        late += abs(a.duration - b.duration) >= LATE
+        count += 1
+    if late:
+        told.append(f"different durations of frames: {late} of {count}")
+    if differing and count > 1:
+        told.insert(0, f"different frames: {len(differing)} of {count}, the first: frame {differing[0]}")
+    elif count > 1:
+        told.insert(0, f"equal frames: {count}")
+    return not differing, told
 
 
 def compare(one: Opened, other: Opened) -> Comparison:
@@ -122,14 +160,3 @@ def difference(one: Opened, other: Opened) -> Difference:
         largest = int(np.abs(first.astype(np.int64) - second).max())
         found = replace(found, count=found.count + int(unequal.sum()), largest=max(found.largest, largest))
     return found
-
-
-def widened(pixels: np.ndarray, colour: bool, alpha: bool) -> np.ndarray:
-    """uint8 H×W×C of a mode in MODES with three channels of colour if asked for, and with alpha."""
-    height, width, channels = pixels.shape
-    own_alpha = channels % 2 == 0
-    shown = pixels[..., : channels - own_alpha]
-    parts = [np.broadcast_to(shown, (height, width, 3)) if colour else shown]
-    if alpha:
-        parts.append(pixels[..., -1:] if own_alpha else np.full((height, width, 1), OPAQUE, np.uint8))
-    return np.concatenate(parts, 2)

@@ -15,6 +15,7 @@ from saidcodec.entropy.rans import Decoder
 from saidcodec.errors import about
 from saidcodec.format import container, planes
 from saidcodec.format.container import Container
+from saidcodec.format.frames import FrameKind, FrameTable
 from saidcodec.format.header import VERSION, Header, Metadata, TileKind
 from saidcodec.format.metadata import KINDS, values_of
 from saidcodec.format.tiling import Tiling
@@ -24,6 +25,7 @@ from saidcodec.said import Description, account, render_band, render_steps
 from saidcodec.said.description import LATENTS, box_pixels
 from saidcodec.said.latent import dequantise, kl_bits
 from saidcodec.said.section import kind_bits
+from saidcodec.window import Bytes
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -38,10 +40,15 @@ EXPLAINED = 25.0  # variance, in squared sample values, that is taken as left to
 def read_head(data: Source, model: AnyModel | None) -> tuple[Container, Model, SaidSection]:
     """What a file holds, as far as it goes on; its model; what stands before its residual."""
     with about(arguments.name_of(data)), arguments.opened(data) as contents:
-        file = container.unpack(contents, whole=False)
-        found = codec.model_for(file, model)
-        with codec.damage():
-            return file, found, codec.read_said(file, found)
+        return head_in(contents, model)
+
+
+def head_in(contents: Bytes, model: AnyModel | None) -> tuple[Container, Model, SaidSection]:
+    """``read_head`` of a file's bytes."""
+    file = container.unpack(contents, whole=False)
+    found = codec.model_for(file, model)
+    with codec.damage():
+        return file, found, codec.read_said(file, found)
 
 
 def inspect(data: Source, *, model: AnyModel | None = None) -> dict[str, Any]:
@@ -49,10 +56,51 @@ def inspect(data: Source, *, model: AnyModel | None = None) -> dict[str, Any]:
 
     ``bits`` adds up to 8 × the file's size.  A glimpse's ``bits`` are those of its box and latent;
     ``saved_bits`` estimates from the file alone what it spared the residual (see ``saving``).
+    Of a file of several frames ``bits`` and ``kl_bits`` are those of all, what else is told of an image is
+    that of the first, and ``frames`` says of each how it is coded, in how many bytes, and for how many
+    milliseconds it is shown.
     ``data``: a bytes-like object, a path or an open binary file.
     Raises a kind of SaidError, or TypeError for other objects.
     """
-    file, found, said = read_head(data, model)
+    with about(arguments.name_of(data)), arguments.opened(data) as contents:
+        several = container.split(contents, whole=False)
+        if several is None:
+            return inspect_image(contents, model)
+        return inspect_frames(*several, len(contents), model)
+
+
+def inspect_frames(
+    table: FrameTable, files: list[Bytes], size: int, model: AnyModel | None
+) -> dict[str, Any]:
+    """The account of a file of so many bytes; frames that it lacks because it is cut off are left out."""
+    accounts, frames, pixels, shown = list[dict[str, Any]](), list[dict[str, Any]](), 0, 0
+    for frame, data, duration in zip(table.frames, files, table.durations(), strict=True):
+        if len(data) < frame.length and accounts:
+            break
+        told = {"kind": frame.kind.name.lower(), "bytes": len(data), "duration": duration}
+        if frame.kind != FrameKind.SAME:
+            account = inspect_image(data, model)
+            accounts.append(account)
+            told.update({key: account[key] for key in ("width", "height", "mode")}, x=frame.x, y=frame.y)
+            pixels = account["width"] * account["height"] if frame.kind == FrameKind.WHOLE else pixels
+        frames.append(told)
+        shown += pixels
+    total = 8.0 * size
+    bits = {key: sum(account["bits"][key] for account in accounts) for key in accounts[0]["bits"]}
+    bits["header"] += total - bits["total"]
+    return {
+        **accounts[0],
+        "bits": {**bits, "total": total},
+        "kl_bits": sum(account["kl_bits"] for account in accounts),
+        "bpp": total / shown,
+        "plays": table.plays,
+        "frames": frames,
+    }
+
+
+def inspect_image(contents: Bytes, model: AnyModel | None) -> dict[str, Any]:
+    """The account of a file of one image."""
+    file, found, said = head_in(contents, model)
     header = said.header
     base = boxes = latents = kl = 0.0
     glimpses = []

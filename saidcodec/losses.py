@@ -9,10 +9,10 @@ from saidcodec.format.header import MODES
 
 # What Pillow tells of a file that says how it stores its pixels, or that is kept as metadata.
 HARMLESS = frozenset((
-    "adobe", "adobe_transform", "aspect", "background", "chromaticity", "comment", "compression", "dpi",
-    "duration", "exif", "gamma", "icc_profile", "interlace", "jfif", "jfif_density", "jfif_unit",
-    "jfif_version", "loop", "lossless", "mp", "progression", "progressive", "quality", "resolution", "srgb",
-    "timestamp", "version", "xmp",
+    "adobe", "adobe_transform", "aspect", "background", "bbox", "blend", "chromaticity", "comment",
+    "compression", "disposal", "dpi", "duration", "exif", "extension", "gamma", "icc_profile", "interlace",
+    "jfif", "jfif_density", "jfif_unit", "jfif_version", "loop", "lossless", "mp", "progression",
+    "progressive", "quality", "resolution", "srgb", "timestamp", "version", "xmp",
 ))  # fmt: skip
 
 

@@ -2,38 +2,64 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterable
+
 import numpy as np
 
-from saidcodec import codec
 from saidcodec.codec import AnyModel
 from saidcodec.errors import CorruptError, SaidError
-from saidcodec.format.header import Metadata
-from saidcodec.parallel import Progress
+from saidcodec.frames import Frames
+from saidcodec.images import Shown
+from saidcodec.parallel import Progress, no_progress
 
 REQUEST = "this is a fault of saidcodec, please report it; nothing was written."
+LATE = 1  # millisecond that a frame's duration may be off: it may have been rounded
 
 
 def verify(
     data: bytes,
-    pixels: np.ndarray,
-    metadata: Metadata,
+    frames: Iterable[Shown],
     *,
     model: AnyModel | None = None,
     largest_error: int | None = 0,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Decode the file ``data`` and compare it with the image that it was made from.
+    """Decode the file ``data`` and compare it with the image, or the frames, that it was made from.
 
-    ``pixels``: uint8 H×W or H×W×C.  ``largest_error``: of a sample; None where the file is lossy by intent,
-    so that only the checksum counts.  Raises CorruptError where the file does not hold the image.
+    ``largest_error``: of a sample; None where the file is lossy by intent, so that only the checksum counts.
+    Raises CorruptError where the file does not hold the image.
     """
     try:
-        decoded, _, found = codec.decode_image(data, model=model, threads=threads, progress=progress)
+        same = holds(data, frames, largest_error, model=model, threads=threads, progress=progress)
     except SaidError as error:
         raise CorruptError(f"The encoded file cannot be decoded ({error}); {REQUEST}") from None
-    if found != metadata or not same(decoded, pixels, largest_error):
+    if not same:
         raise CorruptError(f"The encoded file does not decode to the image; {REQUEST}")
+
+
+def holds(
+    data: bytes,
+    frames: Iterable[Shown],
+    largest_error: int | None,
+    *,
+    model: AnyModel | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> bool:
+    """Whether a file holds these frames, to within an error.  Raises what ``decode`` raises."""
+    count = 0
+    with Frames(data, model=model, threads=threads) as found, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what frames cannot keep has been told
+        for count, one in enumerate(frames, 1):
+            if count > len(found):
+                return False
+            pixels, _, metadata = found.frame(count - 1, progress or no_progress)
+            late = abs(found.durations[count - 1] - one.duration) >= LATE and len(found) > 1
+            if late or metadata != one.metadata or not same(pixels, one.pixels, largest_error):
+                return False
+        return count == len(found)
 
 
 def same(one: np.ndarray, other: np.ndarray, largest_error: int | None = 0) -> bool:

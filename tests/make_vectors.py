@@ -21,12 +21,15 @@ from saidcodec import codec, models
 from saidcodec.entropy.bank import bank
 from saidcodec.entropy.rans import uniform
 from saidcodec.format import container
+from saidcodec.format.frames import FrameKind
 from saidcodec.format.header import VERSION, Header, Metadata, Mode, ResidualCoder
 from saidcodec.format.levels import levels_of
 from saidcodec.format.maps import Layout, Mapped, Rounding, Siting
 from saidcodec.format.tiling import Tiling
+from saidcodec.images import Shown
 from saidcodec.residual import mixed
 from saidcodec.residual.band import Outline, method_of
+from saidcodec.sequences import encode_all
 from saidcodec.training import datasets
 
 ROOT = Path(__file__).parent.parent
@@ -132,7 +135,40 @@ def write_vectors() -> None:
         seen = saidcodec.decode(data)
         (VECTORS / f"{name}.said").write_bytes(data)
         listed[name] = {"shape": list(seen.shape), "sha256": sha256(seen)}
+    listed["multimnist-frames"] = write_frames(VECTORS / "multimnist-frames.said")
     (VECTORS / "pixels.json").write_text(json.dumps(listed, indent=1) + "\n")
+
+
+def write_frames(path: Path) -> dict[str, object]:
+    """A file with frames of every kind, of two modes, and with metadata of their own."""
+    digits = np.asarray(Image.open(ROOT / "tests" / "digits.png").convert("RGB"))
+    moved = digits.copy()
+    moved[20:30, 12:40] = digits[30:40, 12:40]
+    y, x = np.mgrid[:32, :48]
+    rough = np.dstack([(x * x * 37 + y * y * 91 + x * y * 53) // 7 % 256, 255 - y]).astype(np.uint8)
+    marked = rough.copy()
+    marked[:3, :3, 0] = marked[-3:, -3:, 1] = 200
+    table = [
+        Shown(digits, "RGB", EVERY_KIND, 40),
+        Shown(digits, "RGB", EVERY_KIND, 1000 / 30),
+        Shown(moved, "RGB", Metadata(comment=b"moved"), 1000 / 30),
+        Shown(rough, "LA", Metadata(), 0),
+        Shown(marked, "LA", EVERY_KIND, 40),
+        Shown(digits, "RGB", EVERY_KIND, 40),
+    ]
+
+    def encode(pixels: np.ndarray, metadata: Metadata) -> bytes:
+        return saidcodec.encode(pixels, model="multimnist", metadata=metadata)
+
+    path.write_bytes(encode_all(table, 3, encode, exact=True))
+    frames = saidcodec.Frames(path)
+    assert {frame.kind for frame in frames.table.frames} == {*FrameKind}
+    told = [
+        {"shape": list(pixels.shape), "sha256": sha256(pixels), "duration": frame.duration}
+        for pixels, frame in zip(frames, frames.table.frames, strict=True)
+    ]
+    first = {"shape": told[0]["shape"], "sha256": told[0]["sha256"]}
+    return {**first, "plays": frames.plays, "ticks": frames.table.ticks, "frames": told}
 
 
 class Stream:

@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,9 @@ def pixels_of(mode: str) -> np.ndarray:
     return RNG.integers(0, 256, SHAPES[mode]).astype(np.uint8)
 
 
+@cache
 def icc() -> bytes:
+    """A profile, which has the time when it was made."""
     from PIL import ImageCms
 
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

@@ -1149,6 +1149,47 @@ def decode(data, tensors, banks):
     return as_pixels(file, np.concatenate(decoded))
 
 
+def decode_frames(data, tensors, banks):
+    """Plays, ticks a second, and (duration in ticks, pixels, metadata) of each frame of a file of several."""
+    source = Bytes(data)
+    need(source.take(3) == b"\xd7\r\n" and source.take(2) == b"\x80\x80")
+    table = source.take(source.number())
+    need(zlib.crc32(table).to_bytes(4, "little") == source.take(4))
+    table = Bytes(table)
+    plays, ticks = table.number(), table.number()
+    need(max(plays, ticks) < 1 << 32 and ticks)
+    frames, duration, first = [], 0, None
+    while table.at < len(table.data):
+        flags = table.take(1)[0]
+        kind, own = flags & 3, flags >> 3
+        need(own < 2 and (kind or not own) and (kind == 1 or frames) and len(frames) < 1 << 16)
+        if flags & 4:
+            duration = table.number()
+            need(duration < 1 << 32)
+        x, y = (table.number(), table.number()) if kind > 1 else (0, 0)
+        key = table.take(4) if kind == 3 else b""
+        if kind:
+            image = source.take(table.number())
+            file, shown = parse(image), decode(image, tensors, banks)
+            first = file.metadata if first is None else first
+            metadata = file.metadata if own else first
+        else:
+            metadata = first
+        if kind == 1:
+            last, mode = shown, file.mode
+        elif kind:
+            last = last.copy()
+            need(file.mode == mode and y + file.height <= len(last) and x + file.width <= last.shape[1])
+            for row in range(file.height):
+                for column in range(file.width):
+                    samples = shown[row, column]
+                    if kind == 2 or samples.tobytes() != key[: samples.size]:
+                        last[y + row, x + column] = samples
+        frames.append((duration, last, metadata))
+    need(len(frames) > 1 and source.at == len(data))
+    return plays, ticks, frames
+
+
 def as_pixels(file, channels):
     """Coded channels → the pixels of the image's mode, uint8."""
     out = channels.astype(np.uint8)

@@ -17,6 +17,7 @@ PAGES = [
         for name in (
             "architecture.md",
             "archives.md",
+            "frames.md",
             "many.md",
             "regions.md",
             "results.md",

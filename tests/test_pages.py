@@ -29,6 +29,15 @@ def test_commands_run(page: str, tmp_path: Path) -> None:
     assert (tmp_path / "scene.said").exists()
 
 
+def test_frames_go_through(tmp_path: Path) -> None:
+    variables = pages.environment(tmp_path / "bin")
+    shutil.copy(EXAMPLE, tmp_path)
+    (program,) = pages.blocks("docs/frames.md", "python")
+    pages.run([sys.executable, "-c", program], tmp_path, variables)
+    pages.run_shell("docs/frames.md", tmp_path, variables)
+    assert (tmp_path / "third.png").exists()
+
+
 @pytest.mark.parametrize("page", ["README.md", "docs/index.md", "docs/training.md"])
 def test_programs_run(page: str, tmp_path: Path) -> None:
     (tmp_path / "examples").mkdir()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from factory import Recorder, random_tensors
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageSequence, PngImagePlugin
 
 import saidcodec
 from saidcodec import models
@@ -135,20 +135,10 @@ def test_a_list_of_one_frame_can_be_saved() -> None:
         assert saved(image, save_all=True, **options) == saved(image)
 
 
-def test_several_frames_cannot_be_saved(tmp_path: Path) -> None:
-    image = noise()
-    for options in ({"save_all": True, "append_images": [image]}, {"append_images": [image]}):
-        with pytest.raises(OSError, match=r"A \.said file holds one frame, not 2"):
-            image.save(tmp_path / "it.said", model="random", **options)
-    with pytest.raises(OSError, match="one frame, not 3"):
-        saved(animation(), save_all=True)
-    assert not list(tmp_path.glob("*.said"))
-
-
-def animation(name: str = "GIF") -> Image.Image:
+def animation(name: str = "GIF", **options: Any) -> Image.Image:
     frames = [Image.new("RGB", (8, 8), (80 * i, 0, 0)) for i in range(3)]
     file = io.BytesIO()
-    frames[0].save(file, name, save_all=True, append_images=frames[1:])
+    frames[0].save(file, name, save_all=True, append_images=frames[1:], **options)
     return Image.open(file)
 
 
@@ -254,3 +244,72 @@ def test_what_pillow_tells_of_an_image_goes_both_ways() -> None:
         assert image.info["Author"].tkey == "Autor"
     other = Image.open(io.BytesIO(saved(first, dpi=(72, 72), comment="")))
     assert (other.info["dpi"], "comment" in other.info) == ((72, 72), False)
+
+
+@pytest.mark.parametrize("name", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_animations_go_through(name: str, tmp_path: Path) -> None:
+    source = animation(name, **({"lossless": True} if name == "WEBP" else {}))
+    path = tmp_path / "it.said"
+    source.save(path, save_all=True, model="random", duration=[40, 70, 1000 / 30], loop=2)
+    with Image.open(path) as image:
+        assert (image.n_frames, image.is_animated, image.info["loop"]) == (3, True, 2)
+        for number, duration in ((2, 1000 / 30), (0, 40), (1, 70)):
+            image.seek(number)
+            source.seek(number)
+            assert image.tell() == number
+            assert image.info["duration"] == pytest.approx(duration)
+            np.testing.assert_array_equal(np.asarray(image.convert("RGB")), np.asarray(source.convert("RGB")))
+        with pytest.raises(EOFError):
+            image.seek(3)
+        assert len([*ImageSequence.Iterator(image)]) == 3
+        image.seek(0)
+        again = io.BytesIO()
+        image.save(again, "SAID", save_all=True, model="random")
+    assert again.getvalue() == path.read_bytes()
+
+
+def test_images_are_appended() -> None:
+    frames = [noise() for _ in range(3)]
+    for options in ({"save_all": True}, {}):
+        data = saved(frames[0], append_images=frames[1:], duration=20, **options)
+        with saidcodec.Frames(data) as found:
+            assert (found.plays, found.durations) == (0, [20, 20, 20])
+            for one, other in zip(found, frames):
+                np.testing.assert_array_equal(one, np.asarray(other))
+    image = Image.open(io.BytesIO(saved(frames[0], append_images=[noise("L").resize((4, 3))])))
+    image.seek(1)
+    assert (image.mode, image.size, np.asarray(image).shape) == ("L", (4, 3), (3, 4))
+
+
+def test_pages_keep_their_sizes(tmp_path: Path) -> None:
+    pages = [noise(), noise("L").resize((4, 3)), noise("RGBA")]
+    data = saved(pages[0], append_images=pages[1:])
+    Image.open(io.BytesIO(data)).save(tmp_path / "it.tif", save_all=True)
+    back = Image.open(tmp_path / "it.tif")
+    for number, page in enumerate(pages):
+        back.seek(number)
+        np.testing.assert_array_equal(np.asarray(back), np.asarray(page))
+
+
+def test_damage_in_a_later_frame_is_noticed_there() -> None:
+    frames = [noise() for _ in range(2)]
+    data = bytearray(saved(frames[0], append_images=frames[1:]))
+    data[-1] ^= 1
+    image = Image.open(io.BytesIO(bytes(data)))
+    image.load()
+    image.seek(1)
+    with pytest.raises(OSError, match="checksum"):
+        image.load()
+    with pytest.raises(OSError, match="damaged"):
+        Image.open(io.BytesIO(bytes(data))).verify()
+    with pytest.raises(OSError, match="truncated"):
+        Image.open(io.BytesIO(bytes(data[:-1])))
+
+
+def test_a_copy_of_an_animation_is_its_frame() -> None:
+    frames = [noise() for _ in range(2)]
+    image = Image.open(io.BytesIO(saved(frames[0], append_images=frames[1:])))
+    image.seek(1)
+    other = copy.deepcopy(image)
+    assert other.n_frames == 1
+    np.testing.assert_array_equal(np.asarray(other), np.asarray(frames[1]))

@@ -9,6 +9,7 @@ from factory import EVERY_KIND
 
 import saidcodec
 from saidcodec import models
+from saidcodec.format.header import Metadata
 
 FOLDER = Path(__file__).parent / "vectors"
 PIXELS = json.loads((FOLDER / "pixels.json").read_text())
@@ -39,3 +40,17 @@ def test_the_archive_holds_the_same_images() -> None:
 
 def test_metadata_comes_back() -> None:
     assert saidcodec.Reader(FOLDER / "multimnist-metadata.said").metadata == EVERY_KIND
+
+
+def test_frames_come_back() -> None:
+    expected = PIXELS["multimnist-frames"]
+    with saidcodec.Frames(FOLDER / "multimnist-frames.said") as frames:
+        assert frames.plays == expected["plays"]
+        assert frames.durations == [1000 * one["duration"] / expected["ticks"] for one in expected["frames"]]
+        for number in (5, 2, 0, 1, 3, 4, -1):  # in any order
+            one = expected["frames"][number]
+            assert list(frames[number].shape) == one["shape"]
+            assert hashlib.sha256(frames[number].tobytes()).hexdigest() == one["sha256"]
+        assert [frames.metadata(number) for number in range(6)] == [
+            EVERY_KIND, EVERY_KIND, Metadata(comment=b"moved"), Metadata(), EVERY_KIND, EVERY_KIND
+        ]  # fmt: skip

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
-from saidcodec import codec, files, images, models, verification
+from saidcodec import files, images, models, verification
 from saidcodec.batch.work import (
     ARCHIVE_SUFFIX,
     SUFFIX,
@@ -20,7 +18,8 @@ from saidcodec.batch.work import (
     read_back,
 )
 from saidcodec.errors import SaidError
-from saidcodec.format.header import Metadata
+from saidcodec.frames import Decoded, decode_all
+from saidcodec.images import ImageFrames
 from saidcodec.stopwatch import Stopwatch
 
 
@@ -65,33 +64,37 @@ class Decoding(Writing):
 
     def make(self, outcome: Outcome, threads: int, watch: Stopwatch) -> None:
         job = outcome.job
-        pixels, metadata = read(outcome, self.model, threads, watch)
-        save, name = images.save if self.lossy else images.save_exactly, images.format_of(job.target)
+        decoded = read(outcome, self.model, threads, watch)
+        name = images.format_of(job.target)
         with watch.measuring("writing"):
             with noted_in(outcome):
-                outcome.written = put(job, self.force, lambda file: save(pixels, metadata, file, name))
+                outcome.written = put(
+                    job,
+                    self.force,
+                    lambda file: images.save_any(decoded.frames, decoded.plays, file, name, self.lossy),
+                )
             if self.delete_source:
-                outcome.proven = holds(outcome, read_back(job.target), pixels, metadata)
+                outcome.proven = holds(outcome, read_back(job.target), decoded)
 
     def compare(self, outcome: Outcome, threads: int, watch: Stopwatch) -> None:
-        pixels, metadata = read(outcome, self.model, threads, watch)
+        decoded = read(outcome, self.model, threads, watch)
         with watch.measuring("verifying"):
             target = outcome.job.target
             data = read_back(target) if self.delete_source else files.read_path(target)
-            if not holds(outcome, data, pixels, metadata):
+            if not holds(outcome, data, decoded):
                 raise other_image(outcome)
         outcome.written, outcome.proven = len(data), True
 
 
-def read(outcome: Outcome, model: str | None, threads: int, watch: Stopwatch) -> tuple[np.ndarray, Metadata]:
-    """The pixels and metadata of an outcome's source.  Raises a kind of SaidError."""
+def read(outcome: Outcome, model: str | None, threads: int, watch: Stopwatch) -> Decoded:
+    """The frames of an outcome's source.  Raises a kind of SaidError."""
     with watch.measuring("reading"):
         data = files.read_bytes(outcome.job.source)
     outcome.read = len(data)
     with watch.measuring("decoding"):
-        pixels, _, metadata = codec.decode_image(data, model=model, threads=threads)
-    outcome.pixels = pixels.shape[0] * pixels.shape[1]
-    return pixels, metadata
+        decoded = decode_all(data, model=model, threads=threads)
+    outcome.pixels = sum(one.pixels.shape[0] * one.pixels.shape[1] for one in decoded.frames)
+    return decoded
 
 
 def read_archive(outcome: Outcome, model: str | None, watch: Stopwatch) -> None:
@@ -104,11 +107,28 @@ def read_archive(outcome: Outcome, model: str | None, watch: Stopwatch) -> None:
             outcome.pixels += pixels.shape[0] * pixels.shape[1]
 
 
-def holds(outcome: Outcome, data: bytes, pixels: np.ndarray, metadata: Metadata) -> bool:
-    """Whether an image file gives pixels and metadata back."""
+def holds(outcome: Outcome, data: bytes, decoded: Decoded) -> bool:
+    """Whether an image file gives pixels and metadata back, and of several frames how they are shown."""
+    target = outcome.job.target
     try:
         with noted_in(outcome):
-            found, _, kept = images.from_file(data, outcome.job.target)
+            if several := images.several_frames(images.ImageFile(data, target)):
+                return several_held(several, decoded)
+            found, _, kept = images.from_file(data, target)
     except SaidError:
         return False
-    return not images.differing(kept, metadata) and verification.same(found, pixels)
+    one = decoded.frames[0]
+    alike = not images.differing(kept, one.metadata) and verification.same(found, one.pixels)
+    return alike and len(decoded.frames) == 1
+
+
+def several_held(found: ImageFrames, decoded: Decoded) -> bool:
+    """``holds`` of several frames, of which equal ones may have become one."""
+    from saidcodec.images.saving_frames import ANIMATIONS, same_frames
+
+    wanted, name = decoded.frames, found.images[0].format or ""
+    if not same_frames(found, wanted, name) or (name in ANIMATIONS and found.plays != decoded.plays):
+        return False
+    shown = [*found]
+    late = abs(sum(one.duration for one in shown) - sum(one.duration for one in wanted))
+    return late < verification.LATE and not images.differing(shown[0].metadata, wanted[0].metadata)

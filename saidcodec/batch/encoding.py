@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -25,11 +25,14 @@ from saidcodec.batch.work import (
 )
 from saidcodec.errors import FileError, SaidError
 from saidcodec.format.header import Metadata
+from saidcodec.images import ImageFrames, Shown
 from saidcodec.parallel import Progress
+from saidcodec.sequences import encode_all
 from saidcodec.stopwatch import Stopwatch
 
 # Formats that Pillow recognises but cannot read.
 ONLY_RECOGNISED = frozenset({"BUFR", "GRIB", "HDF5", "MPEG"})
+Opened = Shown | ImageFrames  # an image, or the frames of one
 Watch = Callable[[str], "Progress | None"]  # who is told of the progress of what has this name
 
 
@@ -64,22 +67,35 @@ class Encoding(Writing):
     def ending(self) -> str:
         return SUFFIX
 
-    def opened(self, original: bytes, name: str) -> tuple[np.ndarray, Metadata]:
-        """An image file's pixels and the metadata that is kept.  Raises ImageError, LimitError."""
-        pixels, _, metadata = images.from_file(original, name)
-        return pixels, Metadata() if self.strip else metadata
+    @property
+    def exact(self) -> bool:
+        """Whether files hold the very pixels."""
+        return self.residual != "none" and not self.max_error
+
+    @property
+    def decoding_model(self) -> str | None:
+        """The model that decoding is told of; None: whichever the file asks for."""
+        return None if self.model == "auto" else self.model
+
+    def opened(self, original: bytes, name: str) -> Opened:
+        """An image file's pixels, or its frames, and the metadata that is kept.
+
+        Raises ImageError, LimitError.
+        """
+        kept = Metadata() if self.strip else None
+        if several := images.several_frames(images.ImageFile(original, name)):
+            return replace(several, metadata=kept)
+        pixels, mode, metadata = images.from_file(original, name)
+        return Shown(pixels, mode, metadata if kept is None else kept)
 
     def encoded(
-        self,
-        pixels: np.ndarray,
-        metadata: Metadata,
-        stopwatch: Stopwatch,
-        threads: int | None = None,
-        watch: Watch = nobody,
+        self, image: Opened, stopwatch: Stopwatch, threads: int | None = None, watch: Watch = nobody
     ) -> bytes:
         """The file of one image.  Raises what ``codec.encode`` and ``verification.verify`` raise."""
-        with stopwatch.measuring("coding"):
-            data = codec.encode(
+        progress = watch("encoding")
+
+        def encode(pixels: np.ndarray, metadata: Metadata) -> bytes:
+            return codec.encode(
                 pixels,
                 model=self.model,
                 residual=self.residual,
@@ -88,31 +104,36 @@ class Encoding(Writing):
                 effort=self.effort,
                 metadata=metadata,
                 threads=threads,
-                progress=watch("encoding"),
+                progress=None if isinstance(image, ImageFrames) else progress,
             )
-        self.verified(data, pixels, metadata, stopwatch, threads, watch)
+
+        with stopwatch.measuring("coding"):
+            if isinstance(image, Shown):
+                data = encode(image.pixels, image.metadata)
+            else:
+                data = encode_all(told(image, progress), image.plays, encode, self.exact)
+        self.verified(data, image, stopwatch, threads, watch)
         return data
 
     def verified(
         self,
         data: bytes,
-        pixels: np.ndarray,
-        metadata: Metadata,
+        image: Opened,
         stopwatch: Stopwatch,
         threads: int | None,
         watch: Watch = nobody,
     ) -> None:
         """Compare a file with its image if ``verify`` says so.  Raises CorruptError."""
         if self.verify:
+            progress, single = watch("verifying"), isinstance(image, Shown)
             with stopwatch.measuring("verifying"):
                 verification.verify(
                     data,
-                    pixels,
-                    metadata,
-                    model=None if self.model == "auto" else self.model,
+                    [image] if isinstance(image, Shown) else told(image, progress),
+                    model=self.decoding_model,
                     largest_error=None if self.residual == "none" else self.max_error,
                     threads=threads,
-                    progress=watch("verifying"),
+                    progress=progress if single else None,
                 )
 
     def run(self, jobs: Sequence[Job], threads: int) -> list[Outcome]:
@@ -140,8 +161,9 @@ class Encoding(Writing):
             if self.force or not job.finished():
                 probe = Outcome(job)
                 with told_in(probe):
-                    original, *_ = self.read(probe, Stopwatch())
-                if not (probe.error or probe.notes) and probe.pixels <= AUTO_PIXELS:
+                    original, image = self.read(probe, Stopwatch())
+                single = not probe.error and isinstance(image, Shown)
+                if single and not probe.notes and probe.pixels <= AUTO_PIXELS:
                     originals.append(original)
         try:
             made = encode_many(
@@ -160,12 +182,12 @@ class Encoding(Writing):
 
     def make(self, outcome: Outcome, threads: int, stopwatch: Stopwatch) -> None:
         job = outcome.job
-        original, pixels, metadata = self.read(outcome, stopwatch)
+        original, image = self.read(outcome, stopwatch)
         data = self.made.get(original)
         if data is None:
-            data = self.encoded(pixels, metadata, stopwatch, threads)
+            data = self.encoded(image, stopwatch, threads)
         else:
-            self.verified(data, pixels, metadata, stopwatch, threads)
+            self.verified(data, image, stopwatch, threads)
         with stopwatch.measuring("writing"):
             outcome.written = put(job, self.force, lambda file: file.write(data))
             if self.delete_source:
@@ -175,31 +197,44 @@ class Encoding(Writing):
 
     def compare(self, outcome: Outcome, threads: int, stopwatch: Stopwatch) -> None:
         target = outcome.job.target
-        _, pixels, metadata = self.read(outcome, stopwatch)
+        _, image = self.read(outcome, stopwatch)
         with stopwatch.measuring("verifying"):
             data = read_back(target) if self.delete_source else files.read_path(target)
-            model = None if self.model == "auto" else self.model
+            frames = [image] if isinstance(image, Shown) else image
             try:
-                decoded, _, found = codec.decode_image(data, model=model, threads=threads)
+                same = self.residual != "none" and verification.holds(
+                    data, frames, self.max_error, model=self.decoding_model, threads=threads
+                )
             except SaidError:
                 raise other_image(outcome) from None
-        exact = self.residual != "none"
-        if not exact or found != metadata or not verification.same(decoded, pixels, self.max_error):
+        if not same:
             raise other_image(outcome)
         outcome.written = len(data)
         outcome.proven = not outcome.notes
 
-    def read(self, outcome: Outcome, stopwatch: Stopwatch) -> tuple[bytes, np.ndarray, Metadata]:
-        """The source's bytes, pixels and metadata.  Raises FileError, ImageError, LimitError."""
+    def read(self, outcome: Outcome, stopwatch: Stopwatch) -> tuple[bytes, Opened]:
+        """The source's bytes, and its image.  Raises FileError, ImageError, LimitError."""
         source = outcome.job.source
         with stopwatch.measuring("reading"):
             original = files.read_path(source)
             with noted_in(outcome):
-                pixels, metadata = self.opened(original, source)
+                image = self.opened(original, source)
+                if isinstance(image, ImageFrames):  # what they cannot keep is told while they are read
+                    outcome.pixels = sum(one.pixels.shape[0] * one.pixels.shape[1] for one in image)
+                else:
+                    outcome.pixels = image.pixels.shape[0] * image.pixels.shape[1]
             if self.delete_source and (lost := losses.of(original, source)):
                 outcome.notes.append(f"{source}: a .said file does not keep {', '.join(lost)}.")
-        outcome.read, outcome.pixels = len(original), pixels.shape[0] * pixels.shape[1]
-        return original, pixels, metadata
+        outcome.read = len(original)
+        return original, image
+
+
+def told(frames: ImageFrames, progress: Progress | None) -> Iterator[Shown]:
+    """The frames; ``progress`` is told how many of them are done."""
+    for number, one in enumerate(frames):
+        yield one
+        if progress:
+            progress((number + 1) / frames.count)
 
 
 def image_suffixes() -> frozenset[str]:

@@ -57,11 +57,13 @@ def compare(one: str, other: str, model: str | None, quiet: bool) -> None:
 
     if one == other == files.STANDARD:
         raise click.UsageError("Only one of both can be standard input.")
-    images = [
-        comparison.open_any(files.read_bytes(path), files.name_of(path), model) for path in (one, other)
-    ]
-    found = comparison.compare(*images)
+    names = files.name_of(one), files.name_of(other)
+    first, second = (
+        comparison.open_any(files.read_bytes(path), name, model)
+        for path, name in zip((one, other), names, strict=True)
+    )
+    equal, lines = comparison.compare_all(first, second, names)
     if not quiet:
-        say("\n".join(found.lines(files.name_of(one), files.name_of(other))))
-    if not found.equal:
+        say("\n".join(lines))
+    if not equal:
         sys.exit(1)

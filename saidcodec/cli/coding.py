@@ -16,6 +16,7 @@ from saidcodec.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from saidcodec.batch.encoding import Encoding
+    from saidcodec.frames import Decoded
 
 Region = tuple[int, int, int, int]  # x, y, width, height, in pixels
 
@@ -108,8 +109,8 @@ def encode_one(work: Encoding, source: str, target: str | None = None, *, quiet:
     check_file(source)
     with watch.measuring("reading"):
         original = files.read_bytes(source)
-        pixels, metadata = work.opened(original, files.name_of(source))
-    data = work.encoded(pixels, metadata, watch, watch=progress)
+        image = work.opened(original, files.name_of(source))
+    data = work.encoded(image, watch, watch=progress)
     with watch.measuring("writing"):
         files.write(target, work.force, lambda file: file.write(data))
     if quiet:
@@ -167,6 +168,7 @@ def region_of(context: click.Context, parameter: click.Parameter, text: str | No
     callback=region_of,
     help="Decode this part of one file alone: left, top, width and height in pixels.",
 )
+@click.option("--frame", type=click.IntRange(0), metavar="N", help="Decode frame N alone, from 0.")
 @click.option("--boxes-as-metadata", is_flag=True, help="Write the boxes as image regions into OUT's XMP.")
 @shared("output_dir", "jobs", "dask", "delete_source", "force", "quiet", "verbose")
 def decode(
@@ -175,6 +177,7 @@ def decode(
     lossy: bool,
     suffix: str | None,
     region: Region | None,
+    frame: int | None,
     boxes_as_metadata: bool,
     output_dir: str | None,
     jobs: int | None,
@@ -205,13 +208,16 @@ def decode(
             model=model,
             lossy=lossy,
             region=region,
+            frame=frame,
             boxes_as_metadata=boxes_as_metadata,
             force=force,
             verbose=verbose,
         )
         return
-    if region or boxes_as_metadata:
-        raise click.UsageError("--region and --boxes-as-metadata are for one file, without --output-dir.")
+    if region or frame is not None or boxes_as_metadata:
+        raise click.UsageError(
+            "--region, --frame and --boxes-as-metadata are for one file, without --output-dir."
+        )
     if delete_source and lossy:
         raise click.UsageError("--delete-source and --lossy exclude each other.")
     from saidcodec.batch.decoding import Decoding
@@ -234,12 +240,13 @@ def decode_one(
     model: str | None,
     lossy: bool,
     region: Region | None,
+    frame: int | None,
     boxes_as_metadata: bool,
     force: bool,
     verbose: bool,
 ) -> None:
     """Decode one file, or standard input."""
-    from saidcodec import codec, images
+    from saidcodec import images
 
     watch = Stopwatch()
     target = output_for(source, ".png") if target is None else target
@@ -250,17 +257,34 @@ def decode_one(
     with watch.measuring("reading"):  # of a part of a file no more is read than it takes
         data = source if region and source != files.STANDARD else files.read_bytes(source)
     with about(files.name_of(source)), watch.measuring("decoding"):
-        pixels, _, metadata = codec.decode_image(
-            data, region=region, model=model, progress=progress("decoding")
-        )
-        if boxes_as_metadata:
-            from saidcodec import boxes
-
-            metadata = boxes.in_metadata(metadata, data, region, model=model)
-    save = images.save if lossy else images.save_exactly
+        decoded = decoded_from(data, model, region, frame, boxes_as_metadata)
     with about(target), watch.measuring("writing"):
-        files.write(target, force, lambda file: save(pixels, metadata, file, name))
+        files.write(
+            target, force, lambda file: images.save_any(decoded.frames, decoded.plays, file, name, lossy)
+        )
     if verbose:
         from saidcodec.cli.looking import account_of
 
         tell(account_of(data, model, watch.seconds))
+
+
+def decoded_from(
+    data: bytes | str, model: str | None, region: Region | None, frame: int | None, boxes_as_metadata: bool
+) -> Decoded:
+    """The frames of a file, or a single one where a part, a number or its boxes are asked for."""
+    from saidcodec import codec, frames, images
+
+    told = progress("decoding")
+    if frame:
+        if boxes_as_metadata:
+            raise click.UsageError("--boxes-as-metadata is for the first frame.")
+        found = codec.decode_frame(data, frame, region=region, model=model, progress=told)
+        return frames.Decoded([images.Shown(*found)], 1)
+    if region is None and frame is None and not boxes_as_metadata:
+        return frames.decode_all(data, model=model, progress=told)
+    pixels, mode, metadata = codec.decode_image(data, region=region, model=model, progress=told)
+    if boxes_as_metadata:
+        from saidcodec import boxes
+
+        metadata = boxes.in_metadata(metadata, data, region, model=model)
+    return frames.Decoded([images.Shown(pixels, mode, metadata)], 1)

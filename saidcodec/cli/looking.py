@@ -119,7 +119,19 @@ def bits_of(account: dict[str, Any]) -> list[str]:
         f"{part['kind']}: {part['bytes']:,} bytes" + (f" ({part['about']})" if part["about"] else "")
         for part in account["metadata"]
     ]
+    if frames := account.get("frames"):
+        plays = f"shown {account['plays']} times" if account["plays"] else "shown for ever"
+        lines.append(f"{len(frames)} frames, {plays}, {sum(one['duration'] for one in frames) / 1000:.3f} s")
+        lines += [frame_line(number, one) for number, one in enumerate(frames)]
     return lines
+
+
+def frame_line(number: int, frame: dict[str, Any]) -> str:
+    """What an account tells of a frame."""
+    line = f"  {number:>3}  {frame['duration']:g} ms  {frame['kind']}  {frame['bytes']:,} bytes"
+    if frame["kind"] == "same":
+        return line
+    return f"{line}  {frame['width']} x {frame['height']} {frame['mode']} at ({frame['x']}, {frame['y']})"
 
 
 def account_of(data: bytes | str, model: str | None, seconds: dict[str, float]) -> str:

@@ -13,10 +13,12 @@ import binascii
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 
 from saidcodec.errors import CorruptError, FormatError, LimitError, TruncatedError, VersionError
 from saidcodec.format.cursor import Cursor, inflated, varint
 from saidcodec.format.form import NO_SUCH_THING, facts_of, number_of, read_form
+from saidcodec.format.frames import IS_SEQUENCE, FrameTable, read_table
 from saidcodec.format.header import (
     ARCHIVE_SIGNATURE,
     LARGEST_TILE,
@@ -109,8 +111,41 @@ def pack_metadata(metadata: Metadata) -> bytes:
     return varint(len(body)) + body
 
 
+def split(data: Bytes, *, whole: bool = True) -> tuple[FrameTable, list[Bytes]] | None:
+    """The table of a file of several frames, and the file of each, of no bytes for those that are SAME; None
+    for a file of one image.  Unless it must be ``whole``, the files may be cut off or missing.
+
+    Raises FormatError, VersionError, TruncatedError, CorruptError or LimitError.
+    """
+    start = len(SIGNATURE)
+    if bytes(data[start : start + len(IS_SEQUENCE)]) != IS_SEQUENCE:
+        return None
+    cursor = Cursor(data)
+    check_signature(cursor)
+    table = read_table(cursor)
+    ends = [*accumulate((frame.length for frame in table.frames), initial=cursor.at)]
+    if whole and ends[-1] > len(data):
+        raise TruncatedError(
+            f"The file is truncated: it ends after {len(data)} bytes, before byte {ends[-1]}."
+        )
+    if ends[-1] < len(data):
+        raise CorruptError(f"The file has {len(data) - ends[-1]} bytes too many at its end.")
+    return table, [data[start:end] for start, end in pairwise(ends)]
+
+
 def unpack(data: Bytes, *, whole: bool = True) -> Container:
-    """Parse a file; unless it must be ``whole``, streams may be cut off or missing.
+    """Parse a file, of several frames the first one's; unless it must be ``whole``, streams may be cut off
+    or missing.
+
+    Raises FormatError, VersionError, TruncatedError, CorruptError or LimitError; allocates nothing
+    beyond slices of ``data``, the bounded metadata and the bounded table of frames.
+    """
+    several = split(data, whole=whole)
+    return unpack_image(several[1][0] if several else data, whole=whole)
+
+
+def unpack_image(data: Bytes, *, whole: bool = True) -> Container:
+    """Parse a file of one image.
 
     Raises FormatError, VersionError, TruncatedError, CorruptError or LimitError; allocates nothing
     beyond slices of ``data`` and the bounded metadata.

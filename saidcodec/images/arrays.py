@@ -9,6 +9,8 @@ import numpy as np
 from saidcodec.errors import ImageError, LimitError, reason
 from saidcodec.format.header import MODES, MOST_PIXELS, MOST_SIDE
 
+OPAQUE = 255
+
 
 def from_array(image: Any) -> tuple[np.ndarray, str]:
     """A uint8 array H×W, H×W×1, ×2, ×3 or ×4 of any memory order and class → (plain C-ordered array, mode).
@@ -36,3 +38,14 @@ def check_size(width: int, height: int, name: str = "The image") -> None:
     """Refuse an image that is larger than the format allows.  Raises LimitError."""
     if max(width, height) > MOST_SIDE or width * height > MOST_PIXELS:
         raise LimitError(f"{name} has more pixels than the limit of {MOST_PIXELS}: {width}×{height}.")
+
+
+def widened(pixels: np.ndarray, colour: bool, alpha: bool) -> np.ndarray:
+    """uint8 H×W×C of a mode in MODES with three channels of colour if asked for, and with alpha."""
+    height, width, channels = pixels.shape
+    own_alpha = channels % 2 == 0
+    shown = pixels[..., : channels - own_alpha]
+    parts = [np.broadcast_to(shown, (height, width, 3)) if colour else shown]
+    if alpha:
+        parts.append(pixels[..., -1:] if own_alpha else np.full((height, width, 1), OPAQUE, np.uint8))
+    return np.concatenate(parts, 2)

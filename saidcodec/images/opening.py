@@ -7,6 +7,7 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, BinaryIO
 
 from saidcodec.errors import ImageError, reason
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
 # Formats whose further frames are other views of the same photograph.
 FIRST_FRAME_IS_ALL = ("MPO",)
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """The contents of an image file, and its name in messages if it has one."""
+
+    data: bytes
+    name: str | None
 
 
 def open_image(source: os.PathLike[str] | BinaryIO, name: str) -> Image:

@@ -16,7 +16,7 @@ from saidcodec.format.header import MODES, Metadata
 from saidcodec.images.arrays import check_size, from_array
 from saidcodec.images.depth import check_depth
 from saidcodec.images.metadata import metadata_of, png_chunks_of
-from saidcodec.images.opening import frames_of, open_image
+from saidcodec.images.opening import ImageFile, frames_of, open_image
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -45,15 +45,22 @@ def from_any(image: Any) -> tuple[np.ndarray, str, Metadata]:
         return from_pillow(image, whole=False)
     if hasattr(image, "__array_interface__") or hasattr(image, "__array__"):
         return (*from_array(image), Metadata())
-    name = arguments.name_of(image)
-    if isinstance(image, (str, os.PathLike)):
-        return from_file(files.read_path(image), name)
-    if hasattr(image, "read"):
-        return from_file(arguments.read_open(image), name)
+    file = taken(image)
+    if isinstance(file, ImageFile):
+        return from_file(file.data, file.name)
     raise TypeError(
         "An image must be given as a uint8 array, a Pillow image, a path or an open binary file, "
         f"not as {arguments.kind_of(image)}."
     )
+
+
+def taken(image: Any) -> Any:
+    """The contents of a path or of an open binary file; anything else as it is.  Raises FileError."""
+    if isinstance(image, (str, os.PathLike)):
+        return ImageFile(files.read_path(image), arguments.name_of(image))
+    if hasattr(image, "read") and not hasattr(image, "__array_interface__"):
+        return ImageFile(arguments.read_open(image), arguments.name_of(image))
+    return image
 
 
 def from_file(data: bytes, name: str | None) -> tuple[np.ndarray, str, Metadata]:
@@ -76,7 +83,7 @@ def from_pillow(
     check_size(image.width, image.height)
     try:
         if whole and frames_of(image) > 1:
-            raise ImageError("Animations and images of several pages cannot be encoded yet.")
+            raise ImageError("It has several frames; an image of one is needed here.")
         check_depth(image)
         image.load()  # first of all, because some formats keep their metadata behind the pixels
         metadata = metadata_of(image, png)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -12,6 +13,7 @@ import numpy as np
 
 from saidcodec.errors import FileError, ImageError, reason, warn_of_loss
 from saidcodec.format.header import Metadata, Resolution
+from saidcodec.images.frames import Shown
 from saidcodec.images.metadata import (
     comment_for,
     comment_text,
@@ -57,6 +59,18 @@ def to_pillow(pixels: np.ndarray, metadata: Metadata) -> Image:
     image = Image.fromarray(pixels)
     image.info.update(info_of(metadata))
     return image
+
+
+def save_any(frames: Sequence[Shown], plays: int, file: BinaryIO, name: str, lossy: bool) -> None:
+    """``save`` or, unless it may be ``lossy``, ``save_exactly`` of one frame; of several ``save_frames``."""
+    if len(frames) > 1:
+        from saidcodec.images.saving_frames import save_frames
+
+        save_frames(frames, plays, file, name, lossy=lossy)
+    elif lossy:
+        save(frames[0].pixels, frames[0].metadata, file, name)
+    else:
+        save_exactly(frames[0].pixels, frames[0].metadata, file, name)
 
 
 def save_exactly(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: str) -> None:

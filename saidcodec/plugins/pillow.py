@@ -6,23 +6,29 @@ lets a smaller image be decoded, so that a large one is never held in full.  Met
 names that Pillow uses for PNG and JPEG files: icc_profile, exif, xmp, dpi or aspect, comment, gamma,
 chromaticity, srgb, and texts under their own keys.  ``save`` takes it from there.  It also takes the options
 of ``saidcodec.encode`` (model, residual, max_error, glimpses, effort, threads) and Pillow's ``icc_profile``,
-``exif``, ``xmp``, ``dpi``, ``comment``.  Of an image with several frames it saves the current one.
+``exif``, ``xmp``, ``dpi``, ``comment``.  Of an image with several frames it saves the current one; with
+``save_all`` all of them and those of ``append_images``, with ``duration`` (milliseconds) and ``loop`` (how
+often they are shown; 0: for ever).
 """
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import IO, Any
 
+import numpy as np
 from PIL import Image, ImageFile
 
 from saidcodec import arguments, codec, images, inspection, thumbnails
 from saidcodec.errors import SaidError
 from saidcodec.format import container
 from saidcodec.format.header import OLD_SIGNATURE, SIGNATURE, Metadata, Unit
+from saidcodec.frames import Frames
 from saidcodec.images import resolution
+from saidcodec.sequences import encode_all
 
 FORMAT = "SAID"
 OPTIONS = ("model", "residual", "max_error", "glimpses", "effort", "threads")
@@ -42,15 +48,55 @@ class SaidImageFile(ImageFile.ImageFile):
 
     format = FORMAT
     format_description = "SAID image"
+    n_frames = 1  # these are a copy's, too, which is an image of one frame
+    _frame, _several = 0, False
 
     def _open(self) -> None:
         assert self.fp is not None
         with as_os_error(), arguments.opened(self.fp) as contents:
             file = container.unpack(contents, whole=False)
+            several = container.split(contents, whole=False) is not None
         self._size = (file.header.width, file.header.height)
         self._mode = file.header.mode
         self.info.update(images.info_of(file.metadata))
         self._reduce_by(1)
+        if several:
+            self._open_frames()
+
+    def _open_frames(self) -> None:
+        assert self.fp is not None
+        self._several, self._file, self._close_exclusive_fp_after_loading = True, self.fp, False
+        with as_os_error():
+            self._frames = Frames(self.fp)
+        self.n_frames = len(self._frames)
+        self.info["loop"] = self._frames.plays
+        self.info["duration"] = self._frames.durations[0]
+
+    @property
+    def is_animated(self) -> bool:
+        return self.n_frames > 1
+
+    def seek(self, frame: int) -> None:
+        """Go to a frame, whose pixels are decoded when they are needed.  Raises EOFError."""
+        if not self._seek_check(frame):
+            return
+        self._frame, self.fp = frame, self._file
+        with as_os_error():
+            header = self._frames.unpacked(self._frames.start(frame)).header
+        self._size, self._mode = (header.width, header.height), header.mode
+        self.info["duration"] = self._frames.durations[frame]
+        self._reduce_by(1)
+
+    def tell(self) -> int:
+        return self._frame
+
+    def load(self) -> Any:
+        if self._several and self.tile:
+            with as_os_error():
+                pixels, mode, _ = self._frames.frame(self._frame)
+            self.fp = io.BytesIO(pixels.tobytes())
+            self.tile = [ImageFile._Tile("raw", (0, 0, *self.size), 0, mode)]
+        return super().load()
 
     def _reduce_by(self, factor: int) -> None:
         self._factor = factor
@@ -61,7 +107,7 @@ class SaidImageFile(ImageFile.ImageFile):
     ) -> tuple[str, tuple[int, int, float, float]] | None:
         """Let ``load`` give the image reduced by the largest whole factor that leaves it no smaller than
         ``size``; returns the mode, which stays, and where the image then lies in the reduced one."""
-        if size is None or len(self.tile) != 1 or self._factor > 1:
+        if size is None or len(self.tile) != 1 or self._factor > 1 or self._several:
             return None
         width, height = self.size
         factor = max(1, min(width // max(1, size[0]), height // max(1, size[1])))
@@ -70,7 +116,9 @@ class SaidImageFile(ImageFile.ImageFile):
         return self.mode, (0, 0, width / factor, height / factor)
 
     def load_end(self) -> None:
-        """Add the boxes to ``info``, in pixels of the image as it was loaded."""
+        """Add the boxes to ``info``, in pixels of the image as it was loaded; of several frames, none."""
+        if self._several:
+            return
         assert self.fp is not None
         self.fp.seek(0)
         with as_os_error():
@@ -82,8 +130,13 @@ class SaidImageFile(ImageFile.ImageFile):
     def verify(self) -> None:
         """Decode the file and compare its checksums.  Raises OSError on any damage."""
         if self.fp is not None and self.tile:
-            self.fp.seek(0)
-            decoded(self.fp)
+            if self._several:
+                with as_os_error():
+                    for _ in self._frames:
+                        pass
+            else:
+                self.fp.seek(0)
+                decoded(self.fp)
         super().verify()
 
 
@@ -114,8 +167,12 @@ def save(image: Image.Image, file: IO[bytes], name: str | bytes) -> None:
     with as_os_error():
         pixels, _, own = images.from_pillow(image, whole=False)
         metadata = chosen_metadata(own, options)
-        chosen = {key: options[key] for key in OPTIONS if key in options}
-        file.write(codec.encode(pixels, metadata=metadata, **chosen))
+        file.write(codec.encode(pixels, metadata=metadata, **chosen(options)))
+
+
+def chosen(options: dict[str, Any]) -> dict[str, Any]:
+    """Options of ``encode`` among those of ``save``."""
+    return {key: options[key] for key in OPTIONS if key in options}
 
 
 def chosen_metadata(own: Metadata, options: dict[str, Any]) -> Metadata:
@@ -136,12 +193,28 @@ def chosen_metadata(own: Metadata, options: dict[str, Any]) -> Metadata:
 
 
 def save_all(image: Image.Image, file: IO[bytes], name: str | bytes) -> None:
-    """Write an image of one frame as .said.  Raises OSError where there are more."""
-    more = getattr(image, "encoderinfo", {}).get("append_images") or ()
-    frames = sum(images.frames_of(one) for one in (image, *more))
-    if frames > 1:
-        raise OSError(f"A .said file holds one frame, not {frames}; save each into a file of its own.")
-    save(image, file, name)
+    """Write all frames of an image and of those in ``append_images``.  Raises OSError where one cannot be
+    encoded."""
+    options: dict[str, Any] = getattr(image, "encoderinfo", {})
+    frames = images.ImageFrames((image, *(options.get("append_images") or ())))
+    if frames.count == 1:
+        save(image, file, name)
+        return
+    plays = options.get("loop", frames.plays if images.frames_of(image) > 1 else 0)
+
+    def shown() -> Iterator[images.Shown]:
+        duration = options.get("duration")
+        each = duration if isinstance(duration, (list, tuple)) else [duration] * frames.count
+        for one, milliseconds in zip(frames, each, strict=True):
+            found = replace(one, metadata=chosen_metadata(one.metadata, options))
+            yield found if milliseconds is None else replace(found, duration=milliseconds)
+
+    def encode(pixels: np.ndarray, metadata: Metadata) -> bytes:
+        return codec.encode(pixels, metadata=metadata, **chosen(options))
+
+    exact = not options.get("max_error") and options.get("residual") != "none"
+    with as_os_error():
+        file.write(encode_all(shown(), plays, encode, exact))
 
 
 def register() -> None:

@@ -331,7 +331,7 @@ def test_decoding_is_checked_as_always(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise CorruptError("bad")
 
-    monkeypatch.setattr(decoding.codec, "decode_image", broken)
+    monkeypatch.setattr(decoding, "decode_all", broken)
     assert only(done(Decoding(), "out/a.said")).error == "out/a.said: bad"
 
 

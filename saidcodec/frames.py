@@ -1,0 +1,169 @@
+"""The frames of a .said file, one at a time (bitstream_spec.md, section 2, "Frames")."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import SupportsIndex
+
+import numpy as np
+
+from saidcodec import arguments, codec
+from saidcodec.arguments import Source
+from saidcodec.codec import AnyModel
+from saidcodec.errors import CorruptError, FormatError, VersionError, about
+from saidcodec.format import container
+from saidcodec.format.container import Container
+from saidcodec.format.frames import Frame, FrameKind, FrameTable
+from saidcodec.format.header import Metadata
+from saidcodec.images import Shown
+from saidcodec.parallel import Progress, no_progress
+from saidcodec.window import Bytes
+
+ONE = FrameTable(1, 1000, (Frame(FrameKind.WHOLE),))  # of a file of one image
+
+
+class Frames:
+    """A file that stays open, for its frames: ``len``, numbers in brackets, and in order by ``for``.
+
+        with saidcodec.Frames("moves.said") as frames:
+            for pixels, duration in zip(frames, frames.durations):
+                show(pixels, duration)
+
+    A frame is what ``decode`` gives.  ``durations`` in milliseconds; ``plays``: how often all of them are
+    shown, 0 for ever.  A file of one image has one frame.  Two frames are held at a time; those in order are
+    decoded once each.
+
+    ``source``, ``model`` and ``threads`` as for ``decode``; an open file must stay open as long.  Raises what
+    ``decode`` raises, IndexError and TypeError as lists do.
+    """
+
+    def __init__(self, source: Source, *, model: AnyModel | None = None, threads: int | None = None):
+        self._threads = arguments.checked_threads(threads)
+        self._asked, self._name = model, arguments.name_of(source)
+        with ExitStack() as stack, about(self._name):
+            contents = stack.enter_context(arguments.opened(source))
+            several = container.split(contents)
+            self.table, self._files = several or (ONE, [contents])
+            self._open = stack.pop_all()
+        self.durations, self.plays = self.table.durations(), self.table.plays
+        self._at, self._pixels, self._mode = -1, np.empty((0, 0), np.uint8), ""
+
+    def __len__(self) -> int:
+        return len(self.table.frames)
+
+    def __getitem__(self, number: SupportsIndex) -> np.ndarray:
+        return self.frame(number)[0]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return map(self.__getitem__, range(len(self)))
+
+    def frame(
+        self, number: SupportsIndex, progress: Progress = no_progress
+    ) -> tuple[np.ndarray, str, Metadata]:
+        """A frame, its mode (Pillow's name) and its metadata."""
+        wanted = range(len(self))[number]
+        with about(self._name):
+            start = self.start(wanted)
+            if not start <= self._at <= wanted:
+                self._at = start - 1
+            while self._at < wanted:
+                self.advance(self._at + 1, progress)
+            return self._pixels.copy(), self._mode, self.metadata(wanted)
+
+    def start(self, number: int) -> int:
+        """The last frame up to this one that needs no other."""
+        return max(i for i in range(number + 1) if self.table.frames[i].kind == FrameKind.WHOLE)
+
+    def advance(self, number: int, progress: Progress) -> None:
+        """Go on to the next frame, or to one that needs no other."""
+        frame = self.table.frames[number]
+        if frame.kind != FrameKind.SAME:
+            data = self._files[number]
+            with about(f"Frame {number}" if len(self) > 1 else None):
+                self.unpacked(number)
+                pixels, mode, _ = codec.decode_image(
+                    bytes(data), model=self._asked, threads=self._threads, progress=progress
+                )
+                if frame.kind == FrameKind.WHOLE:
+                    self._pixels, self._mode = pixels, mode
+                else:
+                    self.paste(frame, pixels, mode)
+        self._at = number
+
+    def paste(self, frame: Frame, pixels: np.ndarray, mode: str) -> None:
+        """Replace a rectangle of the last frame.  Raises CorruptError where it does not fit."""
+        bottom, right = frame.y + pixels.shape[0], frame.x + pixels.shape[1]
+        if mode != self._mode or bottom > self._pixels.shape[0] or right > self._pixels.shape[1]:
+            raise CorruptError("It is not a part of the frame before it.")
+        place = self._pixels[frame.y : bottom, frame.x : right]
+        if frame.kind == FrameKind.MASKED:
+            place[...] = np.where(is_key(pixels, frame.key), place, pixels)
+        else:
+            place[...] = pixels
+
+    def unpacked(self, number: int) -> Container:
+        """What stands in the file of a frame that is not SAME."""
+        data: Bytes = self._files[number]
+        try:
+            return container.unpack_image(data)
+        except (FormatError, VersionError) as error:
+            if len(self) == 1:
+                raise
+            raise CorruptError(f"It is not an image of this format: {error}") from None
+
+    def metadata(self, number: SupportsIndex) -> Metadata:
+        """The metadata of a frame, for which no pixel is decoded."""
+        at = range(len(self))[number]
+        with about(self._name):
+            return self.unpacked(at if self.table.frames[at].own_metadata else 0).metadata
+
+    def close(self) -> None:
+        """Let go of the file; nothing can be read any more."""
+        self._open.close()
+
+    def __enter__(self) -> Frames:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """All frames of a file, and how often they are shown."""
+
+    frames: list[Shown]
+    plays: int
+
+
+def decode_all(
+    data: Source,
+    *,
+    model: AnyModel | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Decoded:
+    """All frames of a file; ``progress`` as for ``encode``.  Raises what ``decode`` raises."""
+    with Frames(data, model=model, threads=threads) as frames:
+        shown, count = [], len(frames)
+        for number, duration in enumerate(frames.durations):
+            within = progress if count == 1 else None
+            shown.append(Shown(*frames.frame(number, within or no_progress), duration))
+            if progress and count > 1:
+                progress((number + 1) / count)
+        return Decoded(shown, frames.plays)
+
+
+def is_key(pixels: np.ndarray, key: bytes) -> np.ndarray:
+    """Which pixels, uint8 H×W or H×W×C, have the colour ``key``; bool of a shape that fits to them."""
+    channels = pixels.shape[2] if pixels.ndim > 2 else 1
+    same = pixels == np.frombuffer(key[:channels], np.uint8)
+    return same.all(2, keepdims=True) if pixels.ndim > 2 else same

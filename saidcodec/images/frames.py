@@ -1,0 +1,160 @@
+"""Images of several frames, as Pillow shows them, one frame at a time."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from saidcodec.errors import ImageError, about, reason, warn_of_loss
+from saidcodec.format.header import Metadata
+from saidcodec.images.arrays import check_size, widened
+from saidcodec.images.metadata import png_chunks_of
+from saidcodec.images.opening import ImageFile, frames_of, open_image
+from saidcodec.images.reading import from_pillow, in_mode
+from saidcodec.images.tags import ICC_TAG, XMP_TAG
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+PAGES = ("TIFF",)  # formats whose frames are images of their own
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A frame: ``pixels`` uint8 H×W or H×W×C, its mode (Pillow's name), its metadata, and for how many
+    milliseconds it is shown."""
+
+    pixels: np.ndarray
+    mode: str
+    metadata: Metadata
+    duration: float = 0
+
+
+@dataclass(frozen=True)
+class ImageFrames:
+    """The frames of Pillow images, one image's after the other's.
+
+    The metadata of animations is that of the first frame.  Each pass over them decodes them anew, so that
+    one is held at a time.  Those of one size, unless they are pages, come in one mode, that all fit into.
+    """
+
+    images: Sequence[Image]
+    name: str | None = None
+    data: bytes = b""  # of the first image's file
+    metadata: Metadata | None = None  # of all frames, instead of their own
+
+    @cached_property
+    def plays(self) -> int:
+        """How often the frames are shown, 0 for ever."""
+        image = self.images[0]
+        loop = image.info.get("loop")
+        if not isinstance(loop, int) or loop < 0:
+            return 1
+        return loop + 1 if loop and image.format == "GIF" else loop
+
+    @cached_property
+    def count(self) -> int:
+        return sum(frames_of(image) - first_of(image) for image in self.images)
+
+    @cached_property
+    def mode(self) -> str | None:
+        """The one mode of all frames; None where each has its own."""
+        if self.images[0].format in PAGES:
+            return None
+        sizes, modes = set(), ""
+        for image in self.each():
+            check_size(image.width, image.height)
+            with readable():
+                image.load()
+            sizes.add(image.size)
+            modes += in_mode(image).mode
+        if len(sizes) > 1:
+            return None
+        return ("RGB" if "RGB" in modes else "L") + "A" * ("A" in modes)
+
+    def each(self) -> Iterator[Image]:
+        """The images, each at one frame after the other, and back where they were at the end."""
+        for image in self.images:
+            before = image.tell()
+            try:
+                for number in range(first_of(image), frames_of(image)):
+                    with readable():
+                        image.seek(number)
+                    forget_other_pages(image)
+                    yield image
+            finally:
+                image.seek(before)
+
+    def __iter__(self) -> Iterator[Shown]:
+        with about(self.name):
+            wanted = self.mode  # before the pass, because it takes one, too
+            png, first = png_chunks_of(self.data), None
+            for image in self.each():
+                pixels, mode, metadata = from_pillow(image, whole=False, png=png)
+                if self.images[0].format not in PAGES:
+                    metadata = first = metadata if first is None else first
+                png = None
+                if wanted and mode != wanted:
+                    pixels = widened(np.atleast_3d(pixels), wanted.startswith("RGB"), wanted.endswith("A"))
+                    mode = wanted
+                metadata = metadata if self.metadata is None else self.metadata
+                yield Shown(pixels, mode, metadata, duration_of(image))
+
+
+def forget_other_pages(image: Image) -> None:
+    """Drop what Pillow has kept of another page, where this one of a TIFF file has none of it."""
+    tags = getattr(image, "tag_v2", None)
+    for tag, key in ((ICC_TAG, "icc_profile"), (XMP_TAG, "xmp")):
+        if tags is not None and tag not in tags:
+            image.info.pop(key, None)
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """Raises ImageError instead of what Pillow's readers raise on damaged files."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise ImageError(f"The image cannot be read: {reason(error)}.") from None
+
+
+def first_of(image: Image) -> int:
+    """The first frame's number: a PNG file may show another image where animations are not shown."""
+    return int(bool(getattr(image, "default_image", False)))
+
+
+def duration_of(image: Image) -> float:
+    """Milliseconds for which the current frame is shown."""
+    duration = image.info.get("duration", 0)
+    return duration if isinstance(duration, (int, float)) and 0 <= duration < 1 << 32 else 0
+
+
+def several_frames(image: Any) -> ImageFrames | None:
+    """The frames of an image file or a Pillow image; None where there is one, or where another than the first
+    has been chosen by ``seek``.
+
+    Raises ImageError, LimitError.
+    """
+    if isinstance(image, ImageFile):
+        with about(image.name):
+            opened = open_image(io.BytesIO(image.data), image.name or "The file")
+            frames = ImageFrames([opened], image.name, image.data)
+            if frames_of(opened) < 2:
+                return None
+    else:
+        from PIL import Image
+
+        if not isinstance(image, Image.Image) or frames_of(image) < 2 or image.tell():
+            return None
+        frames = ImageFrames([image])
+    if first_of(frames.images[0]):
+        warn_of_loss("The image that stands for the animation where it is not shown is not kept.")
+    return frames

@@ -1,0 +1,147 @@
+"""Several frames → animations and pages in other formats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from saidcodec.errors import ImageError, reason, warn_of_loss
+from saidcodec.format.header import Metadata
+from saidcodec.images.frames import ImageFrames, Shown
+from saidcodec.images.opening import open_image
+from saidcodec.images.saving import (
+    add_png_chunks,
+    same_pixels,
+    saving_options,
+    to_pillow,
+    turned_as,
+    warn_of_lost_parts,
+)
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+HOLD_FRAMES = ".png and .tif"
+FORMATS = ("PNG", "WEBP", "GIF", "TIFF")
+ANIMATIONS = ("PNG", "WEBP", "GIF")
+COLOURS = 256  # of a frame of a GIF file
+ROUNDING = {"GIF": 10, "WEBP": 1}  # milliseconds
+
+
+def save_frames(
+    frames: Iterable[Shown], plays: int, file: BinaryIO, name: str, *, lossy: bool = False
+) -> None:
+    """Write frames in Pillow's format ``name``, read them back and compare.
+
+    Frames that are equal may become one that is shown for longer.  What the format does not keep beside them
+    is named by a SaidWarning.  Unless it may be ``lossy``, raises ImageError where the format does not give
+    the same frames back.
+    """
+    shown = [*frames]
+    if name not in FORMATS:
+        raise ImageError(f"{name} cannot hold the {len(shown)} frames; {HOLD_FRAMES} can.")
+    if name in ANIMATIONS and len({one.pixels.shape[:2] for one in shown}) > 1:
+        raise ImageError(f"{name} cannot hold frames of several sizes; .tif can.")
+    images = [as_written(one, name, exact=not lossy) for one in shown]
+    if name == "TIFF":
+        for image, one in zip(images, shown, strict=True):
+            own = saving_options(one.metadata, name, image.size)
+            image.encoderinfo = {"exif": b"", "icc_profile": None, **own}
+    write(images, shown, plays, file, name)
+    found = ImageFrames([open_image(file, name)])
+    if not lossy and not same_frames(found, shown, name):
+        raise ImageError(
+            f"{name} cannot hold these frames exactly; {HOLD_FRAMES} can, and --lossy allows the loss."
+        )
+    if name not in ANIMATIONS and any(one.duration for one in shown):
+        warn_of_loss(f"{name} does not keep how long frames are shown.")
+    first = found.images[0]
+    first.seek(0)
+    first.load()
+    warn_of_lost_parts(shown[0].metadata, first, file, name)
+
+
+def write(images: Sequence[Image], shown: Sequence[Shown], plays: int, file: BinaryIO, name: str) -> None:
+    """Raises ImageError."""
+    metadata = shown[0].metadata
+    options = saving_options(metadata, name, images[0].size)
+    if name in ANIMATIONS:
+        options["duration"] = durations(shown, name)
+        if name == "GIF":
+            options.update(optimize=False, disposal=2 if any("A" in one.mode for one in shown) else 1)
+        if name != "GIF" or plays != 1:
+            options["loop"] = plays - 1 if name == "GIF" and plays else plays
+    if name == "WEBP":
+        options.update(kmin=0, kmax=1)  # every frame whole, so that the colours of hidden pixels stay
+    try:
+        images[0].save(file, name, save_all=True, append_images=images[1:], **options)
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's writers raise nearly everything on what they do not know
+        if isinstance(error, OSError) and error.errno is not None:  # the disk's fault, not the format's
+            raise
+        raise ImageError(f"The frames cannot be written as {name}: {reason(error)}.") from None
+    if name == "PNG":
+        add_png_chunks(metadata, file, images[0].mode)
+
+
+def durations(shown: Sequence[Shown], name: str) -> list[float]:
+    """Milliseconds of every frame, as a format can hold them; rounding is named by a SaidWarning."""
+    wanted = [one.duration for one in shown]
+    step = ROUNDING.get(name)
+    if step is None:
+        return wanted
+    rounded: list[float] = [step * round(one / step) for one in wanted]
+    if rounded != wanted:
+        warn_of_loss(f"{name} holds the durations of frames in steps of {step} ms; they are rounded.")
+    return rounded
+
+
+def as_written(one: Shown, name: str, exact: bool) -> Image:
+    """A frame as an image that Pillow writes without converting it, where the format can hold it."""
+    image = to_pillow(one.pixels, Metadata())
+    if name != "GIF":
+        return image
+    palette = with_palette(one.pixels, one.mode)
+    if palette is None and exact:
+        sentence = f"GIF cannot hold a frame of more than {COLOURS} colours or of half transparent ones"
+        raise ImageError(f"{sentence} exactly; {HOLD_FRAMES} can.")
+    return palette or image
+
+
+def with_palette(pixels: np.ndarray, mode: str) -> Image | None:
+    """A frame of at most 256 colours, opaque or fully transparent, as a palette image; None of others."""
+    from PIL import Image
+
+    rgba = np.asarray(Image.fromarray(pixels).convert("RGBA"))
+    colours, indices = np.unique(rgba.reshape(-1, 4), axis=0, return_inverse=True)
+    if len(colours) > COLOURS or not np.isin(colours[:, 3], (0, 255)).all() or (colours[:, 3] == 0).sum() > 1:
+        return None
+    image = Image.fromarray(indices.reshape(rgba.shape[:2]).astype(np.uint8), "L")
+    image.putpalette(colours[:, :3].tobytes())
+    clear = np.flatnonzero(colours[:, 3] == 0)
+    if clear.size:
+        image.info["transparency"] = int(clear[0])
+    return image
+
+
+def same_frames(found: ImageFrames, shown: Sequence[Shown], name: str) -> bool:
+    """Whether a file shows the same; where it is an animation, equal frames may have become one."""
+    wanted = (to_pillow(one.pixels, one.metadata) for one in shown)
+    pairs = zip_longest(steps(found.each(), name), steps(wanted, name))
+    return all(one and other and same_pixels(one, turned_as(one, other)) for one, other in pairs)
+
+
+def steps(frames: Iterable[Image], name: str) -> Iterator[Image]:
+    """Frames of which, in an animation, none is the same as the one before."""
+    last = None
+    for frame in frames:
+        frame.load()
+        if name not in ANIMATIONS:
+            yield frame
+        elif last is None or not same_pixels(frame, last):
+            last = frame.copy()
+            yield last
