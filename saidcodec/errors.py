@@ -1,5 +1,6 @@
 """Every error that the codec raises on purpose; each carries one clear sentence for the user."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -64,3 +65,12 @@ def about(name: str | None) -> Iterator[None]:
         if name is None or str(error).startswith((f"{name} ", f"{name}: ", f"{name}/")):
             raise
         raise type(error)(f"{name}: {error}") from None
+
+
+def warn_of_loss(sentence: str) -> None:
+    warnings.warn(sentence, SaidWarning, stacklevel=2)
+
+
+def reason(error: Exception) -> str:
+    """What another library's error says, without its full stop."""
+    return str(error).rstrip(".") or type(error).__name__

@@ -182,7 +182,7 @@ def test_damaged_files(command: Arguments) -> None:
         (b"", "is empty"),
         (Path("in.png").read_bytes(), "not a .said file"),
         (good[:12], "truncated"),
-        (OLD_SIGNATURE + b"\x05" + good[3:], "version 0.5; this program reads 0.6"),
+        (OLD_SIGNATURE + b"\x05" + good[3:], "version 0.5; this program reads 0.7"),
         (good[:12] + bytes([good[12] ^ 1]) + good[13:], "damaged"),
         (head + bytes(20), "2147483648×2147483648 pixels"),
     ):
@@ -267,7 +267,7 @@ def test_the_account_adds_up(residual: str) -> None:
     assert set(account) == {
         "width", "height", "mode", "version", "model", "bits", "kl_bits", "bpp", "glimpses"
     }  # fmt: skip
-    assert (account["width"], account["height"], account["mode"], account["version"]) == (9, 6, "RGB", "0.6")
+    assert (account["width"], account["height"], account["mode"], account["version"]) == (9, 6, "RGB", "0.7")
     assert account["model"] == {"name": "flat", "id": models.find("flat").id}
     bits = account["bits"]
     assert list(bits) == ["header", "base", "boxes", "latents", "residual", "metadata", "total"]
@@ -284,7 +284,7 @@ def test_the_account_adds_up(residual: str) -> None:
 def test_the_account_for_people() -> None:
     encoded("--glimpses", "2")
     lines = done("inspect", "it.said").stdout.splitlines()
-    assert lines[0].startswith("9 x 6 RGB, version 0.6, model flat")
+    assert lines[0].startswith("9 x 6 RGB, version 0.7, model flat")
     assert any("latents" in line for line in lines)
 
 
@@ -333,7 +333,7 @@ def test_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("saidcodec.images.save", interrupt)
+    monkeypatch.setattr("saidcodec.images.saving.save", interrupt)
     assert "Interrupted" in refused("decode", "it.said")
 
 
@@ -563,7 +563,7 @@ def version(monkeypatch: pytest.MonkeyPatch, wanted: str) -> Result:
 
 
 def test_the_version_tells_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    start = f"saidcodec {saidcodec.__version__}, bitstream 0.6, engine "
+    start = f"saidcodec {saidcodec.__version__}, bitstream 0.7, engine "
     if core.available():
         told = version(monkeypatch, "core")
         assert told.stdout == f"{start}core ({core.instruction_sets()[0]})\n"

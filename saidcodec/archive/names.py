@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from unicodedata import category
 
 from saidcodec.errors import CorruptError, LimitError, SaidError
-from saidcodec.format.container import Cursor, varint
+from saidcodec.format.cursor import Cursor, varint
 
 MOST_NAME = 4096  # bytes in UTF-8, of a label, too
 MOST_NAMES = 1 << 26  # bytes of all names of a group

@@ -6,7 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 
-VERSION = (0, 6)
+from saidcodec.format.palette import Palette
+from saidcodec.format.presentation import Presentation
+
+VERSION = (0, 7)
 SIGNATURE = bytes([0xD0 | VERSION[1]]) + b"\r\n"  # names the version, and breaks where line ends are changed
 ARCHIVE_SIGNATURE = b"\xd3S\r\n"  # of archives, which hold many images (archive_spec.md)
 OLD_SIGNATURE = b"\xd3A\r\n"  # up to version 0.5, which the next byte gives
@@ -18,17 +21,19 @@ SMALLEST_TILE, LARGEST_TILE = 16, 512  # pixels a side
 
 
 class Mode(str, Enum):
-    """The channels of an image, by Pillow's name; 8 bits each.  The order is that of the file's numbers."""
+    """The channels that an image is coded as, by Pillow's name; 8 bits each.  The first four are in the order
+    of the file's numbers."""
 
     L = "L"
     LA = "LA"
     RGB = "RGB"
     RGBA = "RGBA"
+    CMYK = "CMYK"
 
     __str__ = str.__str__
 
 
-MODES = tuple(mode.value for mode in Mode)
+MODES = tuple(mode.value for mode in Mode if mode != Mode.CMYK)  # those of arrays, by their channels
 
 
 class ResidualCoder(IntEnum):
@@ -80,6 +85,11 @@ class Header:
     largest error of a sample, 0 for lossless.  ``model``: the model's id; in the header that was read from a
     file its beginning.  ``side`` bounds the tiles' sides, ``most_bands`` is the largest number of bands; both
     are powers of 2.  ``adaptive``: the context coder learns along.
+
+    The others say how the channels are shown.  ``depth``: bits of a sample; an image of depth 1 is coded as
+    the greys 0 and 255.  ``key``: the colour that stands for transparency.  ``palette``: of an image of
+    indices, which is coded as one grey channel; if ``ranked``, as the places of the indices in the palette
+    ordered by luma.
     """
 
     width: int
@@ -92,6 +102,16 @@ class Header:
     side: int
     most_bands: int
     adaptive: bool = False
+    depth: int = 8
+    key: tuple[int, ...] | None = None
+    palette: Palette | None = None
+    ranked: bool = False
+
+    @property
+    def presentation(self) -> Presentation:
+        """How the channels are shown."""
+        name = "P" if self.palette else "1" if self.depth == 1 else str(self.mode)
+        return Presentation(name, self.palette, self.key)
 
     @property
     def grey(self) -> bool:
@@ -105,7 +125,8 @@ class Header:
 
     @property
     def has_alpha(self) -> bool:
-        return self.mode in (Mode.LA, Mode.RGBA)
+        """Whether the last channel is coded by itself: alpha, or the black of CMYK."""
+        return self.mode in (Mode.LA, Mode.RGBA, Mode.CMYK)
 
     @property
     def channels(self) -> int:

@@ -18,7 +18,7 @@ from functools import cached_property
 import numpy as np
 
 from saidcodec.errors import CorruptError
-from saidcodec.format.container import varint
+from saidcodec.format.cursor import varint
 
 LEVELS = np.arange(256, dtype=np.int64)
 

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from saidcodec import images
-from saidcodec.errors import FileError, ImageError, about
+from saidcodec.errors import FileError, ImageError, about, reason
 from saidcodec.format import colour
 from saidcodec.format.tiling import SMALL_IMAGE
 from saidcodec.training.datasets import Dataset, canvas_of
@@ -171,4 +171,4 @@ def read_image(path: Path) -> np.ndarray:
         try:
             return np.asarray(image.crop((x, y, x + width, y + height)).convert("RGB"))
         except (OSError, ValueError, SyntaxError) as error:
-            raise ImageError(f"It cannot be read: {images.reason(error)}.") from None
+            raise ImageError(f"It cannot be read: {reason(error)}.") from None

@@ -13,7 +13,7 @@ from saidcodec.archive import layout
 from saidcodec.archive.layout import Head, Place, runs_of
 from saidcodec.entropy.bank import bank
 from saidcodec.errors import CorruptError, LimitError, SaidError, TruncatedError
-from saidcodec.format.container import Cursor, varint
+from saidcodec.format.cursor import Cursor, varint
 from saidcodec.format.header import Header, Metadata, Mode, ResidualCoder
 
 TABLES = len(bank().tables)

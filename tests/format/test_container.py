@@ -19,9 +19,11 @@ from saidcodec.errors import (
     VersionError,
 )
 from saidcodec.format import container
-from saidcodec.format.container import head_check, head_of, unpack, varint
+from saidcodec.format.container import head_check, head_of, unpack
+from saidcodec.format.cursor import varint
 from saidcodec.format.header import (
     ADAPTIVE_PIXELS,
+    MODES,
     MOST_PIXELS,
     OLD_SIGNATURE,
     SIGNATURE,
@@ -30,6 +32,7 @@ from saidcodec.format.header import (
     Mode,
     ResidualCoder,
 )
+from saidcodec.format.palette import Palette
 from saidcodec.format.tiling import Tiling, choose_tiling
 
 
@@ -57,6 +60,18 @@ def headers() -> st.SearchStrategy[Header]:
     def adapted(header: Header, usual: bool) -> Header:
         return replace(header, adaptive=header.usually_adaptive == (usual or not header.coder.has_network))
 
+    def formed(header: Header, key: tuple[int, ...], which: int, ranked: bool) -> Header:
+        colours = 3 if header.mode == Mode.RGB else 1
+        lossless = replace(header, max_error=0, coder=header.coder or ResidualCoder.GAUSSIAN)
+        if which == 1 and header.mode in (Mode.L, Mode.RGB):
+            return replace(header, key=key[:colours])
+        if which == 2 and header.mode == Mode.L:
+            return replace(lossless, depth=1, key=key[:1] if ranked else None)
+        if which == 3 and header.mode == Mode.L:
+            return replace(lossless, palette=Palette(b"abcdef", 3, 1), ranked=ranked)
+        return header
+
+    numbers = st.tuples(*[st.integers(0, (1 << 16) - 1)] * 3)
     built = st.builds(
         build,
         st.one_of(st.tuples(sides, sides), sides.map(lambda side: (side, side))),
@@ -66,6 +81,7 @@ def headers() -> st.SearchStrategy[Header]:
         st.one_of(st.just(0), st.integers(1, 255)),
         st.one_of(st.none(), st.sampled_from([(16 << side, 1 << b) for side in range(6) for b in range(7)])),
     )
+    built = st.builds(formed, built, numbers, st.integers(0, 3), st.booleans())
     return st.builds(adapted, built, st.booleans())
 
 
@@ -89,7 +105,7 @@ def test_round_trip(header: Header, data: st.DataObject) -> None:
     assert file.size == len(whole)
 
 
-@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("mode", [Mode(mode) for mode in MODES])
 @pytest.mark.parametrize("replicated", [False, True])
 @pytest.mark.parametrize("coder", ResidualCoder)
 def test_a_head_of_64_by_64_has_seven_bytes(mode: Mode, replicated: bool, coder: ResidualCoder) -> None:
@@ -100,7 +116,7 @@ def test_a_head_of_64_by_64_has_seven_bytes(mode: Mode, replicated: bool, coder:
 def test_layout_byte_by_byte() -> None:
     header = Header(1000, 65, Mode.RGBA, True, ResidualCoder.GAUSSIAN, 200, "deadbeef", 256, 4)
     layout = 5 | 1 << 3 | 0 << 5 | 1 << 6 | 1 << 7
-    head = b"\xd6\r\n" + bytes([layout, 1]) + b"\xcf\x0f\x40" + b"\xde\xad" + b"\xc8\x01" + b"\x24"
+    head = b"\xd7\r\n" + bytes([layout, 1]) + b"\xcf\x0f\x40" + b"\xde\xad" + b"\xc8\x01" + b"\x24"
     assert pack(header, Metadata(), [b"abcd"]) == head + b"\x04abcd"
     start = binascii.crc_hqx(b"\xde\xad\xbe\xef", 0xFFFF)
     assert head_check(head, "deadbeef") == binascii.crc_hqx(head, start).to_bytes(2, "little")
@@ -108,12 +124,12 @@ def test_layout_byte_by_byte() -> None:
 
 def test_what_is_usual_is_not_written() -> None:
     plain = Header(200, 200, Mode.L, False, ResidualCoder.CONTEXT, 0, "0123", 64, 1, True)
-    assert head_of(plain, Metadata()) == b"\xd6\r\n\x10\x8e\x03\x01\x23"
+    assert head_of(plain, Metadata()) == b"\xd7\r\n\x10\x8e\x03\x01\x23"
     assert plain.width * plain.height >= ADAPTIVE_PIXELS
     still = replace(plain, adaptive=False)
-    assert head_of(still, Metadata()) == b"\xd6\r\n\x90\x02\x8e\x03\x01\x23"
+    assert head_of(still, Metadata()) == b"\xd7\r\n\x90\x02\x8e\x03\x01\x23"
     finer = replace(plain, side=32)
-    assert head_of(finer, Metadata()) == b"\xd6\r\n\x90\x01\x8e\x03\x01\x23\x01"
+    assert head_of(finer, Metadata()) == b"\xd7\r\n\x90\x01\x8e\x03\x01\x23\x01"
 
 
 def test_every_truncation_is_told() -> None:
@@ -170,20 +186,20 @@ def test_any_single_byte_changed_is_refused_or_another_head(place: int, change: 
         )
 
 
-@pytest.mark.parametrize("byte", [0xD0, 0xD5, 0xD7, 0xDF])
+@pytest.mark.parametrize("byte", [0xD0, 0xD5, 0xD6, 0xD8, 0xDF])
 def test_other_versions_are_named(byte: int) -> None:
-    with pytest.raises(VersionError, match=rf"version 0\.{byte & 15}; this program reads 0\.6"):
+    with pytest.raises(VersionError, match=rf"version 0\.{byte & 15}; this program reads 0\.7"):
         unpack(bytes([byte]) + SMALL[1:])
 
 
 @pytest.mark.parametrize("byte", [0x03, 0x04, 0x05])
 def test_older_versions_are_named(byte: int) -> None:
-    with pytest.raises(VersionError, match=rf"version 0\.{byte}; this program reads 0\.6"):
+    with pytest.raises(VersionError, match=rf"version 0\.{byte}; this program reads 0\.7"):
         unpack(OLD_SIGNATURE + bytes([byte]) + bytes(30))
 
 
 @pytest.mark.parametrize(
-    "data", [b"\x89PNG\r\n\x1a\n", b"\xd3A\n", b"\xd6\n", b"\xe6\r\n", b"GIF89a", b"\0" * 100]
+    "data", [b"\x89PNG\r\n\x1a\n", b"\xd3A\n", b"\xd7\n", b"\xe6\r\n", b"GIF89a", b"\0" * 100]
 )
 def test_foreign_files(data: bytes) -> None:
     with pytest.raises(FormatError, match=r"not a \.said file"):

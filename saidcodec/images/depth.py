@@ -1,11 +1,20 @@
-"""Bits a sample of a file, read from its own header, where Pillow shows eight bits whatever there are."""
+"""Bits a sample: of a file, read from its own header where Pillow shows eight whatever there are, and of a
+Pillow image."""
 
 from __future__ import annotations
 
 import os
+import re
 import struct
 from collections.abc import Iterator
-from typing import IO
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING
+
+from saidcodec.errors import ImageError
+from saidcodec.images.opening import file_behind, opened_from
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 CODESTREAM_JP2 = b"\xff\x4f\xff\x51"
 CODESTREAM_JXL = b"\xff\x0a"
@@ -13,6 +22,8 @@ HEAD = 4096  # bytes of a codestream or a property that are read to find its dep
 # Boxes that hold further boxes, and how many bytes of their own come first.
 NESTING = {b"meta": 4, b"iprp": 0, b"ipco": 0, b"jp2h": 0}
 BOXED = (b"ftyp", b"jP  ", b"JXL ")  # kinds of the first box of HEIF and AVIF, JPEG 2000 and JPEG XL
+BITS_PER_SAMPLE = 258  # a tag of TIFF files
+BC6H = 6  # DirectDraw's compression of samples of 16 bits
 
 # JPEG XL's variable-length numbers: (width in bits, what is added) for each of the four selectors.
 Choices = tuple[tuple[int, int], tuple[int, int], tuple[int, int], tuple[int, int]]
@@ -24,6 +35,49 @@ TICK_UNITS: Choices = ((0, 1), (0, 1001), (8, 1), (10, 1))
 LOOPS: Choices = ((0, 0), (3, 0), (16, 0), (32, 0))
 INTEGER_DEPTH: Choices = ((0, 8), (0, 10), (0, 12), (6, 1))
 FLOAT_DEPTH: Choices = ((0, 32), (0, 16), (0, 24), (6, 1))
+
+
+def check_depth(image: Image) -> None:
+    """Refuse more than eight bits a sample where Pillow drops bits silently.  Raises ImageError.
+
+    An image that Pillow has read from a stream without a name has forgotten the stream, and sometimes how
+    deep its samples were.  It is taken as what it holds now.
+    """
+    if tiles_are_deep(image) or tags_are_deep(image) or file_is_deep(image):
+        raise ImageError("Images of more than 8 bits a sample cannot be encoded yet.")
+
+
+def tiles_are_deep(image: Image) -> bool:
+    """Whether the parts of a file that are still to be read hold more than eight bits a sample."""
+    for tile in getattr(image, "tile", ()):
+        codec, args = tile[0], tile[3] if isinstance(tile[3], tuple) else (tile[3],)
+        deep_ppm = codec.startswith("ppm") and len(args) > 1 and args[1] > 255
+        deep_dds = codec == "bcn" and args[0] == BC6H
+        deep = codec.lower() == "sgi16" or any(
+            isinstance(a, str) and re.search(r";16[BLN]$", a) for a in args
+        )
+        if deep or deep_ppm or deep_dds:
+            return True
+    return False
+
+
+def tags_are_deep(image: Image) -> bool:
+    """Whether a TIFF file's own tags say so."""
+    bits = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE, 8)
+    return max(bits if isinstance(bits, tuple) else (bits,)) > 8
+
+
+def file_is_deep(image: Image) -> bool:
+    """Whether the file behind an image says so, as far as it is at hand."""
+    with suppress(OSError, ValueError), file_behind(image) as file:
+        if file is None:
+            return False
+        if bits_in(file) > 8:
+            return True
+        if not getattr(image, "tile", ()):  # read already
+            opened = opened_from(file)
+            return opened is not None and tiles_are_deep(opened)
+    return False
 
 
 def bits_in(file: IO[bytes]) -> int:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from saidcodec import depth
+from saidcodec.images import depth
 
-DEEP = sorted(Path(__file__).with_name("deep").iterdir())
+DEEP = sorted(Path(__file__).parents[1].joinpath("deep").iterdir())
 
 
 @pytest.mark.parametrize("path", DEEP, ids=lambda path: path.name)

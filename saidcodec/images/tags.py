@@ -1,0 +1,83 @@
+"""EXIF as tags, and a TIFF file's own tags."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from saidcodec.errors import warn_of_loss
+
+if TYPE_CHECKING:
+    from PIL.Image import Exif
+
+# Tags of a TIFF file that say how its pixels are stored, and ICC and XMP: no part of an image's EXIF.
+PIXEL_TAGS = (
+    *range(254, 260),
+    262,
+    266,
+    273,
+    *range(277, 280),
+    284,
+    317,
+    *range(320, 326),
+    330,
+    338,
+    339,
+    347,
+)
+JPEG_TAGS = (*range(512, 522), *range(529, 533))
+ICC_TAG, XMP_TAG = 34675, 700
+STORAGE_TAGS = frozenset((*PIXEL_TAGS, *JPEG_TAGS, ICC_TAG, XMP_TAG))
+EXIF_PREFIX = b"Exif\0\0"
+EXIF_IFD, GPS_IFD, INTEROP_IFD = 34665, 34853, 40965
+
+
+def descriptive_tags(source: Exif) -> Exif:
+    """A copy of EXIF without the tags that say how a TIFF file stores its pixels.
+
+    Tags that EXIF has no room for, such as numbers of 64 bits, are left out with a SaidWarning.
+    """
+    from PIL import Image
+
+    tags = Image.Exif()
+    tags.endian = source.endian
+    lost = []
+    for tag in sorted({*source, EXIF_IFD, GPS_IFD} - STORAGE_TAGS):
+        value = source.get_ifd(tag) if tag in (EXIF_IFD, GPS_IFD) else source[tag]
+        if tag in (EXIF_IFD, GPS_IFD) and not value:
+            continue
+        if tag == EXIF_IFD and INTEROP_IFD in value:
+            value = {**value, INTEROP_IFD: source.get_ifd(INTEROP_IFD)}
+        if can_be_written(tag, value):
+            tags[tag] = value
+        else:
+            lost.append(str(tag))
+    if lost:
+        warn_of_loss(f"Of the image's tags these cannot be kept: {', '.join(lost)}.")
+    copied = Image.Exif()  # through bytes, because Pillow reads nested tags from those alone
+    copied.load(tags.tobytes())
+    return copied
+
+
+def can_be_written(tag: int, value: Any) -> bool:
+    """Whether EXIF can hold a tag's value."""
+    from PIL import Image
+
+    alone = Image.Exif()
+    alone[tag] = value
+    try:
+        alone.tobytes()
+    except Exception:  # Pillow's writers of tags raise whatever their types do
+        return False
+    return True
+
+
+def parsed_exif(exif: bytes) -> Exif | None:
+    """EXIF as tags; None where the bytes are no EXIF."""
+    from PIL import Image
+
+    tags = Image.Exif()
+    try:
+        tags.load(EXIF_PREFIX + exif)
+    except Exception:  # as above
+        return None
+    return tags
