@@ -411,7 +411,8 @@ static INLINE void walk(Model *m, Coder *coder, int decoding) {
         }
         for (i32 segment = 0; segment < m->segments; segment++) {
             i32 start = segment * SEGMENT, end = at_most(start + SEGMENT, m->width);
-            for (int c = 0; c < m->components && y; c++) begin_segment(m, &m->part[c], segment);
+            for (int c = 0; c < m->components && y; c++)
+                if (m->part[c].top) begin_segment(m, &m->part[c], segment);
             for (i32 x = start; x < end; x++)
                 for (int c = 0; c < m->components; c++) {
                     Component *p = &m->part[c];
@@ -419,6 +420,7 @@ static INLINE void walk(Model *m, Coder *coder, int decoding) {
                 }
             for (int c = 0; c < m->components && y; c++) {
                 Component *p = &m->part[c];
+                if (!p->top) continue;
                 i64 *local = p->local + (size_t)segment * count_sums(p->features);
                 add_products(p->learned, p->features, local, LOCAL_SHIFT, p->wide, WIDE_SHIFT);
             }
