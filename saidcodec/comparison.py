@@ -8,15 +8,14 @@ import numpy as np
 
 from saidcodec import codec, images
 from saidcodec.errors import about
-from saidcodec.format.header import MODES, OLD_SIGNATURE, SIGNATURE, Metadata
+from saidcodec.format.header import MODES, OLD_SIGNATURE, SIGNATURE, WIDE_MODES, Metadata
 
 STRIP = 256  # rows that are compared at a time, for the sake of memory
-OPAQUE = 255
 
 
 @dataclass(frozen=True)
 class Opened:
-    """An image: ``pixels`` uint8 H×W or H×W×C, its mode (Pillow's name) and its metadata."""
+    """An image: ``pixels`` uint8 or uint16 H×W or H×W×C, its mode (Pillow's name) and its metadata."""
 
     pixels: np.ndarray
     mode: str
@@ -99,7 +98,8 @@ def compare(one: Opened, other: Opened) -> Comparison:
         if getattr(one.metadata, part) != getattr(other.metadata, part)
     ]
     found = Comparison((one.size, other.size), (one.mode, other.mode), tuple(metadata))
-    comparable = one.mode == other.mode or {one.mode, other.mode} <= {*MODES}
+    modes = {one.mode, other.mode}
+    comparable = len(modes) == 1 or modes <= {*MODES} or modes <= {*WIDE_MODES.values()}
     if one.size == other.size and comparable:
         found = replace(found, pixels=difference(one, other))
     return found
@@ -129,11 +129,15 @@ def difference(one: Opened, other: Opened) -> Difference:
 
 
 def widened(pixels: np.ndarray, colour: bool, alpha: bool) -> np.ndarray:
-    """uint8 H×W×C of a mode in MODES with three channels of colour if asked for, and with alpha."""
+    """Pixels H×W×C, of MODES or WIDE_MODES, with three channels of colour if asked for, and with alpha."""
     height, width, channels = pixels.shape
     own_alpha = channels % 2 == 0
     shown = pixels[..., : channels - own_alpha]
     parts = [np.broadcast_to(shown, (height, width, 3)) if colour else shown]
     if alpha:
-        parts.append(pixels[..., -1:] if own_alpha else np.full((height, width, 1), OPAQUE, np.uint8))
+        parts.append(
+            pixels[..., -1:]
+            if own_alpha
+            else np.full((height, width, 1), np.iinfo(pixels.dtype).max, pixels.dtype)
+        )
     return np.concatenate(parts, 2)

@@ -133,8 +133,11 @@ class Jobs:
     progress: Progress | None
 
     def read(self, number: int) -> tuple[np.ndarray, str, Metadata]:
-        """One image as ``images.from_any`` gives it."""
-        return from_any(self.images[number])
+        """One image as ``images.from_any`` gives it.  Raises ImageError where no archive can hold it."""
+        pixels, mode, metadata = from_any(self.images[number])
+        if pixels.dtype != np.uint8:
+            raise ImageError("An archive holds no images of more than 8 bits a sample.")
+        return pixels, mode, metadata
 
     def called(self, number: int) -> str:
         """What an image is called in messages."""
