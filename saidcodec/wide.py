@@ -31,7 +31,13 @@ def encode(
     progress: Progress = no_progress,
 ) -> bytes:
     """The file of an image, uint16 H×W or H×W×C.  Raises LimitError on too much metadata."""
-    header = header_of(pixels, mode, max_error)
+    return write(header_of(pixels, mode, max_error), pixels, metadata, threads, progress)
+
+
+def write(
+    header: Header, pixels: np.ndarray, metadata: Metadata, threads: int, progress: Progress = no_progress
+) -> bytes:
+    """``encode`` with a header that is made already."""
     channels = planes.channels_of(header, pixels)
 
     head = container.head_of(header, metadata)
