@@ -79,7 +79,8 @@ def wide_pictures() -> Iterator[tuple[str, np.ndarray, dict[str, int]]]:
     yield "wide-rgba", rgba, {}
     yield "wide-rgb-12-bits-shifted", rgba[:, :66, :3] >> 4 << 4, {}
     yield "wide-grey-10-bits", rgba[..., 0] >> 6, {}
-    yield "wide-grey-levels", (np.sqrt(rgba[..., 0].astype(float)) * 255).astype(np.uint16), {}
+    steps = np.sort(np.random.default_rng(3).choice(1024, 100, replace=False)).astype(np.uint16)
+    yield "wide-grey-levels", steps[(planes[..., 0].clip(0, 1) * 99).astype(int)], {}
     yield "wide-near-lossless", rgba[..., :3], {"max_error": 90}
     yield "wide-alpha-near-lossless", rgba[..., 1:3] >> 5, {"max_error": 2}
     yield "wide-mask", ((x // 9 + y // 7) % 4 * 9001).astype(np.uint16), {}

@@ -5,14 +5,19 @@ from __future__ import annotations
 import io
 import zlib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 import saidcodec
-from saidcodec import codec, inspection, wide
+from saidcodec import codec, images, inspection, wide
+from saidcodec.cli import main
+from saidcodec.comparison import Opened, compare
 from saidcodec.entropy.rans import Encoder, uniform
 from saidcodec.errors import CorruptError, ImageError, SaidError, TruncatedError
 from saidcodec.format import container
@@ -237,3 +242,59 @@ def test_regular_levels_are_found(values: list[int], expected: list[int]) -> Non
     np.testing.assert_array_equal(found.levels.values(found.levels.ranks(samples)), samples)
     if found.regular is not None:
         assert found.regular.tolist() == [expected]
+
+
+def test_pillow_opens_and_saves_grey(tmp_path: Path) -> None:
+    saidcodec.register()
+    grey, path = picture((12, 15), 12), tmp_path / "grey.said"
+    Image.fromarray(grey).save(path)
+    with Image.open(path) as image:
+        assert image.mode == "I;16"
+        np.testing.assert_array_equal(np.asarray(image), grey)
+    with Image.open(path) as image:
+        image.verify()
+    path.write_bytes(saidcodec.encode(picture((12, 15, 3))))
+    with pytest.raises(OSError, match=r"saidcodec\.decode"):
+        Image.open(path)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_the_commands(tmp_path: Path, suffix: str) -> None:
+    pixels, source, target = picture((20, 30, 3)), tmp_path / f"a{suffix}", tmp_path / "a.said"
+    with open(source, "wb") as file:
+        images.save(pixels, Metadata(), file, {".png": "PNG", ".tif": "TIFF"}[suffix])
+    run = CliRunner().invoke
+    assert run(main, ["encode", str(source), str(target), "--verbose"]).exit_code == 0
+    back = tmp_path / f"b{suffix}"
+    for command in (
+        ["decode", str(target), str(back)],
+        ["compare", str(target), str(back)],
+        ["compare", str(source), str(back)],
+        ["verify", str(target)],
+        ["inspect", str(target)],
+    ):
+        result = run(main, command)
+        assert result.exit_code == 0, result.output
+    assert "16 bits a sample, no model" in result.output
+    result = run(main, ["decode", str(target), str(tmp_path / "c.jpg"), "--lossy"])
+    assert result.exit_code == 1
+    assert ".png and .tif can" in result.output
+    folder = tmp_path / "many"
+    assert run(main, ["encode", str(source), "--output-dir", str(folder), "--jobs", "1"]).exit_code == 0
+    assert (
+        run(main, ["decode", str(folder), "--output-dir", str(tmp_path / "out"), "--jobs", "1"]).exit_code
+        == 0
+    )
+    (found,) = (tmp_path / "out").glob("*.png")
+    np.testing.assert_array_equal(images.from_file(found.read_bytes(), None)[0], pixels)
+
+
+def test_archives_and_comparisons(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="archive"):
+        saidcodec.pack([picture((9, 9))], tmp_path / "a.saids")
+    one = Opened(picture((9, 9)), "I;16", Metadata())
+    other = Opened(np.repeat(one.pixels[..., None], 3, 2), "RGB;16", Metadata())
+    found = compare(one, other)
+    assert found.pixels is not None
+    assert (found.equal, found.pixels.count) == (False, 0)
+    assert compare(one, Opened(np.zeros((9, 9), np.uint8), "L", Metadata())).pixels is None

@@ -13,7 +13,7 @@ from saidcodec import arguments, files
 from saidcodec.errors import ImageError, SaidWarning, about, reason
 from saidcodec.format.header import MODES, Metadata
 from saidcodec.images.arrays import check_size, from_array
-from saidcodec.images.depth import check_depth
+from saidcodec.images.deep import deep_array
 from saidcodec.images.metadata import metadata_of
 from saidcodec.images.opening import frames_of, open_image
 
@@ -24,7 +24,7 @@ EQUIVALENT = {"1": "L", "La": "LA", "PA": "RGBA", "RGBa": "RGBA", "RGBX": "RGB",
 
 
 def from_any(image: Any) -> tuple[np.ndarray, str, Metadata]:
-    """Whatever ``encode`` takes → (uint8 pixels H×W or H×W×C, mode, metadata).
+    """Whatever ``encode`` takes → (uint8 or uint16 pixels H×W or H×W×C, mode, metadata).
 
     ``image``: an array, a Pillow image, or the path or open binary file of one.  Of a Pillow image that
     has several frames the current one is taken, as in Pillow's own ``save``; the first with a SaidWarning.
@@ -71,11 +71,10 @@ def from_pillow(image: Image, *, whole: bool = True) -> tuple[np.ndarray, str, M
     try:
         if whole and frames_of(image) > 1:
             raise ImageError("Animations and images of several pages cannot be encoded yet.")
-        check_depth(image)
+        deep = deep_array(image)
         image.load()  # first of all, because some formats keep their metadata behind the pixels
         metadata = metadata_of(image)
-        image = in_mode(image)
-        pixels, mode = from_array(np.asarray(image))
+        pixels, mode = from_array(np.asarray(in_mode(image)) if deep is None else deep)
     except (ImageError, MemoryError, SaidWarning):
         raise
     except Exception as error:  # Pillow's readers raise nearly everything on damaged files

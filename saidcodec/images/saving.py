@@ -10,6 +10,7 @@ import numpy as np
 
 from saidcodec.errors import FileError, ImageError, reason, warn_of_loss
 from saidcodec.format.header import Metadata
+from saidcodec.images import deep_saving
 from saidcodec.images.metadata import INFO_KEYS, METADATA_NAMES, info_of
 from saidcodec.images.opening import open_image
 from saidcodec.images.reading import in_mode
@@ -40,7 +41,7 @@ def format_of(target: str) -> str:
 
 
 def to_pillow(pixels: np.ndarray, metadata: Metadata) -> Image:
-    """Pixels uint8 H×W or H×W×C → a Pillow image that carries the metadata in ``info``."""
+    """Pixels uint8 H×W or H×W×C, or uint16 H×W → a Pillow image that carries the metadata in ``info``."""
     from PIL import Image
 
     image = Image.fromarray(pixels)
@@ -54,6 +55,9 @@ def save_exactly(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: s
     Raises ImageError where the format does not give the same pixels back.  What it does not keep of the
     metadata is named by a SaidWarning.
     """
+    if pixels.dtype == np.uint16:
+        deep_saving.save_exactly(pixels, metadata, file, name)
+        return
     metadata = save(pixels, metadata, file, name)
     wanted = to_pillow(pixels, metadata)
     try:
@@ -100,6 +104,8 @@ def save(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: str) -> M
     Metadata that is no valid EXIF is left out with a SaidWarning where the format needs it to be valid.
     Raises ImageError.
     """
+    if pixels.dtype == np.uint16:
+        return deep_saving.save(pixels, metadata, file, name)
     if metadata.exif and name in FORMATS_THAT_READ_EXIF and parsed_exif(metadata.exif) is None:
         warn_of_loss(f"{name} cannot hold the image's EXIF: it is not valid.")
         metadata = replace(metadata, exif=b"")

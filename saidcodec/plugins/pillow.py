@@ -2,7 +2,8 @@
 
 ``Image.open`` reads the head of the file only; pixels are decoded when they are needed.  From then on
 ``info["boxes"]`` lists the boxes of the glimpses, if there are any.  ``draft``, and with it ``thumbnail``,
-lets a smaller image be decoded, so that a large one is never held in full.  ``save`` takes the options of
+lets a smaller image be decoded, so that a large one is never held in full.  Of images of more than 8 bits a
+sample it opens grey ones, in mode I;16.  ``save`` takes the options of
 ``saidcodec.encode`` (model, residual, max_error, glimpses, effort, threads) and Pillow's ``icc_profile``,
 ``exif``, ``xmp``.  Of an image with several frames it saves the current one.
 """
@@ -21,6 +22,8 @@ from saidcodec.format import container
 from saidcodec.format.header import OLD_SIGNATURE, SIGNATURE, Metadata
 
 FORMAT = "SAID"
+DEEP = "I;16"  # the one mode of Pillow's with samples of 16 bits
+NO_MODE = "Pillow has no mode for {} images; saidcodec.decode gives their samples as an array of uint16."
 OPTIONS = ("model", "residual", "max_error", "glimpses", "effort", "threads")
 
 
@@ -43,8 +46,10 @@ class SaidImageFile(ImageFile.ImageFile):
         assert self.fp is not None
         with as_os_error(), arguments.opened(self.fp) as contents:
             file = container.unpack(contents, whole=False)
+        if file.header.wide and file.header.channels > 1:
+            raise OSError(NO_MODE.format(file.header.presentation.mode))
         self._size = (file.header.width, file.header.height)
-        self._mode = file.header.mode
+        self._mode = file.header.presentation.mode
         self.info.update(images.info_of(file.metadata))
         self._reduce_by(1)
 
@@ -57,7 +62,7 @@ class SaidImageFile(ImageFile.ImageFile):
     ) -> tuple[str, tuple[int, int, float, float]] | None:
         """Let ``load`` give the image reduced by the largest whole factor that leaves it no smaller than
         ``size``; returns the mode, which stays, and where the image then lies in the reduced one."""
-        if size is None or len(self.tile) != 1 or self._factor > 1:
+        if size is None or len(self.tile) != 1 or self._factor > 1 or self.mode == DEEP:
             return None
         width, height = self.size
         factor = max(1, min(width // max(1, size[0]), height // max(1, size[1])))
