@@ -11,6 +11,7 @@ from typing import IO, Any
 
 from saidcodec import files
 from saidcodec.errors import FileError, RegionError, SaidError
+from saidcodec.format.container import MOST_WIDE_ERROR
 from saidcodec.format.header import Metadata
 from saidcodec.format.metadata import items_of, metadata_of
 from saidcodec.format.tiling import Place
@@ -100,7 +101,7 @@ def check_encoding(
         raise ValueError(f"effort must be one of {', '.join(EFFORTS)}, not {effort!r}.")
     check_metadata(metadata)
     return (
-        whole("max_error", max_error, 0, 255),
+        whole("max_error", max_error, 0, MOST_WIDE_ERROR),
         None if glimpses is None else whole("glimpses", glimpses, 0),
         checked_threads(threads),
     )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saidcodec import arguments, images, models
+from saidcodec import arguments, images, models, wide
 from saidcodec.entropy.rans import Decoder, Encoder, uniform
 from saidcodec.errors import CorruptError, ModelError, RegionError, SaidError, TruncatedError, about
 from saidcodec.format import container, planes
@@ -61,9 +61,11 @@ def encode(
 ) -> bytes:
     """The bytes of a .said file that decodes to exactly ``image``, or to within ``max_error`` of it.
 
-    ``image``: a uint8 array H×W (grey), H×W×2 (grey and alpha), ×3 (RGB) or ×4 (RGBA), a Pillow image, or
-    the path or open binary file of an image.  Of several frames the file has all, unless ``seek`` has chosen
-    another than the first of a Pillow image; ``encode_frames`` makes such a file of single images.
+    ``image``: a uint8 or uint16 array H×W (grey), H×W×2 (grey and alpha), ×3 (RGB) or ×4 (RGBA), a Pillow
+    image, or the path or open binary file of an image.  Images of uint16 need no model, and are coded with
+    ``residual`` "context" and no glimpses; ``max_error`` may be up to 32767 for them, else up to 255.  Of
+    several frames the file has all, unless ``seek`` has chosen another than the first of a Pillow image;
+    ``encode_frames`` makes such a file of single images.
     ``model``: a name, a path or a Model; "auto" keeps the smallest file of the shipped models that apply.
     ``residual``: "context" (the residual network), "gaussian" (the paper's) or "none" (x̂(T) alone: lossy).
     ``glimpses``: force their number per tile instead of choosing it by bits.
@@ -101,7 +103,11 @@ def encode(
     pixels, mode, found = images.from_any(image)
     height, width = pixels.shape[:2]
     metadata = found if metadata is None else metadata
+    if pixels.dtype != np.uint8:
+        wide.check_options(residual, glimpses)
+        return wide.encode(pixels, mode, metadata, max_error, threads or cores(), progress or no_progress)
 
+    arguments.whole("max_error", max_error, 0, container.MOST_ERROR)
     tried = auto.candidates(model, width * height, effort == "best")
     header = header_of(pixels, mode, tried[0], residual, max_error, effort)
     # Looked for once, however many models are tried.
@@ -124,9 +130,7 @@ def header_of(
 ) -> Header:
     """The header of an image, uint8 H×W or H×W×C, that is encoded with one model."""
     height, width = pixels.shape[:2]
-    replicated = mode in ("RGB", "RGBA") and bool(
-        (pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 1] == pixels[..., 2]).all()
-    )
+    replicated = planes.is_replicated(pixels, mode)
     coder = CODERS[residual]
     adaptive = coder == ResidualCoder.CONTEXT and is_large(width, height) and effort != "fast"
     tiling = choose_tiling(width, height)
@@ -156,8 +160,8 @@ def decode(
     model: AnyModel | None = None,
     threads: int | None = None,
 ) -> np.ndarray:
-    """The image of a .said file, uint8 H×W or H×W×C; of a file of several frames the one with this number,
-    from 0.
+    """The image of a .said file, uint8 H×W or H×W×C, or uint16 where it has more than 8 bits a sample; of a
+    file of several frames the one with this number, from 0.
 
     ``data``: a bytes-like object, a path or an open binary file, which is left where it was if it can seek.
     ``region``: x, y, width and height in pixels of the part that is wanted.  Only the bands that it touches
@@ -185,10 +189,28 @@ def decode_image(
     with about(arguments.name_of(data)), arguments.opened(data) as contents:
         file = container.unpack(contents, whole=region is None)
         place = arguments.place_of(region, file.header.width, file.header.height)
-        found = model_for(file, model)
-        with damage():
-            pixels = read(file, found, place, threads or cores(), progress or no_progress)
-    return pixels, file.header.mode, file.metadata
+        pixels = read_place(
+            file, opened_model(file, model), place, threads or cores(), progress or no_progress
+        )
+    return pixels, file.header.presentation.mode, file.metadata
+
+
+def opened_model(file: Container, named: AnyModel | None) -> Model | None:
+    """``model_for``, or None of a file that needs no model."""
+    return None if file.header.wide else model_for(file, named)
+
+
+def read_place(
+    file: Container, model: Model | None, place: Place, threads: int, progress: Progress = no_progress
+) -> np.ndarray:
+    """The pixels at a place of the image, uint8 or uint16; ``model`` as ``opened_model`` gives it.
+
+    Raises CorruptError, TruncatedError.
+    """
+    with damage():
+        if model is None:
+            return wide.read(file, place, threads, progress)
+        return read(file, model, place, threads, progress)
 
 
 def decode_frame(

@@ -10,7 +10,7 @@ import numpy as np
 
 from saidcodec import images
 from saidcodec.errors import about
-from saidcodec.format.header import MODES, OLD_SIGNATURE, SIGNATURE, Metadata
+from saidcodec.format.header import MODES, OLD_SIGNATURE, SIGNATURE, WIDE_MODES, Metadata
 from saidcodec.frames import Frames
 from saidcodec.images.arrays import widened
 
@@ -20,8 +20,8 @@ STRIP = 256  # rows that are compared at a time, for the sake of memory
 
 @dataclass(frozen=True)
 class Opened:
-    """An image: ``pixels`` uint8 H×W or H×W×C, its mode (Pillow's name), its metadata, and the milliseconds
-    for which it is shown among others."""
+    """An image: ``pixels`` uint8 or uint16 H×W or H×W×C, its mode (Pillow's name), its metadata, and the
+    milliseconds for which it is shown among others."""
 
     pixels: np.ndarray
     mode: str
@@ -133,7 +133,8 @@ def compare(one: Opened, other: Opened) -> Comparison:
     of equal samples, and what has no alpha is opaque."""
     metadata = tuple(images.differing(one.metadata, other.metadata))
     found = Comparison((one.size, other.size), (one.mode, other.mode), metadata)
-    comparable = one.mode == other.mode or {one.mode, other.mode} <= {*MODES}
+    modes = {one.mode, other.mode}
+    comparable = len(modes) == 1 or modes <= {*MODES} or modes <= {*WIDE_MODES.values()}
     if one.size == other.size and comparable:
         found = replace(found, pixels=difference(one, other))
     return found

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saidcodec import arguments, codec, thumbnails
+from saidcodec import arguments, codec, thumbnails, wide
 from saidcodec.arguments import Source
 from saidcodec.codec import AnyModel, SaidSection
 from saidcodec.entropy.rans import Decoder
-from saidcodec.errors import about
+from saidcodec.errors import ImageError, about
 from saidcodec.format import container, planes
 from saidcodec.format.container import Container
 from saidcodec.format.frames import FrameKind, FrameTable
@@ -34,18 +34,26 @@ GRAIN = 1024  # bits are reported in 1024ths, so that sums of floats are exact
 SMALLEST_SIDE = 512  # pixels of a picture; smaller images are enlarged by a whole factor
 HUES = 7  # of the boxes
 CHECK_BITS, CHECKSUM_BITS = 8 * container.HEAD_CHECK_BYTES, 32
+NO_PREVIEW = "A file of more than 8 bits a sample has no preview; decode it."
 EXPLAINED = 25.0  # variance, in squared sample values, that is taken as left to the residual
 
 
-def read_head(data: Source, model: AnyModel | None) -> tuple[Container, Model, SaidSection]:
-    """What a file holds, as far as it goes on; its model; what stands before its residual."""
+def read_head(data: Source, model: AnyModel | None) -> tuple[Container, Model, SaidSection] | Container:
+    """What a file holds, as far as it goes on; its model; what stands before its residual.
+
+    A file that needs no model has nothing of the kind, and is given alone.
+    """
     with about(arguments.name_of(data)), arguments.opened(data) as contents:
         return head_in(contents, model)
 
 
-def head_in(contents: Bytes, model: AnyModel | None) -> tuple[Container, Model, SaidSection]:
+def head_in(contents: Bytes, model: AnyModel | None) -> tuple[Container, Model, SaidSection] | Container:
     """``read_head`` of a file's bytes."""
     file = container.unpack(contents, whole=False)
+    if file.header.wide:
+        with codec.damage():
+            wide.check_head(file)
+        return file
     found = codec.model_for(file, model)
     with codec.damage():
         return file, found, codec.read_said(file, found)
@@ -100,7 +108,10 @@ def inspect_frames(
 
 def inspect_image(contents: Bytes, model: AnyModel | None) -> dict[str, Any]:
     """The account of a file of one image."""
-    file, found, said = head_in(contents, model)
+    head = head_in(contents, model)
+    if isinstance(head, Container):
+        return account_of_wide(head)
+    file, found, said = head
     header = said.header
     base = boxes = latents = kl = 0.0
     glimpses = []
@@ -117,19 +128,32 @@ def inspect_image(contents: Bytes, model: AnyModel | None) -> dict[str, Any]:
     residual = 8 * sum(map(len, file.streams)) - kind_bits(said.kinds, found) - checks
     bits["residual"] = max(0.0, grain(residual) - sum(bits.values()))
     bits["metadata"] = 8.0 * file.metadata_bytes
-    total = 8.0 * file.size
-    bits = {"header": total - sum(bits.values()), **bits, "total": total}
+    named = {"name": found.name, "id": found.id}
+    return {**facts_of(file, named, bits), "kl_bits": grain(kl), "glimpses": glimpses}
+
+
+def account_of_wide(file: Container) -> dict[str, Any]:
+    """The account of a file that needs no model."""
+    streams = 8.0 * sum(map(len, file.streams))
+    residual = max(0.0, streams - CHECK_BITS - CHECKSUM_BITS * len(file.streams))
+    parts = {"base": 0.0, "boxes": 0.0, "latents": 0.0, "residual": residual}
+    facts = facts_of(file, None, {**parts, "metadata": 8.0 * file.metadata_bytes})
+    return {**facts, "kl_bits": 0.0, "glimpses": []}
+
+
+def facts_of(file: Container, model: dict[str, str] | None, bits: dict[str, float]) -> dict[str, Any]:
+    """What an account says of the whole file; ``bits`` of everything but the header."""
+    header, total = file.header, 8.0 * file.size
     return {
         "width": header.width,
         "height": header.height,
-        "mode": header.mode,
+        "mode": header.presentation.mode,
+        "depth": header.depth,
         "version": ".".join(map(str, VERSION)),
-        "model": {"name": found.name, "id": found.id},
-        "bits": bits,
+        "model": model,
+        "bits": {"header": total - sum(bits.values()), **bits, "total": total},
         "metadata": metadata_told(file.metadata),
-        "kl_bits": grain(kl),
         "bpp": total / (header.width * header.height),
-        "glimpses": glimpses,
     }
 
 
@@ -162,6 +186,9 @@ class Features:
     latents: np.ndarray
 
 
+NO_FEATURES = Features(np.zeros(0, int), np.zeros((0, 4), int), np.zeros((0, LATENTS), np.float32))
+
+
 def features(data: Source, *, model: AnyModel | None = None) -> Features:
     """The glimpses of a file as arrays, without decoding a pixel (spec sections 9.4, 9.5).
 
@@ -172,7 +199,10 @@ def features(data: Source, *, model: AnyModel | None = None) -> Features:
 
 def header_and_features(data: Source, *, model: AnyModel | None = None) -> tuple[Header, Features]:
     """A file's header and its glimpses; as ``features``."""
-    _, found, said = read_head(data, model)
+    head = read_head(data, model)
+    if isinstance(head, Container):
+        return head.header, NO_FEATURES
+    _, found, said = head
     return said.header, features_of(said.header, said.descriptions, found)
 
 
@@ -245,6 +275,8 @@ def preview(
         size = arguments.whole("size", size, 1)
     with about(arguments.name_of(data)), arguments.opened(data) as contents:
         file = container.unpack(contents, whole=False)
+        if file.header.wide:
+            raise ImageError(NO_PREVIEW)
         found = codec.model_for(file, model)
         with codec.damage():
             if size is None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from saidcodec import arguments, codec
 from saidcodec.arguments import Source
-from saidcodec.errors import about
+from saidcodec.errors import ImageError, about
 from saidcodec.format import container
 from saidcodec.format.container import Container
 from saidcodec.format.header import Header
@@ -28,6 +28,8 @@ def decode(
     """
     with about(arguments.name_of(data)), arguments.opened(data) as contents:
         file = container.unpack(contents)
+        if file.header.wide:
+            raise ImageError("Images of more than 8 bits a sample are not reduced; decode them.")
         found = codec.model_for(file, model)
         with codec.damage():
             return reduced(file, found, factor, threads)

@@ -75,6 +75,25 @@ def pictures() -> Iterator[tuple[str, np.ndarray, dict[str, object]]]:
     yield "photo-gradients", drawing(), {"source": mixed.Graphics(gradients=True)}
 
 
+def wide_pictures() -> Iterator[tuple[str, np.ndarray, dict[str, int]]]:
+    """(name, pixels uint16, options of ``encode``)."""
+    y, x = np.mgrid[0:40, 0:75]
+    rng = np.random.default_rng(2)
+    light = 0.5 + 0.3 * np.sin(x / 9) * np.cos(y / 7) + 0.15 * (abs(x - y) < 9)
+    planes = light[..., None] * (1, 0.8, 0.6, 0.9) + rng.normal(0, 0.004, (40, 75, 4))
+    rgba = (planes.clip(0, 1) * 65535).astype(np.uint16)
+    yield "wide-rgba", rgba, {}
+    yield "wide-rgb-12-bits-shifted", rgba[:, :66, :3] >> 4 << 4, {}
+    yield "wide-grey-10-bits", rgba[..., 0] >> 6, {}
+    steps = np.sort(np.random.default_rng(3).choice(1024, 100, replace=False)).astype(np.uint16)
+    yield "wide-grey-levels", steps[(planes[..., 0].clip(0, 1) * 99).astype(int)], {}
+    yield "wide-near-lossless", rgba[..., :3], {"max_error": 90}
+    yield "wide-alpha-near-lossless", rgba[..., 1:3] >> 5, {"max_error": 2}
+    yield "wide-mask", ((x // 9 + y // 7) % 4 * 9001).astype(np.uint16), {}
+    yield "wide-stored", rng.integers(0, 4096, (9, 20, 2)).astype(np.uint16), {}
+    yield "wide-replicated", np.repeat(rgba[:20, :20, :1], 3, 2), {}
+
+
 HALVED = Layout(Siting.CENTRED, (True, True), (0, 1), Rounding.COLUMNS, ring=True)
 
 
@@ -135,6 +154,11 @@ def write_vectors() -> None:
         seen = saidcodec.decode(data)
         (VECTORS / f"{name}.said").write_bytes(data)
         listed[name] = {"shape": list(seen.shape), "sha256": sha256(seen)}
+    for name, pixels, bounds in wide_pictures():
+        data = saidcodec.encode(pixels, **bounds)  # type: ignore[arg-type]
+        seen = saidcodec.decode(data)
+        (VECTORS / f"{name}.said").write_bytes(data)
+        listed[name] = {"shape": list(seen.shape), "sha256": sha256(seen.astype("<u2"))}
     listed["multimnist-frames"] = write_frames(VECTORS / "multimnist-frames.said")
     (VECTORS / "pixels.json").write_text(json.dumps(listed, indent=1) + "\n")
 

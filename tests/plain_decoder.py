@@ -16,6 +16,7 @@ from itertools import accumulate, pairwise
 import numpy as np
 import plain_graphics
 import plain_maps
+import plain_wide
 
 COMPONENT_LOW = (0, -255, -255)
 MIDDLE = (128, 0, 0)
@@ -207,11 +208,13 @@ def form_of(mode, source):
     need(mode == 7)
     byte = source.take(1)[0]
     channels, depth, has_key, ranked = byte & 7, byte >> 3 & 7, bool(byte & 64), bool(byte & 128)
-    need(byte > 5 and depth < 2)
-    need(not depth or channels == 0)
-    need(not has_key or channels in (0, 2, 4))
+    need(byte > 5 and depth < 3)
+    need(depth != 1 or channels == 0)
+    need(not has_key or (channels in (0, 2, 4) and depth < 2))
     need(not ranked or channels == 7)
-    return Form(channels, 1 if depth else 8, ranked), has_key
+    bits = source.take(1)[0] if depth == 2 else 8 >> 3 * depth
+    need(depth < 2 or (9 <= bits <= 16 and channels < 6))
+    return Form(channels, bits, ranked), has_key
 
 
 def palette_of(source):
@@ -244,7 +247,8 @@ def parse(data):
     need(coder < 3 or not layout & 64)
     extension = source.take(1)[0] if layout & 128 else 0
     form, has_key = form_of(mode, source)
-    need((coder and not layout & 64) or (form.channels < 7 and form.depth == 8))
+    need((coder and not layout & 64) or (form.channels < 7 and form.depth != 1))
+    need(form.depth <= 8 or (coder == 2 and not extension & 2))
     mode = {6: 3, 7: 0}.get(form.channels, form.channels)
     replicated = mode >= 4
     mode -= 2 * replicated
@@ -255,9 +259,9 @@ def parse(data):
     height = source.number() + 1 if oblong else width
     need(not oblong or width != height)
     need(max(width, height) <= 1 << 20 and width * height <= 1 << 28)
-    model = source.take(2).hex()
+    model = "" if form.depth > 8 else source.take(2).hex()
     max_error = source.number() if layout & 64 else 0
-    need(not layout & 64 or 1 <= max_error <= 255)
+    need(not layout & 64 or 1 <= max_error <= (255 if form.depth <= 8 else 32767))
     side, bands = usual_tiling(width, height)
     if extension & 1:
         tiling = source.take(1)[0]
@@ -999,7 +1003,7 @@ def constant_alpha(file, stream):
     return stream.take(uniform(256)) if file.has_alpha and stream.take(uniform(2)) else None
 
 
-# 8.2 to 8.6. Mixed files
+# 8.2 to 8.5, 8.7. Mixed files
 
 
 def read_head(stream):
@@ -1133,6 +1137,8 @@ def decode(data, tensors, banks):
     ``tensors``: those of its model; ``banks``: what ``load_banks`` gives.
     """
     file = parse(data)
+    if file.form.depth > 8:
+        return decode_wide(file)
     need(identify(tensors).startswith(file.model))
     streams = [Stream(stream) for stream in file.streams]
     kinds, descriptions = read_said(file, tensors, banks[0], streams[0])
@@ -1190,9 +1196,68 @@ def decode_frames(data, tensors, banks):
     return plays, ticks, frames
 
 
-def as_pixels(file, channels):
+# 2.3, 8.6. Wide images
+
+
+def decode_wide(file):
+    """A wide file's pixels, uint16."""
+    streams = [Stream(stream) for stream in file.streams]
+    check = streams[0].take_many(uniform(256), 2)
+    need(check[0] + 256 * check[1] == crc16(file.head))
+    down, (_, th) = file.tile_counts[1], file.tile_size
+    count = len(streams)
+    edges = [min(b * down // count * th, file.height) for b in range(count + 1)]
+    decoded = [
+        read_wide_band(file, high - low, stream) for low, high, stream in zip(edges, edges[1:], streams)
+    ]
+    return as_pixels(file, np.concatenate(decoded), np.uint16)
+
+
+def read_wide_band(file, height, stream):
+    channels, values = file.components + file.has_alpha, 2**file.form.depth
+    method, levels = stream.take(uniform(3)), None
+    if method < 2 and not file.max_error:
+        levels = read_wide_levels(file, channels, values, stream)
+    tops = [values - 1 if levels is None else len(own) - 1 for own in levels or [None] * channels]
+    if method == 2:
+        samples = stream.take_many(uniform(values), height * file.width * channels)
+        out = np.array(samples, np.int64).reshape(height, file.width, channels)
+    elif method == 1:
+        need(levels is not None and max(tops) < 256)
+        rows = plain_graphics.Graphics(stream, height, file.width, channels).read()
+        out = np.array(rows, np.int64)[..., None] >> 8 * np.arange(channels) & 255
+    else:
+        out = np.array(plain_wide.Wide(stream, height, file.width, tops, file.max_error).read(), np.int64)
+    if levels is not None and method < 2:
+        need(all(out[..., c].max() <= top for c, top in enumerate(tops)))
+        out = np.stack([np.array(own)[out[..., c]] for c, own in enumerate(levels)], -1)
+    stream.finish(zlib.crc32(out.astype("<u2").tobytes()))
+    return out[..., [1, 0, *range(2, channels)]] if file.components == 3 else out
+
+
+def read_wide_levels(file, channels, values, stream):
+    """8.6.1: of each component its values, or None."""
+    kind = stream.take(uniform(3))
+    if kind == 0:
+        return None
+    if kind == 1:
+        data = unpacked(read_head(stream), values // 8 * channels)
+        need(len(data) == values // 8 * channels)
+        bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little").reshape(-1, values)
+        need(bits.any(1).all())
+        return [row.nonzero()[0] for row in bits]
+    found = []
+    for _ in range(channels):
+        numbers = stream.take_many(uniform(256), 6)
+        first, step, most = (numbers[i] + 256 * numbers[i + 1] for i in (0, 2, 4))
+        need(step and first + step * most < values)
+        found.append([first + step * r for r in range(most + 1)])
+    return found
+
+
+def as_pixels(file, channels, kind=np.uint8):
     """Coded channels → the pixels of the image's mode, uint8."""
-    out = channels.astype(np.uint8)
+    out = channels.astype(kind)
     if file.grey and file.mode >= 2:
         out = np.concatenate([out[..., :1], out[..., :1], out], -1)
     return out[..., 0] if file.mode == 0 else out

@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from factory import flat_colour_model, random_description, random_model
 from PIL import Image
 
 import saidcodec.entropy
-from saidcodec import codec, models
+from saidcodec import codec, models, wide
 from saidcodec.encoder import plan, preimage
 from saidcodec.errors import CorruptError
 from saidcodec.format import container, maps, planes
@@ -251,19 +252,40 @@ def test_shipped_models(path, banks):
 
 @pytest.mark.parametrize("path", sorted(VECTORS.glob("*.said")), ids=lambda path: path.stem)
 def test_vectors(path, banks):
-    model = models.find(path.stem.split("-")[0])
+    name = path.stem.split("-")[0]
+    tensors = {} if name == "wide" else models.find(name).tensors
     expected = json.loads((VECTORS / "pixels.json").read_text())[path.stem]
     if "frames" in expected:
-        plays, ticks, frames = plain_decoder.decode_frames(path.read_bytes(), model.tensors, banks)
+        plays, ticks, frames = plain_decoder.decode_frames(path.read_bytes(), tensors, banks)
         assert [plays, ticks] == [expected["plays"], expected["ticks"]]
         assert [list(frame.shape) for _, frame, _ in frames] == [one["shape"] for one in expected["frames"]]
         for (duration, frame, _), one in zip(frames, expected["frames"]):
             assert duration == one["duration"]
             assert hashlib.sha256(frame.tobytes()).hexdigest() == one["sha256"]
         return
-    pixels = plain_decoder.decode(path.read_bytes(), model.tensors, banks)
+    pixels = plain_decoder.decode(path.read_bytes(), tensors, banks)
     assert list(pixels.shape) == expected["shape"]
-    assert hashlib.sha256(pixels.tobytes()).hexdigest() == expected["sha256"]
+    samples = pixels.astype("<u2") if pixels.dtype == np.uint16 else pixels
+    assert hashlib.sha256(samples.tobytes()).hexdigest() == expected["sha256"]
+
+
+@pytest.mark.parametrize("mode", ["I;16", "LA;16", "RGB;16", "RGBA;16"])
+@pytest.mark.parametrize("bound", [0, 40])
+def test_wide_images_in_bands(mode, bound, banks):
+    channels = {"I;16": 1, "LA;16": 2, "RGB;16": 3, "RGBA;16": 4}[mode]
+    rng = np.random.default_rng(4)
+    y, x = np.indices((37, 45))
+    image = np.stack(
+        [40 * x * (c + 1) + 300 * (y > 20) + rng.integers(0, 90, x.shape) for c in range(channels)]
+    )
+    image = np.moveaxis(image, 0, -1).astype(np.uint16)
+    image = image[..., 0] if channels == 1 else image
+    header = replace(wide.header_of(image, mode, bound), side=16, most_bands=2)
+    data = wide.write(header, image, Metadata(), 1)
+    assert len(container.unpack(data).streams) == 2
+    found = plain_decoder.decode(data, {}, banks)
+    assert (found == codec.decode(data)).all()
+    assert np.abs(found.astype(int) - image).max() <= bound
 
 
 def agree_in_bands(image, mode, model, banks, sources, adaptive=True, replicated=False):

@@ -4,6 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from factory import EVERY_KIND
 
@@ -19,12 +20,13 @@ PIXELS = json.loads((FOLDER / "pixels.json").read_text())
 def test_vectors_decode_to_the_same_pixels(name: str) -> None:
     pixels = saidcodec.decode((FOLDER / f"{name}.said").read_bytes())
     assert list(pixels.shape) == PIXELS[name]["shape"]
-    assert hashlib.sha256(pixels.tobytes()).hexdigest() == PIXELS[name]["sha256"]
+    samples = pixels.astype("<u2") if pixels.dtype == np.uint16 else pixels
+    assert hashlib.sha256(samples.tobytes()).hexdigest() == PIXELS[name]["sha256"]
 
 
 def test_every_file_is_listed_and_every_model_has_one() -> None:
     assert {path.stem for path in FOLDER.glob("*.said")} == set(PIXELS)
-    assert {name.split("-")[0] for name in PIXELS} == {*map(models.stem, models.installed())}
+    assert {name.split("-")[0] for name in PIXELS} - {"wide"} == {*map(models.stem, models.installed())}
 
 
 def test_the_archive_holds_the_same_images() -> None:

@@ -136,8 +136,13 @@ class Jobs:
     progress: Progress | None
 
     def read(self, number: int) -> tuple[np.ndarray, str, Metadata]:
-        """One image as ``images.from_any`` gives it, or without its metadata."""
+        """One image as ``images.from_any`` gives it, or without its metadata.
+
+        Raises ImageError where no archive can hold it.
+        """
         pixels, mode, metadata = from_any(self.images[number])
+        if pixels.dtype != np.uint8:
+            raise ImageError("An archive holds no images of more than 8 bits a sample.")
         return pixels, mode, Metadata() if self.strip else metadata
 
     def called(self, number: int) -> str:

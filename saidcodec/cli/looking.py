@@ -105,9 +105,12 @@ def readable(account: dict[str, Any]) -> str:
 def bits_of(account: dict[str, Any]) -> list[str]:
     """The lines of an account that tell of the whole file."""
     bits, total = account["bits"], account["bits"]["total"]
+    model = account["model"]
+    named = (
+        f"model {model['name']} ({model['id']})" if model else f"{account['depth']} bits a sample, no model"
+    )
     lines = [
-        f"{account['width']} x {account['height']} {account['mode']}, version {account['version']}, "
-        f"model {account['model']['name']} ({account['model']['id']})",
+        f"{account['width']} x {account['height']} {account['mode']}, version {account['version']}, {named}",
         f"{total / 8:.0f} bytes, {account['bpp']:.4f} bits per pixel",
     ]
     lines += [

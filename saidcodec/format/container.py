@@ -1,7 +1,8 @@
 """Bytes ⇄ header, metadata and streams (bitstream_spec.md, section 2).
 
-    signature 3 | layout 1 | [extension 1] | [form 1] | sides v [v] | model 2 | [max error v] | [tiling 1]
-    [key v...] | [palette] | [metadata: length v, body] | [lengths of the streams v] | the stream of each band
+    signature 3 | layout 1 | [extension 1] | [form 1 [1]] | sides v [v] | [model 2] | [max error v]
+    [tiling 1] | [key v...] | [palette] | [metadata: length v, body] | [lengths of the streams v]
+    the stream of each band
 
 v is a little-endian base-128 number of at most five bytes.  Lengths are there where the header allows
 several bands; a file with one band, which is a small one, saves them.  Checksums lie inside the streams.
@@ -37,6 +38,7 @@ from saidcodec.format.metadata import MOST_METADATA, items_of, metadata_of
 from saidcodec.format.tiling import Tiling, choose_tiling
 from saidcodec.window import Bytes
 
+MOST_ERROR, MOST_WIDE_ERROR = 255, (1 << 15) - 1  # of a sample
 MODEL_BYTES = 2  # of the model's id; the checksums cover all of it
 HEAD_CHECK_BYTES = 2
 # Layout, from the lowest bit: mode 3, residual coder 2, and whether there are
@@ -187,13 +189,14 @@ def read_header(cursor: Cursor) -> tuple[Header, bool]:
     unfit = near_lossless and coder == ResidualCoder.MIXED
     unfit |= bool(layout & HAS_EXTENSION) and extension not in range(1, 4)
     unfit |= bool(extension & IS_UNUSUALLY_ADAPTIVE) and not coder.has_network
+    unfit |= form.wide and (coder != ResidualCoder.CONTEXT or bool(extension & IS_UNUSUALLY_ADAPTIVE))
     unfit |= form.must_be_exact and (near_lossless or coder == ResidualCoder.NONE)
     if unfit:
         raise CorruptError(NO_SUCH_THING)
     width, height = read_size(cursor)
-    model = cursor.take(MODEL_BYTES).hex()
+    model = "" if form.wide else cursor.take(MODEL_BYTES).hex()
     max_error = cursor.varint() if near_lossless else 0
-    if near_lossless and not 1 <= max_error <= 255:
+    if near_lossless and not 1 <= max_error <= (MOST_WIDE_ERROR if form.wide else MOST_ERROR):
         raise CorruptError("The file's header gives an impossible error bound.")
     side, bands = choose_tiling(width, height)
     if extension & HAS_TILING:
@@ -204,7 +207,7 @@ def read_header(cursor: Cursor) -> tuple[Header, bool]:
             f"The file claims tiles of {side} pixels a side, more than the limit of {LARGEST_TILE}."
         )
     header = Header(width, height, form.mode, form.replicated, coder, max_error, model, side, bands)
-    adaptive = header.usually_adaptive != bool(extension & IS_UNUSUALLY_ADAPTIVE)
+    adaptive = not form.wide and header.usually_adaptive != bool(extension & IS_UNUSUALLY_ADAPTIVE)
     if Tiling.of(header).most_pixels() > MOST_BAND_PIXELS:
         raise LimitError(f"The file claims bands of more than the limit of {MOST_BAND_PIXELS} pixels.")
     key, palette = form.read_facts(cursor)

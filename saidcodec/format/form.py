@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 from saidcodec.errors import CorruptError
 from saidcodec.format.cursor import Cursor, varint
-from saidcodec.format.header import MODES, Header, Mode
+from saidcodec.format.header import BYTE_BITS, MODES, MOST_DEPTH, Header, Mode
 from saidcodec.format.palette import Palette, pack_palette, read_palette
 
 FORM_FOLLOWS = 7  # in the place of a mode
 CMYK, INDICES = 6, 7  # channels of a form; below them as the modes of a layout
 DEPTHS = {8: 0, 1: 1}  # bits of a sample, and their number
+WIDE = 2  # the number of depths from 9 to 16, which the next byte gives
 # Form, from the lowest bit: channels 3, depth 3, and whether there is a key, and whether indices are ranks
 DEPTH_SHIFT, HAS_KEY, IS_RANKED = 3, 1 << 6, 1 << 7
 MOST_KEY = (1 << 16) - 1
@@ -32,6 +33,11 @@ class Form:
     has_key: bool = False
     has_palette: bool = False
     ranked: bool = False
+
+    @property
+    def wide(self) -> bool:
+        """Whether samples have more than 8 bits."""
+        return self.depth > BYTE_BITS
 
     @property
     def must_be_exact(self) -> bool:
@@ -58,9 +64,9 @@ def number_of(header: Header) -> tuple[int, bytes]:
         channels = MODES.index(header.mode) + 2 * header.replicated
     if plain:
         return channels, b""
-    form = channels | DEPTHS[header.depth] << DEPTH_SHIFT
+    form = channels | (WIDE if header.wide else DEPTHS[header.depth]) << DEPTH_SHIFT
     form |= HAS_KEY * (header.key is not None) | IS_RANKED * header.ranked
-    return FORM_FOLLOWS, bytes([form])
+    return FORM_FOLLOWS, bytes([form, header.depth][: 1 + header.wide])
 
 
 def facts_of(header: Header) -> bytes:
@@ -79,8 +85,11 @@ def read_form(number: int, cursor: Cursor) -> Form:
     channels, depth = byte & 7, byte >> DEPTH_SHIFT & 7
     has_key, ranked = bool(byte & HAS_KEY), bool(byte & IS_RANKED)
     depths = {number: bits for bits, number in DEPTHS.items()}
+    if depth == WIDE:
+        depths[WIDE] = cursor.take(1)[0]
     unfit = byte < CMYK or depth not in depths  # the former would be a layout's mode
     unfit |= depths.get(depth) == 1 and channels != 0
+    unfit |= depth == WIDE and (channels >= CMYK or not BYTE_BITS < depths[WIDE] <= MOST_DEPTH or has_key)
     unfit |= has_key and channels not in (0, 2, 4)
     unfit |= ranked and channels != INDICES
     if unfit:

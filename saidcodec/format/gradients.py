@@ -1,4 +1,4 @@
-"""Differences in which gradients are constant (bitstream_spec.md, section 8.6)."""
+"""Differences in which gradients are constant (bitstream_spec.md, section 8.7)."""
 
 from __future__ import annotations
 

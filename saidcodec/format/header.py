@@ -33,6 +33,11 @@ class Mode(str, Enum):
     __str__ = str.__str__
 
 
+# Names of modes of 16 bits; the first is Pillow's, which knows no others.
+WIDE_MODES = {Mode.L: "I;16", Mode.LA: "LA;16", Mode.RGB: "RGB;16", Mode.RGBA: "RGBA;16"}
+BY_NAME = {name: mode for mode, name in WIDE_MODES.items()}
+BYTE_BITS, MOST_DEPTH = 8, 16  # bits of a sample
+
 MODES = tuple(mode.value for mode in Mode if mode != Mode.CMYK)  # those of arrays, by their channels
 
 
@@ -125,7 +130,8 @@ class Header:
     are powers of 2.  ``adaptive``: the context coder learns along.
 
     The others say how the channels are shown.  ``depth``: bits of a sample; an image of depth 1 is coded as
-    the greys 0 and 255.  ``key``: the colour that stands for transparency.  ``palette``: of an image of
+    the greys 0 and 255, one of depth 9 to 16 is wide: it has samples of uint16, no model and no SAID layer.
+    ``key``: the colour that stands for transparency.  ``palette``: of an image of
     indices, which is coded as one grey channel; if ``ranked``, as the places of the indices in the palette
     ordered by luma.
     """
@@ -149,7 +155,14 @@ class Header:
     def presentation(self) -> Presentation:
         """How the channels are shown."""
         name = "P" if self.palette else "1" if self.depth == 1 else str(self.mode)
+        if self.wide:
+            name = WIDE_MODES[self.mode]
         return Presentation(name, self.palette, self.key)
+
+    @property
+    def wide(self) -> bool:
+        """Whether samples have more than 8 bits."""
+        return self.depth > BYTE_BITS
 
     @property
     def grey(self) -> bool:
@@ -174,7 +187,7 @@ class Header:
     @property
     def usually_adaptive(self) -> bool:
         """Whether a file of this size and residual coder learns along unless it says otherwise."""
-        return self.coder.has_network and self.width * self.height >= ADAPTIVE_PIXELS
+        return self.coder.has_network and not self.wide and self.width * self.height >= ADAPTIVE_PIXELS
 
     @property
     def exact(self) -> bool:

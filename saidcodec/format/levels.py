@@ -18,13 +18,13 @@ GAPS = 0.06  # of a channel's range have to be missing, to be worth a look
 
 @dataclass(frozen=True)
 class Levels:
-    """Which values each channel may have: bool [channels, 256], at least one in each."""
+    """Which values each channel may have: bool [channels, values], at least one in each."""
 
     occurring: np.ndarray
 
     def ranks(self, pixels: np.ndarray) -> np.ndarray:
-        """uint8 [..., channels] of values that occur → their ranks, uint8."""
-        table = (np.cumsum(self.occurring, 1) - 1).astype(np.uint8)
+        """Pixels [..., channels] of values that occur → their ranks, of the same type."""
+        table = (np.cumsum(self.occurring, 1) - 1).astype(pixels.dtype)
         parts = [table[c].take(pixels[..., c]) for c in range(len(table))]
         return np.stack(parts, -1)
 
@@ -32,7 +32,7 @@ class Levels:
         """What ``ranks`` was made of; CorruptError where a rank has no value."""
         parts = []
         for c, marks in enumerate(self.occurring):
-            values = np.flatnonzero(marks).astype(np.uint8)
+            values = np.flatnonzero(marks).astype(ranks.dtype)
             if int(ranks[..., c].max(initial=0)) >= len(values):
                 raise CorruptError("A level is beyond the last of its channel.")
             parts.append(values.take(ranks[..., c]))
@@ -43,17 +43,20 @@ class Levels:
         return zlib.compress(np.packbits(self.occurring, axis=None, bitorder="little").tobytes(), 9)
 
 
-def parse_levels(data: bytes, channels: int) -> Levels:
-    """What ``Levels.head`` wrote; CorruptError otherwise."""
+def parse_levels(data: bytes, channels: int, values: int = 256) -> Levels:
+    """What ``Levels.head`` wrote of channels that have so many values; CorruptError otherwise."""
+    size = values // 8 * channels
     unpack = zlib.decompressobj()
     try:
-        marks = unpack.decompress(data, 32 * channels + 1)
+        marks = unpack.decompress(data, size + 1)
     except zlib.error as error:
         raise CorruptError("The levels are damaged.") from error
-    if not unpack.eof or unpack.unused_data or len(marks) != 32 * channels:
+    if not unpack.eof or unpack.unused_data or len(marks) != size:
         raise CorruptError("The levels are of the wrong length.")
     occurring = (
-        np.unpackbits(np.frombuffer(marks, np.uint8), bitorder="little").reshape(channels, 256).astype(bool)
+        np.unpackbits(np.frombuffer(marks, np.uint8), bitorder="little")
+        .reshape(channels, values)
+        .astype(bool)
     )
     if not occurring.any(1).all():
         raise CorruptError("A channel has no level at all.")

@@ -18,6 +18,13 @@ from saidcodec.format.header import Header, Mode
 NO_RECONSTRUCTION = -32768  # stands in the planes of x̂ where a tile has none
 
 
+def is_replicated(pixels: np.ndarray, mode: str) -> bool:
+    """Whether an image, H×W or H×W×C, has a mode of three colours that are the same everywhere."""
+    return mode in (Mode.RGB, Mode.RGBA) and bool(
+        (pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 1] == pixels[..., 2]).all()
+    )
+
+
 def channels_of(header: Header, pixels: np.ndarray) -> np.ndarray:
     """Pixels of a whole image → its coded channels."""
     if pixels.ndim == 2:

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from saidcodec.errors import ImageError, LimitError, reason
-from saidcodec.format.header import MODES, MOST_PIXELS, MOST_SIDE
+from saidcodec.format.header import MODES, MOST_PIXELS, MOST_SIDE, WIDE_MODES, Mode
 
 OPAQUE = 255
 
 
 def from_array(image: Any) -> tuple[np.ndarray, str]:
-    """A uint8 array H×W, H×W×1, ×2, ×3 or ×4 of any memory order and class → (plain C-ordered array, mode).
+    """A uint8 or uint16 array H×W, H×W×1, ×2, ×3 or ×4 of any memory and byte order and class → (plain
+    C-ordered array, mode).
 
     Raises ImageError, LimitError.
     """
@@ -23,15 +24,17 @@ def from_array(image: Any) -> tuple[np.ndarray, str]:
         pixels = np.asarray(image)
     except Exception as error:  # an array interface may run any code
         raise ImageError(f"The array cannot be read: {reason(error)}.") from None
-    if pixels.dtype != np.uint8:
-        raise ImageError(f"Only 8-bit images can be encoded, not arrays of {pixels.dtype}.")
+    if pixels.dtype.type not in (np.uint8, np.uint16):
+        raise ImageError(f"Only arrays of uint8 and uint16 can be encoded, not of {pixels.dtype}.")
     if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] > len(MODES)) or not pixels.size:
         raise ImageError(f"An array of shape {pixels.shape} is no image.")
     height, width, channels = (*pixels.shape, 1)[:3]
     check_size(width, height)
     shape = (height, width) if channels == 1 else (height, width, channels)
     # Through one dimension, so that axes of length 1 have ordinary strides, too.
-    return np.ascontiguousarray(pixels).reshape(-1).reshape(shape), MODES[channels - 1]
+    mode = Mode(MODES[channels - 1])
+    name = str(mode) if pixels.dtype == np.uint8 else WIDE_MODES[mode]
+    return np.ascontiguousarray(pixels, pixels.dtype.type).reshape(-1).reshape(shape), name
 
 
 def check_size(width: int, height: int, name: str = "The image") -> None:

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
-from saidcodec.errors import ImageError
 from saidcodec.images.opening import file_behind, opened_from
 
 if TYPE_CHECKING:
@@ -37,14 +36,13 @@ INTEGER_DEPTH: Choices = ((0, 8), (0, 10), (0, 12), (6, 1))
 FLOAT_DEPTH: Choices = ((0, 32), (0, 16), (0, 24), (6, 1))
 
 
-def check_depth(image: Image) -> None:
-    """Refuse more than eight bits a sample where Pillow drops bits silently.  Raises ImageError.
+def is_deep(image: Image) -> bool:
+    """Whether an image has more than eight bits a sample, also where Pillow drops bits silently.
 
     An image that Pillow has read from a stream without a name has forgotten the stream, and sometimes how
     deep its samples were.  It is taken as what it holds now.
     """
-    if tiles_are_deep(image) or tags_are_deep(image) or file_is_deep(image):
-        raise ImageError("Images of more than 8 bits a sample cannot be encoded yet.")
+    return tiles_are_deep(image) or tags_are_deep(image) or file_is_deep(image)
 
 
 def tiles_are_deep(image: Image) -> bool:

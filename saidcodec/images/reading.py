@@ -14,7 +14,7 @@ from saidcodec import arguments, files
 from saidcodec.errors import ImageError, SaidWarning, about, reason
 from saidcodec.format.header import MODES, Metadata
 from saidcodec.images.arrays import check_size, from_array
-from saidcodec.images.depth import check_depth
+from saidcodec.images.deep import deep_array
 from saidcodec.images.metadata import metadata_of, png_chunks_of
 from saidcodec.images.opening import ImageFile, frames_of, open_image
 
@@ -27,7 +27,7 @@ EQUIVALENT = {"1": "L", "La": "LA", "PA": "RGBA", "RGBa": "RGBA", "RGBX": "RGB",
 
 
 def from_any(image: Any) -> tuple[np.ndarray, str, Metadata]:
-    """Whatever ``encode`` takes → (uint8 pixels H×W or H×W×C, mode, metadata).
+    """Whatever ``encode`` takes → (uint8 or uint16 pixels H×W or H×W×C, mode, metadata).
 
     ``image``: an array, a Pillow image, or the path or open binary file of one.  Of a Pillow image that
     has several frames the current one is taken, as in Pillow's own ``save``; the first with a SaidWarning.
@@ -84,11 +84,10 @@ def from_pillow(
     try:
         if whole and frames_of(image) > 1:
             raise ImageError("It has several frames; an image of one is needed here.")
-        check_depth(image)
+        deep = deep_array(image)
         image.load()  # first of all, because some formats keep their metadata behind the pixels
         metadata = metadata_of(image, png)
-        image = in_mode(image)
-        pixels, mode = from_array(np.asarray(image))
+        pixels, mode = from_array(np.asarray(in_mode(image)) if deep is None else deep)
         if png and png.chunks:
             from saidcodec.images.png_chunks import for_mode
 

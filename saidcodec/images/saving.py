@@ -13,6 +13,7 @@ import numpy as np
 
 from saidcodec.errors import FileError, ImageError, reason, warn_of_loss
 from saidcodec.format.header import Metadata, Resolution
+from saidcodec.images import deep_saving
 from saidcodec.images.frames import Shown
 from saidcodec.images.metadata import (
     comment_for,
@@ -53,7 +54,7 @@ def format_of(target: str) -> str:
 
 
 def to_pillow(pixels: np.ndarray, metadata: Metadata) -> Image:
-    """Pixels uint8 H×W or H×W×C → a Pillow image that carries the metadata in ``info``."""
+    """Pixels uint8 H×W or H×W×C, or uint16 H×W → a Pillow image that carries the metadata in ``info``."""
     from PIL import Image
 
     image = Image.fromarray(pixels)
@@ -78,6 +79,9 @@ def save_exactly(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: s
 
     Raises ImageError where the format does not give the same pixels back.
     """
+    if pixels.dtype == np.uint16:
+        deep_saving.save_exactly(pixels, metadata, file, name)
+        return
     metadata = write(pixels, metadata, file, name)
     wanted = to_pillow(pixels, metadata)
     try:
@@ -145,6 +149,8 @@ def write(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: str) -> 
     Metadata that is no valid EXIF is left out with a SaidWarning where the format needs it to be valid.
     Raises ImageError.
     """
+    if pixels.dtype == np.uint16:
+        return deep_saving.save(pixels, metadata, file, name)
     if metadata.exif and name in FORMATS_THAT_READ_EXIF and parsed_exif(metadata.exif) is None:
         warn_of_loss(f"{name} cannot hold the image's EXIF: it is not valid.")
         metadata = replace(metadata, exif=b"")

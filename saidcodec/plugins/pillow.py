@@ -2,7 +2,8 @@
 
 ``Image.open`` reads the head of the file only; pixels are decoded when they are needed.  From then on
 ``info["boxes"]`` lists the boxes of the glimpses, if there are any.  ``draft``, and with it ``thumbnail``,
-lets a smaller image be decoded, so that a large one is never held in full.  Metadata is in ``info`` under the
+lets a smaller image be decoded, so that a large one is never held in full.  Of images of more than 8 bits a
+sample it opens grey ones, in mode I;16.  Metadata is in ``info`` under the
 names that Pillow uses for PNG and JPEG files: icc_profile, exif, xmp, dpi or aspect, comment, gamma,
 chromaticity, srgb, and texts under their own keys.  ``save`` takes it from there.  It also takes the options
 of ``saidcodec.encode`` (model, residual, max_error, glimpses, effort, threads) and Pillow's ``icc_profile``,
@@ -31,6 +32,8 @@ from saidcodec.images import resolution
 from saidcodec.sequences import encode_all
 
 FORMAT = "SAID"
+DEEP = "I;16"  # the one mode of Pillow's with samples of 16 bits
+NO_MODE = "Pillow has no mode for {} images; saidcodec.decode gives their samples as an array of uint16."
 OPTIONS = ("model", "residual", "max_error", "glimpses", "effort", "threads")
 
 
@@ -56,8 +59,10 @@ class SaidImageFile(ImageFile.ImageFile):
         with as_os_error(), arguments.opened(self.fp) as contents:
             file = container.unpack(contents, whole=False)
             several = container.split(contents, whole=False) is not None
+        if file.header.wide and file.header.channels > 1:
+            raise OSError(NO_MODE.format(file.header.presentation.mode))
         self._size = (file.header.width, file.header.height)
-        self._mode = file.header.mode
+        self._mode = file.header.presentation.mode
         self.info.update(images.info_of(file.metadata))
         self._reduce_by(1)
         if several:
@@ -107,7 +112,7 @@ class SaidImageFile(ImageFile.ImageFile):
     ) -> tuple[str, tuple[int, int, float, float]] | None:
         """Let ``load`` give the image reduced by the largest whole factor that leaves it no smaller than
         ``size``; returns the mode, which stays, and where the image then lies in the reduced one."""
-        if size is None or len(self.tile) != 1 or self._factor > 1 or self._several:
+        if size is None or len(self.tile) != 1 or self._factor > 1 or self._several or self.mode == DEEP:
             return None
         width, height = self.size
         factor = max(1, min(width // max(1, size[0]), height // max(1, size[1])))

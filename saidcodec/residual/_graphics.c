@@ -13,22 +13,15 @@
 
 #include "_shared.h"
 
-#if defined(__GNUC__)
-#define FETCH(address) __builtin_prefetch(address)
-#define INLINE inline __attribute__((always_inline))
-#else
-#define FETCH(address) (void)(address)
-#define INLINE __forceinline
-#endif
+#define INPUTS 12 /* of a mixer, the constant one included */
+#include "_decisions.h"
 
 enum {
-    PROBABILITY_BITS = 16,
     MARGIN = 8,     /* columns repeated at both sides of a row */
     TOP = 4,        /* rows of zeros above the image */
     ORDERS = 7,     /* hashed contexts of exact neighbours */
     CANDIDATES = 4, /* colours that are asked about */
     OFFERS = 24,    /* colours that may be offered, most */
-    INPUTS = 12,    /* of a mixer, the constant one included */
     KINDS = 3,      /* first, second and later question of a pixel */
     STATES = 256,   /* of a slot as a colour sees it */
     EXACT = 5,      /* hashed contexts of a sample's bit */
@@ -39,126 +32,13 @@ enum {
     TRUSTED = 16,   /* length from which a match may forbid a run */
     FIRST = 8,      /* length from which a match's colour is asked about first */
     MATCH_BITS = 16,
-    MOST_LENGTH = 65535,
-    REACH = 3072 /* logarithms of odds lie in -REACH ... REACH - 1 */
+    MOST_LENGTH = 65535
 };
 
 /* The rate of a mixer's learning: from FAST to SLOW, one less every 1 << EASE decisions. */
-enum { COLOUR_FAST = 140, COLOUR_SLOW = 24, BIT_FAST = 160, BIT_SLOW = 48, EASE = 3 };
+enum { COLOUR_FAST = 140, COLOUR_SLOW = 24, BIT_FAST = 160, BIT_SLOW = 48 };
 
 enum { COLOUR_LIMIT = 255, HASHED_LIMIT = 20, GUESS_LIMIT = 255, RUN_LIMIT = 1023 };
-
-/* ---- fixed tables ---- */
-
-/* A probability as logarithm of its odds in 1/256, and back. */
-typedef struct {
-    u16 squash[2 * REACH];
-    i16 stretch[4096];
-    u16 rate[1024]; /* 2^16 / (n + 1.5) */
-    u8 far[256];    /* level of a distance */
-} Curves;
-
-static void fill_curves(Curves *c) {
-    static const u8 FAR[17] = {1, 2, 3, 4, 5, 6, 8, 10, 13, 17, 22, 28, 36, 48, 64, 90, 128}; /* where levels begin */
-    u64 e = (u64)1 << 31; /* 2^31 exp(-i / 256) */
-    for (int i = 0; i < REACH; i++) {
-        u64 p = ((u64)1 << 47) / (((u64)1 << 31) + e);
-        if (p > 65535) p = 65535;
-        c->squash[REACH + i] = (u16)p;
-        if (i) c->squash[REACH - i] = (u16)(65536 - p);
-        e = e * 4278222805u >> 32;
-    }
-    c->squash[0] = 1;
-    for (int i = 0, s = 0; i < 4096; i++) {
-        while (c->squash[s] < 16 * i + 8) s++;
-        c->stretch[i] = (i16)(s - REACH);
-    }
-    for (int n = 0; n < 1024; n++) c->rate[n] = (u16)(131072 / (2 * n + 3));
-    for (int d = 0, level = 0; d < 256; d++) {
-        while (level < 17 && d >= FAR[level]) level++;
-        c->far[d] = (u8)level;
-    }
-}
-
-/* ---- the coder ---- */
-
-/* Decisions are collected while encoding (probability of 1 in 2^-16, shifted left by one, and the bit), and taken from
-   a stack of words while decoding. */
-typedef struct {
-    Decoder decoder;
-    u32 *out;
-    size_t count, room;
-    int failed; /* no memory */
-} Coder;
-
-static void grow(Coder *c) {
-    size_t room = c->room ? 2 * c->room : 1 << 14;
-    u32 *out = room <= SIZE_MAX / 8 ? realloc(c->out, room * sizeof(u32)) : NULL;
-    if (out) {
-        c->out = out;
-        c->room = room;
-    } else {
-        c->failed = 1;
-        c->count = 0;
-    }
-}
-
-static INLINE int decide(Coder *c, int decoding, u32 p, int bit) {
-    if (!decoding) {
-        if (c->count == c->room) {
-            grow(c);
-            if (c->failed) return bit;
-        }
-        c->out[c->count++] = p << 1 | (u32)bit;
-        return bit;
-    }
-    u32 split = p << (PRECISION - PROBABILITY_BITS), low = decoder_low(&c->decoder);
-    bit = low < split;
-    decoder_advance(&c->decoder, low, bit ? 0 : split, bit ? split : (1u << PRECISION) - split);
-    return bit;
-}
-
-/* ---- adaptive probabilities ---- */
-
-typedef u32 Counter; /* probability of 1 in 2^-22, shifted left by 10, and how often it was updated */
-
-static const Counter EVEN = 1u << 31;
-
-static INLINE void update(const Curves *curves, Counter *c, int bit, u32 limit) {
-    u32 n = *c & 1023;
-    i32 p = (i32)(*c >> 10);
-    p += (i32)((i64)((bit ? 4194303 : 0) - p) * curves->rate[n] >> 16);
-    *c = (u32)p << 10 | (n < limit ? n + 1 : n);
-}
-
-static INLINE i32 stretched(const Curves *curves, Counter c) { return curves->stretch[c >> 20]; }
-
-static INLINE u32 squashed(const Curves *curves, i32 s) {
-    s = s < -REACH ? -REACH : s >= REACH ? REACH - 1 : s;
-    return curves->squash[REACH + s];
-}
-
-typedef struct {
-    i32 weight[INPUTS]; /* in 2^-16, within -8 ... 8 */
-    i32 seen;
-} Mixer;
-
-static INLINE i32 mix(const Mixer *m, const i32 *input) {
-    i32 sum = 0;
-    for (int i = 0; i < INPUTS; i++) sum += m->weight[i] * input[i] >> 4;
-    return sum >> 12;
-}
-
-static INLINE void learn(Mixer *m, const i32 *input, u32 p, int bit, int fast, int slow) {
-    i32 rate = fast - (m->seen >> EASE);
-    if (rate <= slow) rate = slow;
-    else m->seen++;
-    i32 error = (((bit << PROBABILITY_BITS) - (i32)p) * rate) >> 4;
-    for (int i = 0; i < INPUTS; i++) {
-        i32 w = m->weight[i] + ((input[i] * error + (1 << 15)) >> 16);
-        m->weight[i] = w < -524288 ? -524288 : w > 524287 ? 524287 : w;
-    }
-}
 
 /* ---- the model ---- */
 
@@ -176,6 +56,7 @@ typedef struct {
 
 typedef struct {
     Curves curves;
+    u8 far[256]; /* level of a distance */
     i32 width, height, channels;
     size_t row; /* cells of a row */
     u32 *cells; /* [TOP + height][row] colours, channel k in bits 8 k ... */
@@ -207,16 +88,6 @@ static inline u32 hash(u32 h, u32 v) {
 static inline u32 plus(u32 a, u32 b) { return ((a & 0x7f7f7f7f) + (b & 0x7f7f7f7f)) ^ ((a ^ b) & 0x80808080); }
 static inline u32 minus(u32 a, u32 b) { return ((a | 0x80808080) - (b & 0x7f7f7f7f)) ^ ((a ^ ~b) & 0x80808080); }
 
-static inline int clamp(int v, int low, int high) { return v < low ? low : v > high ? high : v; }
-static inline int magnitude(int v) { return v < 0 ? -v : v; }
-static inline int at_most(int v, int most) { return v < most ? v : most; }
-
-static int log2_floor(u64 v) {
-    int n = 0;
-    while (v >>= 1) n++;
-    return n;
-}
-
 /* ---- memory ---- */
 
 static void parts(Model *m, Arena *a) {
@@ -231,14 +102,12 @@ static void parts(Model *m, Arena *a) {
     m->lines = part(a, (size_t)16 << m->line_bits, sizeof(Counter));
 }
 
-static void fill(void *counters, size_t size) {
-    Counter *c = counters;
-    for (size_t i = 0; i < size / sizeof(Counter); i++) c[i] = EVEN;
-}
-
-static void fill_mixers(Mixer *m, size_t size, i32 weight) {
-    for (size_t i = 0; i < size / sizeof(Mixer); i++)
-        for (int j = 0; j < INPUTS; j++) m[i].weight[j] = weight;
+static void fill_far(u8 *far) {
+    static const u8 FAR[17] = {1, 2, 3, 4, 5, 6, 8, 10, 13, 17, 22, 28, 36, 48, 64, 90, 128}; /* where levels begin */
+    for (int d = 0, level = 0; d < 256; d++) {
+        while (level < 17 && d >= FAR[level]) level++;
+        far[d] = (u8)level;
+    }
 }
 
 static void model_free(Model *m) {
@@ -267,6 +136,7 @@ static Model *model_new(i32 width, i32 height, i32 channels) {
     parts(m, &arena);
     m->start = m->cells + TOP * m->row + MARGIN;
     fill_curves(&m->curves);
+    fill_far(m->far);
     fill(m->lines, (sizeof(Counter) * 16) << m->line_bits);
     fill(m->answer, sizeof m->answer);
     fill(m->near, sizeof m->near);
@@ -289,8 +159,7 @@ static inline int energy_level(int e) {
 }
 
 /* A guess's distance from the middle of what is still possible, 0 ... 35. */
-static inline int distance_level(const Curves *curves, int d) {
-    return d < 0 ? 17 - curves->far[-d - 1] : 18 + curves->far[d];
+static inline int distance_level(const u8 *far, int d) { return d < 0 ? 17 - far[-d - 1] : 18 + far[d];
 }
 
 /* The 16 counters of a context; the first of them is not used. */
@@ -338,7 +207,7 @@ static INLINE u32 spell(Model *m, Coder *coder, int decoding, const u32 *q, u32 
             }
             for (int j = 0; j < GUESSES; j++)
                 counter[EXACT + j] =
-                    &m->guess[j][k][b][distance_level(curves, guess[j] - middle)][energy + 8 * (miss > 1)];
+                    &m->guess[j][k][b][distance_level(m->far, guess[j] - middle)][energy + 8 * (miss > 1)];
             for (int j = 0; j < EXACT + GUESSES; j++) input[j] = stretched(curves, *counter[j]);
             input[INPUTS - 1] = 256;
             Mixer *one = &m->bit_a[(k * 8 + b) * 8 + known], *two = &m->bit_b[k * 4 + miss];
@@ -710,17 +579,9 @@ EXPORT int said_graphics_encode(const u8 *pixels, i32 width, i32 height, i32 cha
 
 EXPORT void said_graphics_free(u32 *decisions) { free(decisions); }
 
-/* Push decisions u32 [n], the last one first, on the stack of `count` words that `words` holds; it has room for
-   count + n + 2.  Returns the number of words; SIZE_MAX if a decision is none. */
+/* push_decisions() of _decisions.h. */
 EXPORT size_t said_graphics_push(const u32 *decisions, size_t n, u32 *words, size_t count) {
-    Encoder e;
-    encoder_open(&e, words, count);
-    while (n) {
-        u32 decision = decisions[--n], split = decision >> 1 << (PRECISION - PROBABILITY_BITS);
-        if (decision < 2 || decision >> 17) return SIZE_MAX;
-        encoder_push(&e, decision & 1 ? 0 : split, decision & 1 ? split : (1u << PRECISION) - split);
-    }
-    return encoder_close(&e);
+    return push_decisions(decisions, n, words, count);
 }
 
 /* The pixels u8 [height][width][channels] from a stack of *count words.  What is left of it stays in words, and

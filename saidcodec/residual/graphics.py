@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from saidcodec.residual import native
+from saidcodec.residual.decisions import push as twin_push
 from saidcodec.residual.engine import ENGINE_VARIABLE
 
 INTERFACE = 1  # said_graphics_interface() of _graphics.c
@@ -89,7 +90,7 @@ def bits(decisions: np.ndarray) -> float:
 def push(words: np.ndarray, decisions: np.ndarray) -> np.ndarray:
     """Push decisions, the last one first, on a stack of words uint32 [k]; returns the new stack."""
     if (found := library()) is None:
-        return twin().push(words, decisions)
+        return twin_push(words, decisions)
     flat = np.ascontiguousarray(decisions, np.uint32)
     room = np.empty(len(words) + len(flat) + 2, np.uint32)
     room[: len(words)] = words

@@ -7,18 +7,14 @@ Shifts to the right round down; a colour is one integer with channel k in bits 8
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 
-PRECISION = 24
-MASK = 0xFFFFFFFF
+from saidcodec.residual.decisions import Coder, Collector, Counter, Mixer, Taker, squashed
+
 MARGIN, TOP = 8, 4  # columns repeated at both sides of a row; rows of zeros above the image
 ORDERS = 7  # hashed contexts of exact neighbours
 DELTA = 6  # the one of them whose colours are relative to the pixel above
 CANDIDATES = 4  # colours that are asked about
-REACH = 3072
-HALF = 1 << 19  # largest weight of a mixer
 SHORTEST, LONGEST, LIKELY = 16, 16, 224  # of runs: pixels, log2 of pixels, probability in 1/256
 TRUSTED, FIRST = 16, 8  # lengths of a match
 MATCH_BITS, MOST_LENGTH = 16, 65535
@@ -38,31 +34,6 @@ NEIGHBOURS = (
 )  # fmt: skip
 
 
-def curves() -> tuple[list[int], list[int]]:
-    """From a logarithm of odds in 1/256 to a probability in 2**-16, and from a probability in 2**-12 back."""
-    squash = [1] * (2 * REACH)
-    e = 1 << 31
-    for i in range(REACH):
-        p = min(65535, (1 << 47) // ((1 << 31) + e))
-        squash[REACH + i] = p
-        if i:
-            squash[REACH - i] = 65536 - p
-        e = e * 4278222805 >> 32
-    stretch, s = [], 0
-    for i in range(4096):
-        while squash[s] < 16 * i + 8:
-            s += 1
-        stretch.append(s - REACH)
-    return squash, stretch
-
-
-SQUASH, STRETCH = curves()
-
-
-def squashed(s: int) -> int:
-    return SQUASH[REACH + min(max(s, -REACH), REACH - 1)]
-
-
 def level_of(value: int, steps: tuple[int, ...]) -> int:
     """How many of the steps a value has reached."""
     return sum(value >= step for step in steps)
@@ -70,7 +41,7 @@ def level_of(value: int, steps: tuple[int, ...]) -> int:
 
 def hashed(h: int, *values: int) -> int:
     for v in values:
-        h = ((h ^ v) * 0x9E3779B1) & MASK
+        h = ((h ^ v) * 0x9E3779B1) & 0xFFFFFFFF
         h ^= h >> 15
     return h
 
@@ -83,100 +54,6 @@ def plus(a: int, b: int) -> int:
 def minus(a: int, b: int) -> int:
     """Difference of two colours, byte by byte."""
     return sum(((a >> s) - (b >> s) & 255) << s for s in (0, 8, 16, 24))
-
-
-class Coder(Protocol):
-    """Where decisions go to or come from."""
-
-    decoding: bool
-
-    def decide(self, p: int, bit: int) -> int:
-        """The bit, whose probability of being 1 is p / 2**16; ``bit`` counts where it is known."""
-        ...
-
-
-class Collector:
-    """Collects decisions."""
-
-    decoding = False
-
-    def __init__(self) -> None:
-        self.decisions: list[int] = []
-
-    def decide(self, p: int, bit: int) -> int:
-        self.decisions.append(p << 1 | bit)
-        return bit
-
-
-class Taker:
-    """Takes decisions from a stack of words."""
-
-    decoding = True
-
-    def __init__(self, words: list[int]):
-        self.words = words
-        self.state = 0
-        for _ in range(min(2, len(words))):
-            self.state = self.state << 32 | words.pop()
-
-    def decide(self, p: int, bit: int) -> int:
-        split, low = p << 8, self.state & 0xFFFFFF
-        bit = int(low < split)
-        frequency, start = (split, 0) if bit else ((1 << PRECISION) - split, split)
-        self.state = (self.state >> PRECISION) * frequency + low - start
-        if self.state >> 32 == 0 and self.words:
-            self.state = self.state << 32 | self.words.pop()
-        return bit
-
-    def left(self) -> list[int]:
-        words, state = list(self.words), self.state
-        while state:
-            words.append(state & MASK)
-            state >>= 32
-        return words
-
-
-class Counter:
-    """An adaptive probability in 2**-22 and how often it was updated."""
-
-    __slots__ = ("n", "p")
-
-    def __init__(self) -> None:
-        self.p, self.n = 1 << 21, 0
-
-    def update(self, bit: int, limit: int) -> None:
-        target = (1 << 22) - 1 if bit else 0
-        self.p += (target - self.p) * (131072 // (2 * self.n + 3)) >> 16
-        if self.n < limit:
-            self.n += 1
-
-    def input(self) -> int:
-        return STRETCH[self.p >> 10]
-
-
-class Mixer:
-    """Weights in 2**-16 of a sum of logarithms of odds."""
-
-    __slots__ = ("seen", "weights")
-
-    def __init__(self, inputs: int):
-        self.weights, self.seen = [7864] * inputs, 0
-
-    def mix(self, inputs: list[int]) -> int:
-        return sum(w * x >> 4 for w, x in zip(self.weights, inputs, strict=True)) >> 12
-
-    def learn(self, inputs: list[int], p: int, bit: int, rates: tuple[int, int]) -> None:
-        fast, slow = rates
-        rate = fast - (self.seen >> 3)
-        if rate <= slow:
-            rate = slow
-        else:
-            self.seen += 1
-        error = ((bit << 16) - p) * rate >> 4
-        self.weights = [
-            min(max(w + (x * error + (1 << 15) >> 16), -HALF), HALF - 1)
-            for w, x in zip(self.weights, inputs, strict=True)
-        ]
 
 
 class Slot:
@@ -551,27 +428,6 @@ def encode(pixels: np.ndarray) -> np.ndarray:
             walk.cells[walk.at(x, y)] = sum(int(v) << 8 * k for k, v in enumerate(pixels[y, x]))
     walk.walk()
     return np.array(coder.decisions, np.uint32)
-
-
-def push(words: np.ndarray, decisions: np.ndarray) -> np.ndarray:
-    """See ``graphics.push``."""
-    stack = [int(word) for word in words]
-    state = 0
-    for _ in range(min(2, len(stack))):
-        state = state << 32 | stack.pop()
-    for decision in reversed(decisions.tolist()):
-        p, bit = decision >> 1, decision & 1
-        if not 0 < p < 1 << 16:
-            raise ValueError("There is no such decision.")
-        start, frequency = (0, p << 8) if bit else (p << 8, (1 << PRECISION) - (p << 8))
-        if state >> (64 - PRECISION) >= frequency:
-            stack.append(state & MASK)
-            state >>= 32
-        state = (state // frequency << PRECISION) + start + state % frequency
-    while state:
-        stack.append(state & MASK)
-        state >>= 32
-    return np.array(stack, np.uint32)
 
 
 def decode(words: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:

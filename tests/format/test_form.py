@@ -48,7 +48,7 @@ def test_a_form_follows_the_layout(header: Header, form: int, more: bytes) -> No
         6 | 64, 7 | 64, 1 | 64, 3 | 64, 5 | 64,  # a key of what has alpha, or none
         0 | 128, 6 | 128, 8 | 128,  # ranks of nothing
         1 | 8, 2 | 8, 6 | 8, 7 | 8,  # one bit of colours
-        *range(16, 64, 8),  # other depths
+        *range(24, 64, 8),  # other depths
     ],
 )  # fmt: skip
 def test_a_form_that_there_is_not_is_refused(form: int) -> None:

@@ -1,8 +1,9 @@
-"""Images of more than eight bits a sample are refused, not rounded."""
+"""Images of more than eight bits a sample are read with all of them, or refused, but never rounded."""
 
 import io
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pictures import deep_png
 from PIL import Image
@@ -16,13 +17,19 @@ DEEP = [
 
 
 @pytest.mark.parametrize(
-    "data", [deep_png(), b"P6 1 1 65535\n" + b"\x12\x34" * 3, b"P6 1 1 1023\n" + b"\1\2" * 3]
+    ("data", "sample"),
+    [
+        (deep_png(), 0x1234),
+        (b"P6 1 1 65535\n" + b"\x12\x34" * 3, 0x1234),
+        (b"P6 1 1 1023\n" + b"\1\2" * 3, 0x102),
+    ],
 )
-def test_deep_colours_are_refused_not_rounded(data: bytes) -> None:
+def test_deep_colours_are_read_with_all_bits(data: bytes, sample: int) -> None:
     image = Image.open(io.BytesIO(data))
     assert image.mode == "RGB"
-    with pytest.raises(ImageError, match="more than 8 bits"):
-        images.from_pillow(image)
+    for source in (image, io.BytesIO(data)):
+        pixels, mode, _ = images.from_any(source)
+        assert (pixels.dtype, pixels.tolist(), mode) == (np.uint16, [[[sample] * 3]], "RGB;16")
 
 
 @pytest.mark.parametrize("path", DEEP, ids=lambda path: path.name)

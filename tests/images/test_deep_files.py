@@ -1,0 +1,135 @@
+"""Files of 16 bits a sample: written, and read with all their bits."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from pictures import XMP, exif, icc
+from PIL import Image
+
+from saidcodec import images
+from saidcodec.errors import ImageError, SaidWarning
+from saidcodec.format.header import Metadata
+
+MODES = {1: "I;16", 2: "LA;16", 3: "RGB;16", 4: "RGBA;16"}
+
+
+def picture(channels: int, height: int = 11, width: int = 17) -> np.ndarray:
+    rng = np.random.default_rng(channels)
+    smooth = np.arange(width)[None, :, None] * 3000 + np.arange(height)[:, None, None] * 41
+    pixels = (smooth + rng.integers(0, 300, (height, width, channels))).astype(np.uint16)
+    return pixels[..., 0] if channels == 1 else pixels
+
+
+def written(pixels: np.ndarray, name: str, metadata: Metadata) -> bytes:
+    file = io.BytesIO()
+    images.save_exactly(pixels, metadata, file, name)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "channels"), [*(("PNG", c) for c in MODES), *(("TIFF", c) for c in (1, 3, 4))]
+)
+def test_what_is_written_is_read(name: str, channels: int) -> None:
+    pixels = picture(channels)
+    metadata = Metadata(icc=icc(), xmp=XMP, exif=exif().removeprefix(b"Exif\0\0") if name == "PNG" else b"")
+    data = written(pixels, name, metadata)
+    found, mode, kept = images.from_file(data, None)
+    np.testing.assert_array_equal(found, pixels)
+    assert (found.dtype, mode, kept) == (np.uint16, MODES[channels], metadata)
+    shown = Image.open(io.BytesIO(data))  # what other programs see
+    shown.load()
+    assert shown.size == (17, 11)
+    if channels > 2:
+        np.testing.assert_array_equal(np.asarray(shown), pixels >> 8)
+
+
+def test_rows_of_a_png_are_filtered() -> None:
+    smooth = picture(3, 60, 60)
+    assert len(written(smooth, "PNG", Metadata())) < 0.9 * len(zlib.compress(smooth.astype(">u2").tobytes()))
+
+
+def test_grey_comes_from_pillow() -> None:
+    pixels = picture(1)
+    found, mode, _ = images.from_pillow(Image.fromarray(pixels))
+    np.testing.assert_array_equal(found, pixels)
+    assert mode == "I;16"
+    for data in (b"P5 17 11 65535\n", b"P5 17 11 60000\n"):
+        found, _, _ = images.from_file(data + pixels.astype(">u2").tobytes(), None)
+        np.testing.assert_array_equal(found, pixels)
+
+
+def big_endian_tiff(pixels: np.ndarray, rows: int) -> bytes:
+    """An RGB TIFF file without compression, with so many rows in a strip."""
+    height, width, _ = pixels.shape
+    strips = [pixels[y : y + rows].astype(">u2").tobytes() for y in range(0, height, rows)]
+    count, longs = len(strips), b""
+    at = 8 + 2 + 12 * 9 + 4
+    start = at + 6 + 8 * count
+    places = [start + sum(map(len, strips[:i])) for i in range(count)]
+    bits = struct.pack(">3H", 16, 16, 16)
+    offsets, sizes = (struct.pack(f">{count}I", *part) for part in (places, [*map(len, strips)]))
+    tags = [
+        (256, 4, 1, width),
+        (257, 4, 1, height),
+        (258, 3, 3, at),
+        (259, 3, 1, 1 << 16),
+        (262, 3, 1, 2 << 16),
+    ]
+    tags += [
+        (273, 4, count, at + 6),
+        (277, 3, 1, 3 << 16),
+        (278, 4, 1, rows),
+        (279, 4, count, at + 6 + 4 * count),
+    ]
+    for tag in tags:
+        longs += struct.pack(">HHII", *tag)
+    head = struct.pack(">2sHIH", b"MM", 42, 8, len(tags)) + longs + bytes(4)
+    return head + bits + offsets + sizes + b"".join(strips)
+
+
+@pytest.mark.parametrize("rows", [3, 6])
+def test_tiff_files_of_other_orders_and_several_strips(rows: int) -> None:
+    pixels = picture(3)
+    found, mode, _ = images.from_file(big_endian_tiff(pixels, rows), None)
+    np.testing.assert_array_equal(found, pixels)
+    assert mode == "RGB;16"
+
+
+def test_a_colour_that_stands_for_transparency_becomes_alpha() -> None:
+    data = written(picture(3), "PNG", Metadata())
+    key = picture(3)[4, 5]
+    body = struct.pack(">3H", *key.tolist())
+    chunk = struct.pack(">I", 6) + b"tRNS" + body + struct.pack(">I", zlib.crc32(b"tRNS" + body))
+    found, mode, _ = images.from_file(data[:33] + chunk + data[33:], None)
+    assert mode == "RGBA;16"
+    np.testing.assert_array_equal(found[..., :3], picture(3))
+    np.testing.assert_array_equal(found[..., 3] == 0, (picture(3) == key).all(2))
+
+
+@pytest.mark.parametrize("name", ["JPEG", "WEBP", "GIF", "BMP"])
+def test_other_formats_are_refused(name: str) -> None:
+    for save in (images.save, images.save_exactly):
+        with pytest.raises(ImageError, match=r"\.png and \.tif can"):
+            save(picture(3), Metadata(), io.BytesIO(), name)
+
+
+def test_what_tiff_does_not_keep_is_told() -> None:
+    with pytest.warns(SaidWarning, match="EXIF"):
+        images.save_exactly(picture(3), Metadata(exif=b"II*\0\x08\0\0\0\0\0"), io.BytesIO(), "TIFF")
+    with pytest.raises(ImageError, match="Grey and alpha"):
+        images.save(picture(2), Metadata(), io.BytesIO(), "TIFF")
+
+
+@pytest.mark.parametrize("name", ["PNG", "TIFF"])
+def test_files_that_are_cut_off_are_refused(name: str) -> None:
+    data = written(picture(3), name, Metadata())
+    for end in range(60, len(data) - 20, 97):
+        with pytest.raises(ImageError):
+            images.from_file(data[:end], None)
+    with pytest.raises(ImageError):
+        images.from_file(b"P6 5 5 65535\n" + bytes(149), None)
