@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import accumulate
 from types import TracebackType
 from typing import SupportsIndex
 
@@ -17,7 +18,7 @@ from saidcodec.errors import CorruptError, FormatError, VersionError, about
 from saidcodec.format import container
 from saidcodec.format.container import Container
 from saidcodec.format.frames import Frame, FrameKind, FrameTable
-from saidcodec.format.header import Metadata
+from saidcodec.format.header import Header, Metadata
 from saidcodec.images import Shown
 from saidcodec.parallel import Progress, no_progress
 from saidcodec.window import Bytes
@@ -49,6 +50,9 @@ class Frames:
             self.table, self._files = several or (ONE, [contents])
             self._open = stack.pop_all()
         self.durations, self.plays = self.table.durations(), self.table.plays
+        whole = [i * (frame.kind == FrameKind.WHOLE) for i, frame in enumerate(self.table.frames)]
+        self._starts = [*accumulate(whole, max)]  # of each frame the last one up to it that needs no other
+        self._first: Metadata | None = None
         self._at, self._pixels, self._mode = -1, np.empty((0, 0), np.uint8), ""
 
     def __len__(self) -> int:
@@ -66,16 +70,17 @@ class Frames:
         """A frame, its mode (Pillow's name) and its metadata."""
         wanted = range(len(self))[number]
         with about(self._name):
-            start = self.start(wanted)
+            start = self._starts[wanted]
             if not start <= self._at <= wanted:
                 self._at = start - 1
             while self._at < wanted:
                 self.advance(self._at + 1, progress)
             return self._pixels.copy(), self._mode, self.metadata(wanted)
 
-    def start(self, number: int) -> int:
-        """The last frame up to this one that needs no other."""
-        return max(i for i in range(number + 1) if self.table.frames[i].kind == FrameKind.WHOLE)
+    def header(self, number: SupportsIndex) -> Header:
+        """Size and mode of a frame, for which no pixel is decoded."""
+        with about(self._name):
+            return self.unpacked(self._starts[number]).header
 
     def advance(self, number: int, progress: Progress) -> None:
         """Go on to the next frame, or to one that needs no other."""
@@ -118,7 +123,11 @@ class Frames:
         """The metadata of a frame, for which no pixel is decoded."""
         at = range(len(self))[number]
         with about(self._name):
-            return self.unpacked(at if self.table.frames[at].own_metadata else 0).metadata
+            if self.table.frames[at].own_metadata:
+                return self.unpacked(at).metadata
+            if self._first is None:
+                self._first = self.unpacked(0).metadata
+            return self._first
 
     def close(self) -> None:
         """Let go of the file; nothing can be read any more."""
