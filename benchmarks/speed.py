@@ -240,7 +240,8 @@ def installed_size() -> int:
     from saidcodec.models import installed
 
     package = Path(saidcodec.__file__).parent
-    total = size_of(package) + sum(path.stat().st_size for path in installed() if package not in path.parents)
+    others = [path for path in map(Path, installed()) if package not in path.parents]
+    total = size_of(package) + sum(path.stat().st_size for path in others)
     seen, waiting = set(), ["click", "constriction", "numpy", "pillow", "safetensors"]
     while waiting:
         name = waiting.pop()

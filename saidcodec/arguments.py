@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import IO, Any
 
 from saidcodec import files
@@ -161,7 +160,7 @@ def place_of(region: Region | None, width: int, height: int) -> Place:
 
 def check_model(model: object) -> None:
     """Raises TypeError unless ``model`` is a Model, a name or a path."""
-    if not isinstance(model, (Model, str, Path)):
+    if not isinstance(model, (Model, str, os.PathLike)):
         raise TypeError(f"model must be a Model, a name or a path, not {kind_of(model)}.")
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,7 +44,7 @@ DAMAGED = "The file is damaged or truncated, or has bytes too many at its end"
 FIRST_BYTES, FIRST_GROWTH = 1 << 12, 4  # how much of the first stream is read for its SAID section
 STORED_SLACK = 6  # bytes of a stream that are none of its samples
 
-AnyModel = Model | str | Path
+AnyModel = Model | models.AnyPath
 
 
 def encode(

@@ -8,7 +8,6 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from saidcodec.errors import FileError
@@ -36,7 +35,8 @@ def read_bytes(source: str) -> bytes:
 def read_path(path: str | os.PathLike[str]) -> bytes:
     """All of a file.  Raises FileError."""
     try:
-        return Path(path).read_bytes()
+        with open(path, "rb") as file:
+            return file.read()
     except (OSError, ValueError) as error:
         raise FileError(f"{os.fspath(path)} cannot be read: {reason(error)}.") from None
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from saidcodec.entropy.rans import TOTAL, Table
 from saidcodec.errors import ModelError
 from saidcodec.models import Model
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike  # slow to import
 
 
 def tensor(model: Model, name: str, dtype: DTypeLike, shape: tuple[int, ...]) -> np.ndarray:

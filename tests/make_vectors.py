@@ -72,6 +72,7 @@ def pictures() -> Iterator[tuple[str, np.ndarray, dict[str, object]]]:
         source = made_of(once, layout)
         yield name, source.pixels(), {"source": source}
     yield "photo-graphics", drawing(), {"source": mixed.Graphics()}
+    yield "photo-gradients", drawing(), {"source": mixed.Graphics(gradients=True)}
 
 
 HALVED = Layout(Siting.CENTRED, (True, True), (0, 1), Rounding.COLUMNS, ring=True)

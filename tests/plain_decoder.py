@@ -11,7 +11,7 @@ import json
 import zlib
 from dataclasses import dataclass
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import numpy as np
 import plain_graphics
@@ -124,6 +124,19 @@ def crc16(data):
 
 
 @dataclass
+class Form:
+    """2.1: how channels are shown.  ``palette``: entries as [R, G, B] or [R, G, B, alpha]; ``transparency``:
+    an index, or a list of alphas."""
+
+    channels: int
+    depth: int = 8
+    ranked: bool = False
+    key: tuple[int, ...] | None = None
+    palette: list[list[int]] | None = None
+    transparency: int | list[int] | None = None
+
+
+@dataclass
 class File:
     width: int
     height: int
@@ -138,6 +151,7 @@ class File:
     metadata: dict[int, bytes]
     head: bytes
     streams: list[bytes]
+    form: Form
 
     @property
     def has_alpha(self):
@@ -186,15 +200,54 @@ def usual_tiling(width, height):
     return side, 2 ** (bands.bit_length() - 1)
 
 
+def form_of(mode, source):
+    """2.1: (form, whether a key is given)."""
+    if mode < 6:
+        return Form(mode), False
+    need(mode == 7)
+    byte = source.take(1)[0]
+    channels, depth, has_key, ranked = byte & 7, byte >> 3 & 7, bool(byte & 64), bool(byte & 128)
+    need(byte > 5 and depth < 2)
+    need(not depth or channels == 0)
+    need(not has_key or channels in (0, 2, 4))
+    need(not ranked or channels == 7)
+    return Form(channels, 1 if depth else 8, ranked), has_key
+
+
+def palette_of(source):
+    """2.2: (entries, transparency)."""
+    count, flags = source.take(1)[0] + 1, source.take(1)[0]
+    need(flags < 64 and flags & 6 != 6 and (flags & 8 or not flags & 48))
+    transparency = source.take(1)[0] if flags & 2 else None
+    need(transparency is None or transparency < count)
+    alphas = source.take(1)[0] + 1 if flags & 4 else 0
+    need(alphas <= count)
+    numbers = 4 if flags & 1 else 3
+    size = count * numbers + alphas
+    body = unpacked(source.take(source.number()), size) if flags & 8 else source.take(size)
+    need(len(body) == size)
+    entries = [
+        [body[n * count + i] if flags & 16 else body[i * numbers + n] for n in range(numbers)]
+        for i in range(count)
+    ]
+    if flags & 32:
+        for before, entry in pairwise(entries):
+            entry[:] = [(a + b) % 256 for a, b in zip(before, entry, strict=True)]
+    return entries, [*body[count * numbers :]] if alphas else transparency
+
+
 def parse(data):
     source = Bytes(data)
     need(source.take(3) == b"\xd7\r\n")
     layout = source.take(1)[0]
     mode, coder = layout & 7, layout >> 3 & 3
-    need(mode < 6 and (coder < 3 or not layout & 64))
+    need(coder < 3 or not layout & 64)
+    extension = source.take(1)[0] if layout & 128 else 0
+    form, has_key = form_of(mode, source)
+    need((coder and not layout & 64) or (form.channels < 7 and form.depth == 8))
+    mode = {6: 3, 7: 0}.get(form.channels, form.channels)
     replicated = mode >= 4
     mode -= 2 * replicated
-    extension = source.take(1)[0] if layout & 128 else 0
     need(1 <= extension <= 3 or not layout & 128)
     need(coder >= 2 or not extension & 2)
     width, oblong = divmod(source.number(), 2)
@@ -210,6 +263,11 @@ def parse(data):
         tiling = source.take(1)[0]
         need(tiling & 15 <= 5)
         side, bands = 16 << (tiling & 15), 1 << (tiling >> 4)
+    if has_key:
+        form.key = tuple(source.number() for _ in range(1 if form.channels == 0 else 3))
+        need(max(form.key) < 1 << 16)
+    if form.channels == 7:
+        form.palette, form.transparency = palette_of(source)
     metadata = items(source.take(source.number())) if layout & 32 else {}
     grey = mode < 2 or bool(replicated)
     file = File(
@@ -226,6 +284,7 @@ def parse(data):
         metadata,
         data[: source.at],
         [],
+        form,
     )
     rows, count = file.tile_counts[1], file.band_count
     need(width * -(-rows // count) * file.tile_size[1] <= 1 << 24)
@@ -863,7 +922,7 @@ def read_tiles(file, tensors, banks, tiles, stream):
     """The same from a stream that may go on."""
     top = tiles[0][2][1]
     tiles = [(kind, image, (x, y - top, w, h)) for kind, image, (x, y, w, h) in tiles]
-    method = stream.take(uniform(4)) if file.coder == 3 else 0
+    method = stream.take(uniform(5)) if file.coder == 3 else 0
     need(method == 0 or all(kind == 0 for kind, _, _ in tiles))
     if file.coder == 0:
         out = without_residual(file, tiles)
@@ -875,8 +934,10 @@ def read_tiles(file, tensors, banks, tiles, stream):
         for c, values in enumerate(levels):
             need(out[..., c].max() < len(values))
             out[..., c] = np.array(values)[out[..., c]]
+    elif method == 2:
+        out = read_mapped(file, tensors, banks, tiles, stream)
     else:
-        out = (read_mapped if method == 2 else read_graphics)(file, tensors, banks, tiles, stream)
+        out = read_graphics(file, tiles, stream, method == 4)
     return out
 
 
@@ -938,7 +999,7 @@ def constant_alpha(file, stream):
     return stream.take(uniform(256)) if file.has_alpha and stream.take(uniform(2)) else None
 
 
-# 8.2, 8.3, 8.4, 8.5. Mixed files
+# 8.2 to 8.6. Mixed files
 
 
 def read_head(stream):
@@ -1038,12 +1099,14 @@ def read_exceptions(packed, height, width):
     return places, differences.cumsum(0, np.int64) & 255
 
 
-def read_graphics(file, tensors, banks, tiles, stream):
+def read_graphics(file, tiles, stream, differences):
     height, width = extent(tiles)
     alpha = constant_alpha(file, stream)
     channels = file.components + (file.has_alpha and alpha is None)
     rows = plain_graphics.Graphics(stream, height, width, channels).read()
     out = np.array(rows, np.int64)[..., None] >> 8 * np.arange(channels) & 255
+    if differences:
+        out = out.cumsum(0).cumsum(1) & 255
     if alpha is not None:
         out = np.concatenate([out, np.full_like(out[..., :1], alpha)], -1)
     return out

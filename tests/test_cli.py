@@ -2,10 +2,12 @@
 
 import json
 import os
+import platform
 import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from PIL import Image
 
 import saidcodec
 from saidcodec import codec, models
-from saidcodec.cli import main
+from saidcodec.cli import LIBRARIES, main
 from saidcodec.errors import LimitError
 from saidcodec.format.header import OLD_SIGNATURE, SIGNATURE
 from saidcodec.residual import core, engine
@@ -563,11 +565,13 @@ def version(monkeypatch: pytest.MonkeyPatch, wanted: str) -> Result:
 
 def test_the_version_tells_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     start = f"saidcodec {saidcodec.__version__}, bitstream 0.7, engine "
+    packages = ", ".join(f"{name} {metadata.version(name)}" for name in LIBRARIES)
+    libraries = f"Python {platform.python_version()}, {packages}"
     if core.available():
         told = version(monkeypatch, "core")
-        assert told.stdout == f"{start}core ({core.instruction_sets()[0]})\n"
+        assert told.stdout == f"{start}core ({core.instruction_sets()[0]})\n{libraries}\n"
         told = version(monkeypatch, "reference")
-        assert told.stdout == f"{start}reference (NumPy), as SAIDCODEC_ENGINE says\n"
+        assert told.stdout == f"{start}reference (NumPy), as SAIDCODEC_ENGINE says\n{libraries}\n"
     told = version(monkeypatch, "fpga")
     assert (told.exit_code, told.stdout) == (1, "")
     assert told.stderr == "Error: SAIDCODEC_ENGINE must be core or reference, not fpga.\n"

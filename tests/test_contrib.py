@@ -43,7 +43,7 @@ def test_file_knows_images(nameless: Path) -> None:
         said_by("file", "-b", "-m", rules, nameless) == f"saidcodec image, version {version}, with metadata"
     )
     assert said_by("file", "-b", "--mime-type", "-m", rules, nameless) == "image/x-said"
-    nameless.write_bytes(b"\xd6not an image")
+    nameless.write_bytes(b"\xd7not an image")
     assert "saidcodec" not in said_by("file", "-b", "-m", rules, nameless)
 
 

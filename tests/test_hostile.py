@@ -56,6 +56,7 @@ FILES |= {
     "levels": mixed_file(5 * PIXELS, LEVELS),
     "mapped": mixed_file(mapped().pixels(), mapped()),
     "graphics": mixed_file(PIXELS, mixed.Graphics()),
+    "gradients": mixed_file(PIXELS, mixed.Graphics(gradients=True)),
 }
 
 

@@ -17,9 +17,9 @@ from saidcodec.archive.names import check_label, pack_names, parse_names
 from saidcodec.entropy.bank import Rows, bank
 from saidcodec.errors import CorruptError, FormatError, LimitError, TruncatedError, VersionError
 from saidcodec.format import container
-from saidcodec.format.cursor import Cursor, varint
+from saidcodec.format.cursor import Cursor, inflated, varint
 from saidcodec.format.header import ARCHIVE_SIGNATURE, Header, Metadata
-from saidcodec.format.metadata import inflated, items_of, metadata_of
+from saidcodec.format.metadata import MOST_METADATA, items_of, metadata_of
 from saidcodec.format.tiling import Tiling
 from saidcodec.models import ID_BYTES
 
@@ -34,6 +34,7 @@ MOST_IMAGES = 1 << 16  # of a group
 MOST_SHARED_PIXELS = 1 << 24  # of all shared images of a group
 MOST_IMAGE_PIXELS = 1 << 14  # of one of them
 SEPARATOR = "\n"
+MOST_FACTS = MOST_METADATA  # bytes, unpacked
 WRONG_INDEX = "The archive's index is wrong: it does not fit the groups."
 
 Kind = Header | None  # of a shared image; None: a whole .said file
@@ -169,7 +170,7 @@ def read_group(data: bytes, start: int) -> tuple[Head, int]:
         facts, grey, coloured = (inner.take(inner.varint()) for _ in range(3))
         if inner.at != size:
             raise CorruptError("The head of a group has bytes too many.")
-        head = parse_facts(inflated(facts, "The head of a group"), (grey, coloured))
+        head = parse_facts(inflated(facts, "The head of a group", MOST_FACTS), (grey, coloured))
     except TruncatedError:
         raise CorruptError("The head of a group ends within a field.") from None
     if sum(head.lengths) != body:

@@ -6,7 +6,17 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from saidcodec import files, images, models, verification
-from saidcodec.batch.work import Outcome, Work, Writing, noted_in, other_image, put, read_back
+from saidcodec.batch.work import (
+    ARCHIVE_SUFFIX,
+    SUFFIX,
+    Outcome,
+    Work,
+    Writing,
+    noted_in,
+    other_image,
+    put,
+    read_back,
+)
 from saidcodec.errors import SaidError
 from saidcodec.frames import Decoded, decode_all
 from saidcodec.images import ImageFrames
@@ -15,7 +25,7 @@ from saidcodec.stopwatch import Stopwatch
 
 @dataclass(frozen=True)
 class Verifying(Work):
-    """Decode each file and compare its checksums; nothing is written."""
+    """Decode each file, archives too, and compare the checksums; nothing is written."""
 
     verb: ClassVar[str] = "verifying"
 
@@ -25,8 +35,14 @@ class Verifying(Work):
         if self.model is not None:
             models.find(self.model)
 
+    def wanted(self) -> frozenset[str]:
+        return frozenset({SUFFIX, ARCHIVE_SUFFIX})
+
     def do(self, outcome: Outcome, threads: int, watch: Stopwatch) -> None:
-        read(outcome, self.model, threads, watch)
+        if outcome.job.source.lower().endswith(ARCHIVE_SUFFIX):
+            read_archive(outcome, self.model, watch)
+        else:
+            read(outcome, self.model, threads, watch)
 
 
 @dataclass(frozen=True)
@@ -79,6 +95,16 @@ def read(outcome: Outcome, model: str | None, threads: int, watch: Stopwatch) ->
         decoded = decode_all(data, model=model, threads=threads)
     outcome.pixels = sum(one.pixels.shape[0] * one.pixels.shape[1] for one in decoded.frames)
     return decoded
+
+
+def read_archive(outcome: Outcome, model: str | None, watch: Stopwatch) -> None:
+    """Decode every image of the archive that is an outcome's source.  Raises a kind of SaidError."""
+    from saidcodec.archive.reader import Archive
+
+    outcome.read = outcome.job.size
+    with watch.measuring("decoding"), Archive(outcome.job.source, model=model) as archive:
+        for pixels in archive:
+            outcome.pixels += pixels.shape[0] * pixels.shape[1]
 
 
 def holds(outcome: Outcome, data: bytes, decoded: Decoded) -> bool:

@@ -17,7 +17,7 @@ from saidcodec.batch.jobs import Job
 from saidcodec.errors import FileError, SaidError, SaidWarning, about
 from saidcodec.stopwatch import Stopwatch
 
-SUFFIX = ".said"
+SUFFIX, ARCHIVE_SUFFIX = ".said", ".saids"
 REPORT = "this is a fault of saidcodec, please report it"
 CATCHING = threading.Lock()  # Python's filters of warnings belong to the whole process
 

@@ -33,6 +33,7 @@ COMMANDS = {
     "bench": "saidcodec.cli.library",
     "train": "saidcodec.training.commands",
 }
+LIBRARIES = ("numpy", "constriction", "pillow", "safetensors")  # those that files pass through
 
 
 class Commands(click.Group):
@@ -62,12 +63,16 @@ def show_version(context: click.Context, parameter: click.Parameter, wanted: boo
     """Print the versions of program and bitstream and what runs on this machine, and end."""
     if not wanted or context.resilient_parsing:
         return
+    from importlib.metadata import version
+    from platform import python_version
+
     from saidcodec.format.header import VERSION
     from saidcodec.residual import engine
 
     with reported_errors():
         bitstream = ".".join(map(str, VERSION))
         say(f"saidcodec {__version__}, bitstream {bitstream}, {engine.explained()}")
+        say(f"Python {python_version()}, {', '.join(f'{name} {version(name)}' for name in LIBRARIES)}")
     context.exit()
 
 
@@ -78,7 +83,7 @@ def show_version(context: click.Context, parameter: click.Parameter, wanted: boo
     is_eager=True,
     expose_value=False,
     callback=show_version,
-    help="Show the versions of program and bitstream, the engine and its instruction set.",
+    help="Show the versions of program and bitstream, the engine and its instruction set, libraries.",
 )
 def main() -> None:
     """Encode images into .said files and back, exactly."""

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from saidcodec import files
+from saidcodec.batch import jobs
+from saidcodec.batch.work import ARCHIVE_SUFFIX, SUFFIX
 from saidcodec.cli.options import PATH, shared
 from saidcodec.cli.report import complain, say
 from saidcodec.errors import FileError, SaidError, about
@@ -18,7 +20,6 @@ from saidcodec.errors import FileError, SaidError, about
 if TYPE_CHECKING:
     from saidcodec.boxes import BoxedImage
 
-SUFFIX, ARCHIVE_SUFFIX = ".said", ".saids"
 YOLO = "yolo"
 
 
@@ -79,32 +80,17 @@ class Failures:
 
 
 def sources(paths: Sequence[str], failures: Failures) -> Iterator[tuple[str, str]]:
-    """The files of all paths, and the name of each below its folder."""
+    """The .said files and archives of all paths, and the name of each below its folder."""
+    wanted = frozenset({SUFFIX, ARCHIVE_SUFFIX})
     for path in paths:
-        if os.path.isdir(path):
-            yield from below(path, failures)
-        else:
-            yield path, os.path.basename(path)
-
-
-def below(path: str, failures: Failures) -> Iterator[tuple[str, str]]:
-    """The .said files and archives of one folder, and their names below it."""
-    told = False
-
-    def unreadable(error: OSError) -> None:
-        nonlocal told
-        told = True
-        failures.tell(FileError(f"{error.filename} cannot be read: {files.reason(error)}."))
-
-    for folder, folders, names in os.walk(path, onerror=unreadable):
-        folders.sort()
-        for name in sorted(names):
-            if name.lower().endswith((SUFFIX, ARCHIVE_SUFFIX)):
-                told = True
-                source = os.path.join(folder, name)
-                yield source, os.path.relpath(source, path)
-    if not told:
-        failures.tell(FileError(f"{path} has no {SUFFIX} files."))
+        walk, any_file = jobs.Plan(), False
+        for source in jobs.sources(path, None, wanted, walk):
+            any_file = True
+            yield source
+        for sentence in walk.failures:
+            failures.tell(FileError(sentence))
+        if not any_file and not walk.failures:
+            failures.tell(FileError(f"{path} has no {SUFFIX} files."))
 
 
 def read(

@@ -11,20 +11,21 @@ from saidcodec.cli.options import PATH, check_usage, shared
 from saidcodec.cli.report import say
 
 
-@click.command(short_help="Check that .said files are whole.")
+@click.command(short_help="Check that .said files and archives are whole.")
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=PATH)
 @shared("model", "jobs", "dask", "quiet", "verbose")
 def verify(
     paths: tuple[str, ...], model: str | None, jobs: int | None, dask: str | None, quiet: bool, verbose: bool
 ) -> None:
-    """Decode .said files and compare their checksums; nothing is written.
+    """Decode .said files and .saids archives and compare their checksums; nothing is written.
 
     PATHs are files and folders, or - for standard input.
 
     \b
     Examples:
       saidcodec verify photo.said
-      saidcodec verify archive --verbose
+      saidcodec verify folder --verbose
+      saidcodec verify digits.saids
     """
     from saidcodec.batch.decoding import Verifying
     from saidcodec.cli.many import work_on

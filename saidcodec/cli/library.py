@@ -24,7 +24,7 @@ def models() -> None:
             about = library.read_metadata(path)
         except SaidError as error:
             about = {"description": str(error)}
-        say(f"{path.stem:<16}{about.get('id', '-'):<10}{about.get('description', '')}")
+        say(f"{library.stem(path):<16}{about.get('id', '-'):<10}{about.get('description', '')}")
 
 
 @click.command(short_help="Compare sizes and speeds with other codecs.")

@@ -101,7 +101,8 @@ class Tally:
         """Everything, for the end."""
         done, failed = self.count[State.DONE], len(self.failures)
         counts = ((done, "done"), (self.count[State.SKIPPED], "skipped"), (failed, "failed"))
-        line = ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing done"
+        none = "stopped before any file was done" if self.stopped else "nothing done"
+        line = ", ".join(f"{count:,} {what}" for count, what in counts if count) or none
         if done:
             line += f"; {self.sizes()}, {self.speed()}, {time.monotonic() - self.started:.2f} s"
         return line + left_alone(self.planned, "; {} left alone")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from saidcodec import models
 from saidcodec.errors import ModelError
@@ -18,7 +17,7 @@ FINE_MODEL = "photofine"  # takes half as long again, and 1 % fewer bits
 FileWith = Callable[[Model, "int | None", Progress], bytes]  # model, number of glimpses, progress
 
 
-def candidates(model: Model | str | Path, pixels: int, thorough: bool) -> list[Model]:
+def candidates(model: Model | models.AnyPath, pixels: int, thorough: bool) -> list[Model]:
     """The models to encode with; ``thorough`` tries larger ones, too.  Raises ModelError."""
     if isinstance(model, Model):
         return [model]

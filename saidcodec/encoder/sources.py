@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from saidcodec.encoder import preimage
+from saidcodec.format.gradients import differences
 from saidcodec.format.header import Header
 from saidcodec.format.levels import levels_of
 from saidcodec.format.tiling import Band
@@ -43,8 +44,11 @@ class Sources:
 
     def search(self, channels: np.ndarray) -> Iterator[Source]:
         """The same, searched for."""
-        if repetition(channels) >= REPEATED:
+        repeated, evenly = repetition(channels), repetition(differences(channels))
+        if repeated >= REPEATED:
             yield Graphics()
+        if evenly >= REPEATED and evenly > repeated:
+            yield Graphics(gradients=True)
         colours = np.ascontiguousarray(channels[..., : self.components])
         if levels := levels_of(colours):
             yield levels

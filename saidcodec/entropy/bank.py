@@ -10,11 +10,11 @@ weight of the tail: from half a sample on, two tail indices share their tables.
 from __future__ import annotations
 
 import math
+import os
 import struct
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 
@@ -31,7 +31,7 @@ MOST_FRACTIONS = 8
 SHARED_TAILS = (0.3, 2.2)  # tail of the tables that two tail indices share
 ZIP_ENTRY = b"PK\3\4"
 Rows = tuple[int, ...]  # a calibration: of each mixture table the number of the one that stands in for it
-BANK = Path(__file__).with_name("tables.npz")
+BANK = os.path.join(os.path.dirname(__file__), "tables.npz")
 
 
 def fractions(scale: int) -> int:
@@ -98,7 +98,8 @@ def positions() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 @lru_cache(maxsize=1)
 def bank() -> Bank:
     """The bank, read from the package on first use."""
-    arrays = read_arrays(BANK.read_bytes())
+    with open(BANK, "rb") as file:
+        arrays = read_arrays(file.read())
     mixture, gaussian = (arrays[name].reshape(-1, SYMBOLS) for name in ("mixture", "gaussian"))
     copies = arrays["copy"].reshape(-1, 2)
     likeliest = max(int(mixture.max()), int(gaussian.max()))

@@ -51,7 +51,8 @@ def versions() -> str:
     """The versions of saidcodec and of what it is measured with, and the installed models' ids."""
     found = [f"saidcodec {saidcodec.__version__}"]
     found += [f"{name} {number}" for name in PACKAGES if (number := version(name))]
-    shipped = ", ".join(f"{path.stem} {models.read_metadata(path)['id']}" for path in models.installed())
+    ids = {models.stem(path): models.read_metadata(path)["id"] for path in models.installed()}
+    shipped = ", ".join(f"{name} {identity}" for name, identity in ids.items())
     return f"{', '.join(found)}; models {shipped}"
 
 

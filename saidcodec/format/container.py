@@ -1,7 +1,7 @@
 """Bytes ⇄ header, metadata and streams (bitstream_spec.md, section 2).
 
-    signature 3 | layout 1 | [extension 1] | sides v [v] | model 2 | [max error v] | [tiling 1]
-    [metadata: length v, body] | [lengths of the streams v] | the stream of each band
+    signature 3 | layout 1 | [extension 1] | [form 1] | sides v [v] | model 2 | [max error v] | [tiling 1]
+    [key v...] | [palette] | [metadata: length v, body] | [lengths of the streams v] | the stream of each band
 
 v is a little-endian base-128 number of at most five bytes.  Lengths are there where the header allows
 several bands; a file with one band, which is a small one, saves them.  Checksums lie inside the streams.
@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 
 from saidcodec.errors import CorruptError, FormatError, LimitError, TruncatedError, VersionError
-from saidcodec.format.cursor import Cursor, varint
+from saidcodec.format.cursor import Cursor, inflated, varint
+from saidcodec.format.form import NO_SUCH_THING, facts_of, number_of, read_form
 from saidcodec.format.frames import IS_SEQUENCE, FrameTable, read_table
 from saidcodec.format.header import (
     ARCHIVE_SIGNATURE,
     LARGEST_TILE,
-    MODES,
     MOST_BAND_PIXELS,
     MOST_PIXELS,
     MOST_SIDE,
@@ -31,10 +31,9 @@ from saidcodec.format.header import (
     VERSION,
     Header,
     Metadata,
-    Mode,
     ResidualCoder,
 )
-from saidcodec.format.metadata import MOST_METADATA, inflated, items_of, metadata_of
+from saidcodec.format.metadata import MOST_METADATA, items_of, metadata_of
 from saidcodec.format.tiling import Tiling, choose_tiling
 from saidcodec.window import Bytes
 
@@ -73,10 +72,11 @@ def head_of(header: Header, metadata: Metadata) -> bytes:
         extension |= HAS_TILING
     if header.adaptive != header.usually_adaptive:
         extension |= IS_UNUSUALLY_ADAPTIVE
-    layout = MODES.index(header.mode) + 2 * header.replicated | header.coder << 3
+    number, form = number_of(header)
+    layout = number | header.coder << 3
     layout |= HAS_METADATA * bool(packed) | IS_NEAR_LOSSLESS * bool(header.max_error)
     layout |= HAS_EXTENSION * bool(extension)
-    head = SIGNATURE + bytes([layout, extension][: 1 + bool(extension)])
+    head = SIGNATURE + bytes([layout, extension][: 1 + bool(extension)]) + form
     square = header.width == header.height
     head += varint(2 * (header.width - 1) + (not square)) + (b"" if square else varint(header.height - 1))
     head += bytes.fromhex(header.model)[:MODEL_BYTES]
@@ -86,7 +86,7 @@ def head_of(header: Header, metadata: Metadata) -> bytes:
             number.bit_length() - 1 for number in (header.side // SMALLEST_TILE, header.most_bands)
         )
         head += bytes([side | bands << 4])
-    return head + packed
+    return head + facts_of(header) + packed
 
 
 def head_check(head: bytes, model: str) -> bytes:
@@ -181,15 +181,15 @@ def read_header(cursor: Cursor) -> tuple[Header, bool]:
     check_signature(cursor)
     layout = cursor.take(1)[0]
     extension = cursor.take(1)[0] if layout & HAS_EXTENSION else 0
-    number, coder = layout & 7, ResidualCoder(layout >> 3 & 3)
-    replicated = number >= len(MODES)
+    form = read_form(layout & 7, cursor)
+    coder = ResidualCoder(layout >> 3 & 3)
     near_lossless = bool(layout & IS_NEAR_LOSSLESS)
-    unfit = number >= len(MODES) + 2 or (near_lossless and coder == ResidualCoder.MIXED)
+    unfit = near_lossless and coder == ResidualCoder.MIXED
     unfit |= bool(layout & HAS_EXTENSION) and extension not in range(1, 4)
     unfit |= bool(extension & IS_UNUSUALLY_ADAPTIVE) and not coder.has_network
+    unfit |= form.must_be_exact and (near_lossless or coder == ResidualCoder.NONE)
     if unfit:
-        raise CorruptError("The file's header asks for something that does not exist.")
-    mode = Mode(MODES[number - 2 * replicated])
+        raise CorruptError(NO_SUCH_THING)
     width, height = read_size(cursor)
     model = cursor.take(MODEL_BYTES).hex()
     max_error = cursor.varint() if near_lossless else 0
@@ -203,11 +203,15 @@ def read_header(cursor: Cursor) -> tuple[Header, bool]:
         raise LimitError(
             f"The file claims tiles of {side} pixels a side, more than the limit of {LARGEST_TILE}."
         )
-    header = Header(width, height, mode, replicated, coder, max_error, model, side, bands)
+    header = Header(width, height, form.mode, form.replicated, coder, max_error, model, side, bands)
     adaptive = header.usually_adaptive != bool(extension & IS_UNUSUALLY_ADAPTIVE)
     if Tiling.of(header).most_pixels() > MOST_BAND_PIXELS:
         raise LimitError(f"The file claims bands of more than the limit of {MOST_BAND_PIXELS} pixels.")
-    return replace(header, adaptive=adaptive), bool(layout & HAS_METADATA)
+    key, palette = form.read_facts(cursor)
+    header = replace(
+        header, adaptive=adaptive, depth=form.depth, key=key, palette=palette, ranked=form.ranked
+    )
+    return header, bool(layout & HAS_METADATA)
 
 
 def check_signature(cursor: Cursor) -> None:
@@ -244,4 +248,4 @@ def read_size(cursor: Cursor) -> tuple[int, int]:
 
 
 def unpack_metadata(packed: bytes) -> Metadata:
-    return metadata_of(inflated(packed, "The file's metadata"))
+    return metadata_of(inflated(packed, "The file's metadata", MOST_METADATA))

@@ -1,6 +1,8 @@
-"""Bytes read from the front, and the numbers v among them (bitstream_spec.md, section 2)."""
+"""Numbers and bytes at the front of a file (bitstream_spec.md, section 2)."""
 
 from __future__ import annotations
+
+import zlib
 
 from saidcodec.errors import CorruptError, LimitError, TruncatedError
 from saidcodec.window import Bytes
@@ -46,3 +48,20 @@ class Cursor:
                     raise CorruptError("A number in the file is written in more bytes than it needs.")
                 return value
         raise LimitError("A number in the file is longer than five bytes.")
+
+
+def inflated(packed: bytes, what: str, most: int) -> bytes:
+    """The contents of exactly one zlib stream, ``what`` being their name in messages.
+
+    Raises CorruptError; LimitError where they are more than ``most`` bytes.
+    """
+    unpacker = zlib.decompressobj()
+    try:
+        body = unpacker.decompress(packed, most)
+    except zlib.error:
+        raise CorruptError(f"{what} is damaged.") from None
+    if len(body) == most and not unpacker.eof:
+        raise LimitError(f"{what} unpacks to more than {most} bytes.")
+    if not unpacker.eof or unpacker.unused_data:
+        raise CorruptError(f"{what} is damaged.")
+    return body

@@ -6,6 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 
+from saidcodec.format.palette import Palette
+from saidcodec.format.presentation import Presentation
+
 VERSION = (0, 7)
 SIGNATURE = bytes([0xD0 | VERSION[1]]) + b"\r\n"  # names the version, and breaks where line ends are changed
 ARCHIVE_SIGNATURE = b"\xd3S\r\n"  # of archives, which hold many images (archive_spec.md)
@@ -18,17 +21,19 @@ SMALLEST_TILE, LARGEST_TILE = 16, 512  # pixels a side
 
 
 class Mode(str, Enum):
-    """The channels of an image, by Pillow's name; 8 bits each.  The order is that of the file's numbers."""
+    """The channels that an image is coded as, by Pillow's name; 8 bits each.  The first four are in the order
+    of the file's numbers."""
 
     L = "L"
     LA = "LA"
     RGB = "RGB"
     RGBA = "RGBA"
+    CMYK = "CMYK"
 
     __str__ = str.__str__
 
 
-MODES = tuple(mode.value for mode in Mode)
+MODES = tuple(mode.value for mode in Mode if mode != Mode.CMYK)  # those of arrays, by their channels
 
 
 class ResidualCoder(IntEnum):
@@ -47,12 +52,13 @@ class ResidualCoder(IntEnum):
 
 class BandMethod(IntEnum):
     """How a band of a MIXED file is coded: its colours as they are, as ranks of the levels that occur, as
-    the luma and chroma that a known map makes them of, or as flat graphics."""
+    the luma and chroma that a known map makes them of, as flat graphics, or these of differences."""
 
     PLAIN = 0
     LEVELS = 1
     MAPPED = 2
     GRAPHICS = 3
+    GRADIENTS = 4
 
 
 class TileKind(IntEnum):
@@ -117,6 +123,11 @@ class Header:
     largest error of a sample, 0 for lossless.  ``model``: the model's id; in the header that was read from a
     file its beginning.  ``side`` bounds the tiles' sides, ``most_bands`` is the largest number of bands; both
     are powers of 2.  ``adaptive``: the context coder learns along.
+
+    The others say how the channels are shown.  ``depth``: bits of a sample; an image of depth 1 is coded as
+    the greys 0 and 255.  ``key``: the colour that stands for transparency.  ``palette``: of an image of
+    indices, which is coded as one grey channel; if ``ranked``, as the places of the indices in the palette
+    ordered by luma.
     """
 
     width: int
@@ -129,6 +140,16 @@ class Header:
     side: int
     most_bands: int
     adaptive: bool = False
+    depth: int = 8
+    key: tuple[int, ...] | None = None
+    palette: Palette | None = None
+    ranked: bool = False
+
+    @property
+    def presentation(self) -> Presentation:
+        """How the channels are shown."""
+        name = "P" if self.palette else "1" if self.depth == 1 else str(self.mode)
+        return Presentation(name, self.palette, self.key)
 
     @property
     def grey(self) -> bool:
@@ -142,7 +163,8 @@ class Header:
 
     @property
     def has_alpha(self) -> bool:
-        return self.mode in (Mode.LA, Mode.RGBA)
+        """Whether the last channel is coded by itself: alpha, or the black of CMYK."""
+        return self.mode in (Mode.LA, Mode.RGBA, Mode.CMYK)
 
     @property
     def channels(self) -> int:

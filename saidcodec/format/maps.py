@@ -5,7 +5,7 @@ Decoded JPEGs, video frames and PhotoCD scans were 8-bit luma and chroma before 
 often at half the resolution.  Where a known map makes (nearly) every pixel of a band, the band's luma and
 chroma are coded and the decoder applies the map; pixels that no luma and chroma give are exceptions, listed
 by themselves. Everything here is integer arithmetic that decoding depends on; finding the planes is
-preimage.py.
+``encoder.preimage``.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 
 from saidcodec.errors import CorruptError, LimitError, TruncatedError, VersionError
@@ -135,20 +134,3 @@ def parsed_chunks(value: bytes) -> tuple[tuple[bytes, bytes], ...]:
             raise CorruptError(f"{MALFORMED}: a PNG chunk is unknown, twice there or of another length.")
         chunks[kind] = body
     return tuple(chunks.items())
-
-
-def inflated(packed: bytes, what: str) -> bytes:
-    """The contents of exactly one zlib stream, ``what`` being their name in messages.
-
-    Raises CorruptError; LimitError where they are more than MOST_METADATA bytes.
-    """
-    unpacker = zlib.decompressobj()
-    try:
-        body = unpacker.decompress(packed, MOST_METADATA)
-    except zlib.error:
-        raise CorruptError(f"{what} is damaged.") from None
-    if len(body) == MOST_METADATA and not unpacker.eof:
-        raise LimitError(f"{what} unpacks to more than {MOST_METADATA} bytes.")
-    if not unpacker.eof or unpacker.unused_data:
-        raise CorruptError(f"{what} is damaged.")
-    return body

@@ -8,7 +8,6 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO
 
 from saidcodec.errors import ImageError, reason
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
 # Formats whose further frames are other views of the same photograph.
 FIRST_FRAME_IS_ALL = ("MPO",)
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,12 @@ class ImageFile:
     name: str | None
 
 
-def open_image(source: Path | BinaryIO, name: str) -> Image:
+def open_image(source: os.PathLike[str] | BinaryIO, name: str) -> Image:
     """Open a file, called ``name`` in messages; its pixels are read later.  Raises ImageError, LimitError."""
     try:
-        if isinstance(source, Path):
+        if isinstance(source, os.PathLike):
             with open(source, "rb") as file:
-                opened = opened_from(file, str(source))
+                opened = opened_from(file, os.fspath(source))
         else:
             opened = opened_from(source)
     except MemoryError:
@@ -58,7 +58,9 @@ def opened_from(file: IO[bytes], path: str | None = None) -> Image | None:
     file.seek(0)
     prefix = file.read(16)
     tried: set[str] = set()
-    for learn_formats in (Image.preinit, Image.init):  # the common formats, then all
+    # The reader of PNG is there in a third of the time of the common formats, and these in a tenth of all.
+    first = (learn_png,) if prefix.startswith(PNG_SIGNATURE) else ()
+    for learn_formats in (*first, Image.preinit, Image.init):
         learn_formats()
         for name in [name for name in Image.ID if name not in tried]:
             tried.add(name)
@@ -70,6 +72,11 @@ def opened_from(file: IO[bytes], path: str | None = None) -> Image | None:
                 file.seek(0)
                 return factory(file, "") if path is None else factory(path, path)  # type: ignore[arg-type]
     return None
+
+
+def learn_png() -> None:
+    """Let Pillow know PNG."""
+    from PIL import PngImagePlugin  # noqa: F401
 
 
 @contextmanager

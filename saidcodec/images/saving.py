@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -38,7 +38,7 @@ LOSSLESS_FORMATS = ".png, .webp and .tif"
 
 def format_of(target: str) -> str:
     """Pillow's name of the format that a path's suffix asks for; PNG for "-".  Raises FileError."""
-    suffix = Path(target).suffix.lower()
+    suffix = os.path.splitext(target)[1].lower()
     if target == "-" or suffix == ".png":
         return "PNG"
     from PIL import Image
@@ -151,7 +151,11 @@ def write(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: str) -> 
     image = to_pillow(pixels, metadata)
     image.info.clear()  # some writers take from it what the options leave out
     try:
-        image.save(file, name, **saving_options(metadata, name, image.size))
+        options = saving_options(metadata, name, image.size)
+        if name == "PNG":
+            image.save(NamedFile(file, "image.png"), **options)
+        else:
+            image.save(file, name, **options)
     except MemoryError:
         raise
     except Exception as error:  # Pillow's writers raise nearly everything on what they do not know
@@ -164,6 +168,16 @@ def write(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: str) -> 
     if name in JPEG and metadata.resolution:
         set_jfif_resolution(metadata.resolution, file)
     return metadata
+
+
+class NamedFile:
+    """A file that tells Pillow its format by a name, so that no writers of other formats are loaded."""
+
+    def __init__(self, file: BinaryIO, name: str):
+        self.file, self.name = file, name
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(self.file, attribute)
 
 
 def saving_options(metadata: Metadata, name: str, size: tuple[int, int]) -> dict[str, Any]:

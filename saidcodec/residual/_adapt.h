@@ -31,6 +31,19 @@ static void FOR_ISA(look_around)(Walk *w, int n) {
     }
 }
 
+/* to[i] = table[scale[i]]. */
+static inline void FOR_ISA(of_scales)(const i16 *table, const u8 *scale, i16 *to, int n) {
+#if KERNEL == KERNEL_AVX512
+    const __m512i low = _mm512_loadu_si512(table), high = _mm512_loadu_si512(table + 32);
+    for (int i = 0; i < n; i += 32) {
+        __m512i which = _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)(scale + i)));
+        _mm512_storeu_si512(to + i, _mm512_permutex2var_epi16(low, which, high));
+    }
+#else
+    for (int i = 0; i < n; i++) to[i] = table[scale[i]];
+#endif
+}
+
 /* sum[i] = the products of the weights and features of every sample; they fit 32 bits. */
 static inline void FOR_ISA(predict)(i16 *const *rows, const i32 *weight, i32 *sum, int n) {
 #if WIDE_VECTORS
@@ -89,7 +102,7 @@ static inline void FOR_ISA(relative)(const i16 *value, const i16 *mean, i16 *to,
 static void FOR_ISA(adapt)(Walk *w, int c, int n) {
     Adaptive *state = w->adaptive;
     i16 *restrict mean = w->lane_mean[c], *restrict coded = w->lane_coded[c], *restrict factor = w->factor[c];
-    i16 *own[FEATURES];
+    i16 *restrict width = w->width, *own[FEATURES];
     u8 *restrict scale = w->lane_scale[c], *restrict level = w->level[c];
     i32 *restrict sum = w->sum, *restrict coded_mean = w->coded_mean[c];
     u32 *restrict coded_choice = w->coded_choice[c];
@@ -100,7 +113,8 @@ static void FOR_ISA(adapt)(Walk *w, int c, int n) {
         mean[i] = (i16)plain_mean[i];
         scale[i] = (u8)(choice[i] / (FRACTIONS * TAILS));
     }
-    for (int i = 0; i < n; i++) factor[i] = (i16)FEATURE_FACTOR[scale[i]];
+    FOR_ISA(of_scales)(FEATURE_FACTOR, scale, factor, n);
+    FOR_ISA(of_scales)(WIDTH, scale, width, n);
     for (int j = 0; j < CLOSE; j++) {
         i32 step = w->step + CLOSE_X[j] + 2 * CLOSE_Y[j], y = w->top + CLOSE_Y[j];
         for (int d = 0; d < 3; d++) FOR_ISA(normalise)(lane_row(w, w->error[d], step, y), factor, own[3 * j + d], n);
@@ -121,8 +135,8 @@ static void FOR_ISA(adapt)(Walk *w, int c, int n) {
     FOR_ISA(predict)(own, state->weight[c], sum, n);
     i32 least = 16 * (c ? -255 : 0);
     for (int i = 0; i < n; i++) {
-        i32 width = scale[i] < 6 ? 6 : scale[i], bits = 17 - (width >> 2);
-        i32 correction = clamp((sum[i] + (1 << 8)) >> 9, INT16_MIN, INT16_MAX) * ((i32)(WIDTHS >> 16 * (width & 3)) & 0xffff);
+        i32 bits = 17 - ((scale[i] < 6 ? 6 : scale[i]) >> 2);
+        i32 correction = clamp((sum[i] + (1 << 8)) >> 9, INT16_MIN, INT16_MAX) * width[i];
         correction = clamp((correction + (1 << (bits - 1))) >> bits, -1024, 1024);
         coded[i] = (i16)clamp(mean[i] + correction, least, 16 * 255);
     }
@@ -170,23 +184,34 @@ static void FOR_ISA(note)(Walk *w, int c, int n) {
     }
 }
 
-/* What a sample's table got wrong, in sixteenths of its steps. */
+/* What a sample's table got wrong, in sixteenths of its steps, where these are wider than 1. */
 static inline i32 FOR_ISA(missed)(const Walk *w, int c, int i) {
     i32 mean = w->lane_coded[c][i], value = w->value[c][i], error = w->plane->errors[c];
-    if (!error) return 16 * value - mean;
     i32 carry = w->bank->choice[w->coded_choice[c][i]].carry;
     return 16 * (floor_div(value - (mean >> 4) - carry + error, 2 * error + 1) + carry) - (mean & 15);
 }
 
-/* Move the shift of one sample's context towards what would have coded it better. */
-static inline void FOR_ISA(learn_shift)(Walk *w, int c, int i) {
-    u32 shape = w->coded_choice[c][i] / FRACTIONS;
-    i32 missed = FOR_ISA(missed)(w, c, i), place = (4 * (missed < 0 ? -missed : missed)) >> (shape / TAILS >> 2);
-    i32 slope = w->bank->slope[shape][place < SLOPES ? place : SLOPES - 1];
-    Shift *shift = &w->adaptive->shift[c][w->lane_scale[c][i]][w->level[c][i]];
-    int slower = shift->seen < 8 ? 0 : shift->seen < 256 ? 1 : 2;
-    shift->seen += shift->seen < 256;
-    shift->scale = clamp(shift->scale - (slope >> slower), -(8 << 16), 8 << 16);
+/* Move the shifts of the active samples' contexts towards what would have coded them better. */
+static void FOR_ISA(learn_shifts)(Walk *w, int c, int n) {
+    const i32 *restrict value = w->value[c];
+    const i16 *restrict coded = w->lane_coded[c], *slopes = w->bank->slope[0];
+    const u32 *restrict choice = w->coded_choice[c];
+    const u8 *restrict scale = w->lane_scale[c], *restrict level = w->level[c];
+    i32 *restrict at = w->sum;
+    Shift(*shifts)[LEVELS] = w->adaptive->shift[c];
+    for (int i = 0; i < n; i++) at[i] = 16 * value[i] - coded[i];
+    for (int i = 0; i < n && w->plane->errors[c]; i++) at[i] = FOR_ISA(missed)(w, c, i);
+    for (int i = 0; i < n; i++) {
+        i32 shape = (i32)(choice[i] / FRACTIONS), place = 4 * (at[i] < 0 ? -at[i] : at[i]) >> (shape / TAILS >> 2);
+        at[i] = SLOPES * shape + (place < SLOPES ? place : SLOPES - 1);
+    }
+    for (int i = 0; i < n; i++) {
+        if (!w->active[i]) continue;
+        Shift *shift = &shifts[scale[i]][level[i]];
+        int slower = (shift->seen >= 8) + (shift->seen >= 256);
+        shift->seen += shift->seen < 256;
+        shift->scale = clamp(shift->scale - (slopes[at[i]] >> slower), -(8 << 16), 8 << 16);
+    }
 }
 
 /* Solve for the weights by one sweep of coordinate descent, then forget a 64th. */
@@ -286,13 +311,9 @@ static void FOR_ISA(learn)(Walk *w, int n) {
             i32 left = clamp(FOR_ISA(in_widths)(16 * value[i] - coded[i], factor[i]), -96, 96);
             goal[i] = (i16)clamp(FOR_ISA(in_widths)(coded[i] - mean[i], factor[i]) + left, -1023, 1023);
         }
-        for (int i = 0; i < n; i++) {
-            if (w->active[i]) {
-                FOR_ISA(learn_shift)(w, c, i);
-                continue;
-            }
-            for (int k = 0; k <= FEATURES; k++) FOR_ISA(feature)(w, c, k)[w->waiting + i] = 0;
-        }
+        for (int i = 0; i < n && w->inactive; i++)
+            for (int k = 0; k <= FEATURES && !w->active[i]; k++) FOR_ISA(feature)(w, c, k)[w->waiting + i] = 0;
+        FOR_ISA(learn_shifts)(w, c, n);
     }
     w->waiting += n;
     w->taught += n - w->inactive;

@@ -152,11 +152,14 @@ static void FOR_ISA(close_step)(Walk *w, int n, int handing_out) {
     Cell *row = front_cell(w, w->step, w->top);
     size_t components = (size_t)p->components, apart = ((size_t)p->width - 2) * components;
     i16 *samples = p->samples + ((size_t)w->top * (size_t)p->width + (size_t)(w->step - 2 * w->top)) * components;
-    for (size_t c = 0; c < components; c++) {
-        const i32 *restrict value = w->value[c];
-        for (int i = 0; i < n; i++) row[i].at[c] = (i16)value[i];
-        for (int i = 0; i < n && handing_out; i++) samples[(size_t)i * apart + c] = (i16)value[i];
+    const i32 *restrict luma = w->value[0], *restrict co = w->value[1], *restrict cg = w->value[2];
+    if (components == 3) {
+        for (int i = 0; i < n; i++) row[i] = (Cell){{(i16)luma[i], (i16)co[i], (i16)cg[i], 0}};
+    } else {
+        for (int i = 0; i < n; i++) row[i].at[0] = (i16)luma[i];
     }
+    for (int i = 0; i < n && handing_out; i++)
+        memcpy(samples + (size_t)i * apart, row[i].at, components * sizeof(i16));
     /* The first and the last sample of a row are repeated beside it. */
     i32 left = w->top + n - 1, right = w->top;
     for (int k = 1; k <= REACH_X; k++) {

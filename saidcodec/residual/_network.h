@@ -165,7 +165,7 @@ EXPORT Network *said_network_new(const RawLayer *layers, i32 trunk_layers, i32 a
         i32 apart[MOST_WIDTH + 16];
         int at = 0, from = hidden;
         for (; at < 4 * n->hidden_groups; at++) apart[at] = at < hidden ? at : -1;
-        for (int part = 0; part < 3; part++) {
+        for (int part = 0; part < (copies ? 3 : c + 1); part++) {
             int present = part > c && part < 2 ? 0 : part < 2 ? n->surprises : clues;
             for (int j = 0; j < 4; j++) apart[at++] = j < present ? from++ : -1;
         }

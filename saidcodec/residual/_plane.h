@@ -10,22 +10,26 @@ enum {
     PERIOD = 512, /* samples after which the weights are solved for */
     RIDGE = 4096,
     MOST_ERROR = 2047, /* sixteenths */
-    OUTSIDE = INT16_MIN
+    OUTSIDE = INT16_MIN,
+    ROOM_FOR_SCALES = 64 /* in a table with a number for each */
 };
 static const i8 CLOSE_X[CLOSE] = {-1, 0, -1, 1, -2, 0}, CLOSE_Y[CLOSE] = {0, -1, -1, -1, 0, -2};
 static const i8 FAR_X[FAR] = {-2, 1, -1, 2, -2}, FAR_Y[FAR] = {-1, -2, -2, -2, -2};
 static const i8 ENERGY_WEIGHT[CLOSE] = {2, 2, 1, 1, 1, 1};
 static const i8 LEVEL_EDGE[LEVELS - 1] = {6, 10, 16, 24, 34, 48, 72};
 /* 2^15 times a quarter of what turns sixteenths of a sample value into 32nds of a scale's core width. */
-static const u16 FEATURE_FACTOR[SCALES] = {
+static const i16 FEATURE_FACTOR[ROOM_FOR_SCALES] = {
     32767, 32767, 32767, 32767, 32767, 32767, 32767, 27554, 23170, 19484, 16384, 13777, 11585, 9742, 8192, 6889,
     5793, 4871, 4096, 3444, 2896, 2435, 2048, 1722, 1448, 1218, 1024, 861, 724, 609, 512, 431,
     362, 304, 256, 215, 181, 152, 128, 108, 91, 76, 64, 54,
 };
 
-/* 2^17 times the way back, from 32nds of the core's width in 2^-5 to sixteenths, for the scales 0 to 3 in 16 bits
-   each: 181, 215, 256, 304. */
-#define WIDTHS 0x0130010000d700b5u
+/* The way back, from 32nds of the core's width in 2^-5 to sixteenths: these times 2^(s >> 2), of a scale s from 6 on, in
+   2^-17. */
+static const i16 WIDTH[ROOM_FOR_SCALES] = {
+    256, 256, 256, 256, 256, 256, 256, 304, 181, 215, 256, 304, 181, 215, 256, 304, 181, 215, 256, 304, 181, 215,
+    256, 304, 181, 215, 256, 304, 181, 215, 256, 304, 181, 215, 256, 304, 181, 215, 256, 304, 181, 215, 256, 304,
+};
 
 /* What is added to a scale index, in 2^-16, and how many samples it was learnt from, at most 256. */
 typedef struct {
@@ -104,7 +108,8 @@ typedef struct {
        the level of the errors around, the network's scale. */
     i16 *lane_mean[3], *lane_coded[3], *factor[3], *energy[3];
     u8 *lane_scale[3], *level[3];
-    i32 *sum;
+    i16 *width;              /* [most + BATCH] */
+    i32 *sum;                /* likewise */
     void *memory;
 } Walk;
 
@@ -223,6 +228,7 @@ static void parts_of_measure(Walk *w, Arena *a, size_t most) {
 
 static void parts_of_adaptation(Walk *w, Arena *a, size_t most) {
     w->adaptive = part(a, 1, sizeof(Adaptive));
+    w->width = part(a, most, sizeof(i16));
     w->sum = part(a, most, sizeof(i32));
     for (int c = 0; c < 3; c++) {
         w->coded_mean[c] = part(a, most, sizeof(i32));

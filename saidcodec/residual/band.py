@@ -144,11 +144,24 @@ def planes_of(
     header: Header, method: Method, outline: Outline, channels: np.ndarray
 ) -> tuple[Plane, Plane | None]:
     """The colour plane and the alpha plane, if there is one, of a band's channels uint8 [h, w, channels]."""
+    alpha = planes.alpha_of(channels) if header.has_alpha else None
+    return within(method, outline, planes.colour_of(header, channels), alpha)
+
+
+def empty_planes(header: Header, method: Method, outline: Outline) -> tuple[Plane, Plane | None]:
+    """The planes of a band of which nothing is decoded."""
+    size = (outline.band.height, outline.band.width)
+    alpha = np.zeros((*size, 1), np.int16) if header.has_alpha else None
+    return within(method, outline, np.zeros((*size, header.components), np.int16), alpha)
+
+
+def within(
+    method: Method, outline: Outline, colour: np.ndarray, alpha: np.ndarray | None
+) -> tuple[Plane, Plane | None]:
+    """The planes of samples int16 [h, w, components] in a band of this outline."""
     coded = outline.coded()
-    colour = plane_of(planes.colour_of(header, channels), coded, outline.reconstruction, method.errors)
-    if not header.has_alpha:
-        return colour, None
-    return colour, plane_of(planes.alpha_of(channels), coded, None, (method.alpha_error,))
+    plane = plane_of(colour, coded, outline.reconstruction, method.errors)
+    return plane, None if alpha is None else plane_of(alpha, coded, None, (method.alpha_error,))
 
 
 def add_alpha_head(alpha: Plane, encoder: Encoder) -> bool:
@@ -177,7 +190,10 @@ def take(header: Header, method: Method, outline: Outline, decoder: Decoder) -> 
         channels[rows, columns] = decoder.take(uniform(256), int(np.prod(shape))).reshape(shape)
     if outline.stored.all():
         return channels
-    colour, alpha = planes_of(header, method, outline, channels)
+    if outline.stored.any():
+        colour, alpha = planes_of(header, method, outline, channels)
+    else:
+        colour, alpha = empty_planes(header, method, outline)
     constant = alpha is not None and take_alpha_head(alpha, decoder)
     read_plane(method, outline, colour, decoder)
     if alpha is not None and not constant:

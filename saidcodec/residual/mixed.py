@@ -13,6 +13,7 @@ import numpy as np
 from saidcodec.entropy.rans import Decoder, Encoder, uniform
 from saidcodec.errors import CorruptError
 from saidcodec.format import levels, maps, planes
+from saidcodec.format.gradients import differences, sums
 from saidcodec.format.header import BandMethod, Header
 from saidcodec.format.levels import Levels
 from saidcodec.format.maps import Mapped, Siting
@@ -29,7 +30,9 @@ MOST_HEAD = 1 << 26  # bytes
 
 @dataclass(frozen=True)
 class Graphics:
-    """A band of flat colours: there is nothing to know of it beforehand."""
+    """A band of flat colours, or of ``gradients``: there is nothing else to know of it beforehand."""
+
+    gradients: bool = False
 
 
 Source = Levels | Mapped | Graphics  # what a band was made of
@@ -53,8 +56,9 @@ def add(
         ranks = np.concatenate([source.ranks(channels[..., :colours]), channels[..., colours:]], -1)
         residual.add(header, method, outline, ranks, encoder)
     elif isinstance(source, Graphics):
-        encoder.add(np.array([BandMethod.GRAPHICS]), uniform(len(BandMethod)))
-        add_graphics(header, outline, channels, encoder)
+        how = BandMethod.GRADIENTS if source.gradients else BandMethod.GRAPHICS
+        encoder.add(np.array([how]), uniform(len(BandMethod)))
+        add_graphics(header, outline, channels, source.gradients, encoder)
     else:
         encoder.add(np.array([BandMethod.MAPPED]), uniform(len(BandMethod)))
         add_head(source.head(), encoder)
@@ -64,14 +68,15 @@ def add(
 def take(header: Header, method: Method, outline: Outline, decoder: Decoder) -> np.ndarray:
     """The coded channels that ``add`` added, uint8 [h, w, channels].  Raises CorruptError."""
     how = BandMethod(int(decoder.take(uniform(len(BandMethod)), 1)[0]))
-    if how != BandMethod.GRAPHICS:  # whose runs are all but free
+    flat = how in (BandMethod.GRAPHICS, BandMethod.GRADIENTS)
+    if not flat:  # whose runs are all but free
         residual.check_length(method, 1, outline.band, decoder)  # chroma may be fewer samples
     if how != BandMethod.PLAIN and (outline.stored.any() or outline.reconstruction is not None):
         raise CorruptError("A band has tiles that its method does not have.")
     if how == BandMethod.MAPPED:
         channels = take_mapped(header, method, outline, take_head(decoder), decoder)
-    elif how == BandMethod.GRAPHICS:
-        channels = take_graphics(header, outline, decoder)
+    elif flat:
+        channels = take_graphics(header, outline, how == BandMethod.GRADIENTS, decoder)
     elif how == BandMethod.LEVELS:
         found = levels.parse_levels(take_head(decoder), header.components)
         ranks = residual.take(header, method, outline, decoder)
@@ -104,17 +109,21 @@ def take_head(decoder: Decoder) -> bytes:
     return decoder.take(uniform(256), length).astype(np.uint8).tobytes()
 
 
-def add_graphics(header: Header, outline: Outline, channels: np.ndarray, encoder: Encoder) -> None:
-    """Add a band's channels as flat graphics; alpha goes with the colours unless it is constant."""
+def add_graphics(
+    header: Header, outline: Outline, channels: np.ndarray, gradients: bool, encoder: Encoder
+) -> None:
+    """Add a band's channels or their differences as flat graphics; alpha goes with the colours unless it is
+    constant."""
     constant = False
     if header.has_alpha:
         alpha = plane_of(planes.alpha_of(channels), outline.coded(), None, (0,))
         constant = residual.add_alpha_head(alpha, encoder)
-    decisions = graphics.encode(channels[..., : header.components] if constant else channels)
+    samples = channels[..., : header.components] if constant else channels
+    decisions = graphics.encode(differences(samples) if gradients else samples)
     encoder.add_pushed(lambda words: graphics.push(words, decisions))
 
 
-def take_graphics(header: Header, outline: Outline, decoder: Decoder) -> np.ndarray:
+def take_graphics(header: Header, outline: Outline, gradients: bool, decoder: Decoder) -> np.ndarray:
     """What ``add_graphics`` added, uint8 [h, w, channels]."""
     height, width = outline.band.height, outline.band.width
     alpha = plane_of(np.zeros((height, width, 1), np.int16), outline.coded(), None, (0,))
@@ -122,6 +131,8 @@ def take_graphics(header: Header, outline: Outline, decoder: Decoder) -> np.ndar
     count = header.components if constant else header.channels
     channels, words = graphics.decode(decoder.words(), (height, width, count))
     decoder.resume(words)
+    if gradients:
+        channels = sums(channels)
     return np.concatenate([channels, alpha.samples.astype(np.uint8)], -1) if constant else channels
 
 

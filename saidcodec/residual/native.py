@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Mapping, Sequence
 from importlib.machinery import EXTENSION_SUFFIXES
-from pathlib import Path
 from typing import Any
 
 Signature = tuple[Any, Sequence[Any]]  # the type of the result, those of the arguments
@@ -17,10 +17,10 @@ def load(name: str, signatures: Mapping[str, Signature]) -> Any:
     ctypes releases the interpreter's lock while a function runs.
     """
     for suffix in EXTENSION_SUFFIXES:
-        path = Path(__file__).with_name(name + suffix)
-        if path.is_file():
+        path = os.path.join(os.path.dirname(__file__), name + suffix)
+        if os.path.isfile(path):
             try:
-                found = ctypes.CDLL(str(path))
+                found = ctypes.CDLL(path)
                 for function, (result, arguments) in signatures.items():
                     getattr(found, function).restype = result
                     getattr(found, function).argtypes = arguments

@@ -126,3 +126,25 @@ def test_paths_are_completed_as_files() -> None:
         for parameter in command.params:
             if isinstance(parameter, click.Argument):
                 assert isinstance(parameter.type, click.Path), name
+
+
+def test_archives_are_verified(folder: np.ndarray) -> None:
+    Path("images").mkdir()
+    for i in range(5):
+        Image.fromarray(np.roll(folder, i, 0)).save(f"images/{i}.png")
+    assert run("pack", "images", "all.saids", "--model", "flat").exit_code == 0
+    whole = Path("all.saids").read_bytes()
+    result = run("verify", ".", "--verbose", "--jobs", "1")
+    assert result.exit_code == 0, result.output
+    assert f"all.saids: {len(whole):,} bytes, whole" in result.stderr
+    damaged = bytearray(whole)
+    damaged[len(whole) // 2] ^= 1
+    for data, sentence in (
+        (bytes(damaged), "Error: all.saids: image "),
+        (whole[:-9], "Error: all.saids: The "),
+    ):
+        Path("all.saids").write_bytes(data)
+        result = run("verify", "all.saids")
+        assert result.exit_code == 1
+        assert sentence in result.stderr
+        assert result.stderr.count("all.saids") == 1

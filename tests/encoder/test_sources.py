@@ -47,6 +47,15 @@ def test_a_pattern_without_flat_places_is_tried_as_graphics() -> None:
     assert np.array_equal(saidcodec.decode(data), pixels)
 
 
+@pytest.mark.parametrize(("side", "most"), [(32, 70), (256, 50), (600, 250)])
+def test_gradients_take_next_to_nothing(side: int, most: int) -> None:
+    y, x = np.mgrid[:side, :side]
+    pixels = np.stack([x, y, (x + y) // 2], -1) * 255 // (side - 1)
+    data = saidcodec.encode(pixels.astype(np.uint8))
+    assert len(data) <= most
+    assert np.array_equal(saidcodec.decode(data), pixels)
+
+
 @pytest.mark.parametrize("shape", [(1, 9), (9, 1), (2, 2), (40, 700)])
 def test_repetition_is_a_share(shape: tuple[int, int]) -> None:
     rng = np.random.default_rng(2)

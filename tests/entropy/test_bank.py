@@ -1,5 +1,7 @@
 """The frozen bank."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -45,7 +47,7 @@ def test_wider_scales_are_wider() -> None:
 
 
 def test_arrays_are_read_as_numpy_reads_them() -> None:
-    found = read_arrays(BANK.read_bytes())
+    found = read_arrays(Path(BANK).read_bytes())
     with np.load(BANK) as data:
         assert set(found) == set(data)
         for name, array in data.items():

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, features
 
-from saidcodec.encoder.preimage import forward, in_layout, planes_of, preimages, recognised
+from saidcodec.encoder.preimage import mapped, recognised
+from saidcodec.encoder.preimage.colours import planes_of, preimages
+from saidcodec.encoder.preimage.mapping import in_layout
 from saidcodec.errors import CorruptError
 from saidcodec.format.maps import (
     MAPS,
@@ -68,7 +70,9 @@ def jpeg(pixels: np.ndarray, quality: int, subsampling: int) -> np.ndarray:
 
 def checked(rgb: np.ndarray) -> Mapped:
     """The picture's known map, after a round trip through its head."""
-    made = forward(rgb)
+    number = recognised(rgb)
+    assert number is not None
+    made = mapped(rgb, number)
     assert made is not None
     assert (made.pixels() == rgb).all()
     head = made.head()

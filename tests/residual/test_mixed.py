@@ -77,14 +77,15 @@ def test_levels_come_back(shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("shape", [(30, 41, 1), (30, 41, 3), (30, 41, 4)])
 @pytest.mark.parametrize("opaque", [False, True])
-def test_graphics_come_back(shape: tuple[int, ...], opaque: bool) -> None:
+@pytest.mark.parametrize("gradients", [False, True])
+def test_graphics_come_back(shape: tuple[int, ...], opaque: bool, gradients: bool) -> None:
     rng = np.random.default_rng(1)
     pixels = rng.integers(0, 3, (6, 9, shape[2])).astype(np.uint8).repeat(5, 0).repeat(5, 1)[:, :41] * 80
     if opaque and shape[2] == 4:
         pixels[..., 3] = 255
     head = header(shape if shape[2] > 1 else shape[:2])
     outline, method = Outline.plain(Tiling.of(head).bands()[0]), method_of(head, MODEL)
-    stream = mixed.write(head, method, outline, pixels, mixed.Graphics())
+    stream = mixed.write(head, method, outline, pixels, mixed.Graphics(gradients))
     assert np.array_equal(mixed.take(head, method, outline, Decoder(stream)), pixels)
 
 

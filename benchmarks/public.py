@@ -1,0 +1,89 @@
+"""Bits and speed on photographs that anyone can get, beside PNG, WebP, JPEG 2000 and JPEG XL.
+
+    python benchmarks/public.py --kodak FOLDER --cid22 FOLDER [--page docs/results.md]
+
+``--kodak``: the 24 pictures of PhotoCD PCD0992.  ``--cid22``: the validation set of the Cloudinary Image
+Dataset '22, of whose 512×512 pictures every tenth is taken.  Both lie in github.com/imazen/codec-corpus.
+Only pictures whose pixels have the hashes in public.sha256 are measured, whatever their files are called.
+Needs the extra "benchmarks" for the other codecs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from saidcodec import arguments, parallel
+from saidcodec.evaluation import conditions, page, rate
+
+HASHES = Path(__file__).with_suffix(".sha256")
+
+
+def digest(pixels: np.ndarray) -> str:
+    """SHA-256 of an image's shape and samples."""
+    return hashlib.sha256(f"{pixels.shape}".encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
+
+
+def wanted_hashes(name: str) -> dict[str, str]:
+    """Hash and name of every picture of a set."""
+    rows = (line.split(maxsplit=2) for line in HASHES.read_text().splitlines())
+    return {hash_: picture for hash_, owner, picture in rows if owner == name}
+
+
+def gathered(name: str, folder: str) -> list[np.ndarray]:
+    """The pictures of a set, in its own order.  Raises SystemExit where one of them is missing."""
+    found = {digest(pixels): pixels for pixels in rate.gather([folder])}
+    wanted = wanted_hashes(name)
+    if missing := [picture for hash_, picture in wanted.items() if hash_ not in found]:
+        raise SystemExit(
+            f"{folder} lacks {len(missing)} of {len(wanted)} pictures: {', '.join(missing[:9])}."
+        )
+    return [found[hash_] for hash_ in wanted]
+
+
+def own(threads: int) -> Iterator[rate.Peer]:
+    """saidcodec at every effort."""
+    for effort in arguments.EFFORTS:
+        codec = rate.own("auto", threads, effort)
+        yield rate.Peer(f"saidcodec, effort {effort}", codec.encode, codec.decode)
+
+
+def parse(given: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kodak", metavar="FOLDER")
+    parser.add_argument("--cid22", metavar="FOLDER")
+    parser.add_argument("--threads", type=int, default=parallel.cores())
+    parser.add_argument("--page", type=Path, help="a page that shows what is printed")
+    wanted = parser.parse_args(given)
+    if not (wanted.kodak or wanted.cid22):
+        parser.error("Name a folder with --kodak or --cid22.")
+    if not find_spec("imagecodecs"):
+        parser.error('The other codecs are missing: install the extra "benchmarks".')
+    return wanted
+
+
+def main(given: Sequence[str] | None = None) -> None:
+    wanted = parse(given)
+    told = f"Measured on: {conditions.machine(wanted.threads)}; {conditions.versions()}."
+    tables = {"public": conditions.wrapped(told)}
+    print(tables["public"])
+    for name in ("kodak", "cid22"):
+        if folder := getattr(wanted, name):
+            pictures, rows = gathered(name, folder), []
+            print(f"\n{name}\n")
+            codecs = [*rate.peers(wanted.threads), *own(wanted.threads)]
+            for line in rate.lines(codecs, pictures, wanted.threads):
+                print(line, flush=True)
+                rows.append(line)
+            tables[name] = "\n".join(rows)
+    if wanted.page:
+        page.fill(wanted.page, tables)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""benchmarks/public.py on tiny images."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+
+import public
+
+
+def pictures(folder: Path) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    found = [rng.integers(0, 40, (12, 20 + i, 3)).astype(np.uint8) for i in range(2)]
+    for i, pixels in enumerate(found):
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+    return found
+
+
+def listed(folder: Path, monkeypatch: pytest.MonkeyPatch, known: list[np.ndarray]) -> None:
+    """Let the list hold these pictures as the set kodak."""
+    rows = [f"{public.digest(pixels)} kodak {i}.png" for i, pixels in enumerate(known)]
+    (folder / "hashes").write_text("\n".join(rows))
+    monkeypatch.setattr(public, "HASHES", folder / "hashes")
+
+
+def test_the_list_has_every_picture_once() -> None:
+    assert len(public.wanted_hashes("kodak")) == 24
+    assert len(public.wanted_hashes("cid22")) == 25
+
+
+def test_a_digest_is_of_shape_and_samples() -> None:
+    ones = np.ones((2, 3, 3), np.uint8)
+    assert public.digest(ones) == public.digest(np.asfortranarray(ones))
+    assert public.digest(ones) != public.digest(ones.reshape(3, 2, 3))
+
+
+def test_only_listed_pictures_are_measured_and_all_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("imagecodecs")
+    first, second = pictures(tmp_path)
+    listed(tmp_path, monkeypatch, [second])
+    page = tmp_path / "page.md"
+    page.write_text("<!-- public -->\n<!-- end -->\n<!-- kodak -->\n<!-- end -->\n")
+    public.main(["--kodak", str(tmp_path), "--threads", "1", "--page", str(page)])
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| saidcodec, effort")]
+    assert [row.split(" | ")[0] for row in rows] == [
+        f"| saidcodec, effort {e}" for e in public.arguments.EFFORTS
+    ]
+    assert "codec (1 images, 1 threads)" in page.read_text()
+    listed(tmp_path, monkeypatch, [first, second, second[:-1]])
+    with pytest.raises(SystemExit, match=r"lacks 1 of 3 pictures: 2\.png"):
+        public.main(["--kodak", str(tmp_path)])

@@ -1,0 +1,92 @@
+"""Forms: what a file says of modes beyond the common ones."""
+
+from dataclasses import replace
+
+import pytest
+
+from saidcodec.errors import CorruptError
+from saidcodec.format import container
+from saidcodec.format.header import Header, Metadata, Mode, ResidualCoder
+from saidcodec.format.palette import Palette
+
+GREY = Header(8, 8, Mode.L, False, ResidualCoder.CONTEXT, 0, "0123", 16, 1)
+COLOUR = replace(GREY, mode=Mode.RGB)
+LAYOUT, FORM = 3, 4  # places of these bytes in a head without an extension
+
+
+def head_of(header: Header) -> bytes:
+    return container.head_of(header, Metadata())
+
+
+def read(head: bytes) -> Header:
+    return container.unpack(head + b"stream").header
+
+
+@pytest.mark.parametrize(
+    ("header", "form", "more"),
+    [
+        (replace(GREY, mode=Mode.CMYK), 6, b""),
+        (replace(GREY, depth=1), 8, b""),
+        (replace(GREY, depth=1, key=(255,)), 8 | 64, b"\xff\x01"),
+        (replace(GREY, key=(3,)), 64, b"\x03"),
+        (replace(COLOUR, key=(1, 2, 3)), 2 | 64, b"\1\2\3"),
+        (replace(COLOUR, replicated=True, key=(1, 1, 1)), 4 | 64, b"\1\1\1"),
+        (replace(GREY, palette=Palette(b"abc")), 7, b"\0\0abc"),
+        (replace(GREY, palette=Palette(b"abc"), ranked=True), 7 | 128, b"\0\0abc"),
+    ],
+)
+def test_a_form_follows_the_layout(header: Header, form: int, more: bytes) -> None:
+    head = head_of(header)
+    assert head == b"\xd7\r\n" + bytes([16 | 7, form]) + b"\x0e\x01\x23" + more
+    assert read(head) == header
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        *range(6),  # modes of a layout
+        6 | 64, 7 | 64, 1 | 64, 3 | 64, 5 | 64,  # a key of what has alpha, or none
+        0 | 128, 6 | 128, 8 | 128,  # ranks of nothing
+        1 | 8, 2 | 8, 6 | 8, 7 | 8,  # one bit of colours
+        *range(16, 64, 8),  # other depths
+    ],
+)  # fmt: skip
+def test_a_form_that_there_is_not_is_refused(form: int) -> None:
+    head = bytearray(head_of(replace(GREY, mode=Mode.CMYK)))
+    head[FORM] = form
+    with pytest.raises(CorruptError, match="does not exist"):
+        read(bytes(head) + b"\1\1\1\0\0abc")
+
+
+def test_mode_six_is_refused() -> None:
+    head = bytearray(head_of(GREY))
+    head[LAYOUT] |= 6
+    with pytest.raises(CorruptError, match="does not exist"):
+        read(bytes(head))
+
+
+@pytest.mark.parametrize("header", [replace(GREY, depth=1), replace(GREY, palette=Palette(b"abc"))])
+@pytest.mark.parametrize("change", [{"max_error": 1}, {"coder": ResidualCoder.NONE}])
+def test_bits_and_indices_are_lossless(header: Header, change: dict[str, int]) -> None:
+    with pytest.raises(CorruptError, match="does not exist"):
+        read(head_of(replace(header, **change)))
+
+
+def test_a_number_of_a_key_has_sixteen_bits() -> None:
+    assert read(head_of(replace(GREY, key=(65535,)))).key == (65535,)
+    with pytest.raises(CorruptError, match="does not exist"):
+        read(head_of(replace(GREY, key=(65536,))))
+
+
+def test_what_is_shown() -> None:
+    palette = Palette(b"abc")
+    shown = {
+        "1": replace(GREY, depth=1),
+        "L": GREY,
+        "RGB": COLOUR,
+        "CMYK": replace(GREY, mode=Mode.CMYK),
+        "P": replace(GREY, palette=palette),
+    }
+    assert {header.presentation.mode for header in shown.values()} == set(shown)
+    assert shown["P"].presentation.palette == palette
+    assert replace(GREY, key=(3,)).presentation.key == (3,)
