@@ -19,6 +19,7 @@ from saidcodec.format import container
 from saidcodec.format.container import Container
 from saidcodec.format.frames import Frame, FrameKind, FrameTable
 from saidcodec.format.header import Header, Metadata
+from saidcodec.format.presentation import Presentation
 from saidcodec.images import Shown
 from saidcodec.parallel import Progress, no_progress
 from saidcodec.window import Bytes
@@ -54,6 +55,7 @@ class Frames:
         self._starts = [*accumulate(whole, max)]  # of each frame the last one up to it that needs no other
         self._first: Metadata | None = None
         self._at, self._pixels, self._mode = -1, np.empty((0, 0), np.uint8), ""
+        self._shown_as: Presentation | None = None
 
     def __len__(self) -> int:
         return len(self.table.frames)
@@ -88,20 +90,20 @@ class Frames:
         if frame.kind != FrameKind.SAME:
             data = self._files[number]
             with about(f"Frame {number}" if len(self) > 1 else None):
-                self.unpacked(number)
+                shown_as = self.unpacked(number).header.presentation
                 pixels, mode, _ = codec.decode_image(
                     bytes(data), model=self._asked, threads=self._threads, progress=progress
                 )
                 if frame.kind == FrameKind.WHOLE:
-                    self._pixels, self._mode = pixels, mode
+                    self._pixels, self._mode, self._shown_as = pixels, mode, shown_as
                 else:
-                    self.paste(frame, pixels, mode)
+                    self.paste(frame, pixels, shown_as)
         self._at = number
 
-    def paste(self, frame: Frame, pixels: np.ndarray, mode: str) -> None:
+    def paste(self, frame: Frame, pixels: np.ndarray, shown_as: Presentation) -> None:
         """Replace a rectangle of the last frame.  Raises CorruptError where it does not fit."""
         bottom, right = frame.y + pixels.shape[0], frame.x + pixels.shape[1]
-        if mode != self._mode or bottom > self._pixels.shape[0] or right > self._pixels.shape[1]:
+        if shown_as != self._shown_as or bottom > self._pixels.shape[0] or right > self._pixels.shape[1]:
             raise CorruptError("It is not a part of the frame before it.")
         place = self._pixels[frame.y : bottom, frame.x : right]
         if frame.kind == FrameKind.MASKED:
