@@ -338,7 +338,7 @@ def are_texts(source):
 
 
 def are_chunks(source):
-    lengths = {b"bKGD": (2, 6), b"cHRM": (32,), b"cICP": (4,), b"gAMA": (4,), b"sRGB": (1,), b"tIME": (7,)}
+    lengths = {b"bKGD": (1, 2, 6), b"cHRM": (32,), b"cICP": (4,), b"gAMA": (4,), b"sRGB": (1,), b"tIME": (7,)}
     lengths[b"sBIT"] = (1, 2, 3, 4)
     while True:
         body = source.take(4), source.take(source.number())
