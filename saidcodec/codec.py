@@ -72,7 +72,7 @@ def encode(
     ``effort``: "fast" codes larger images without adaptation and without a look at what they were made of;
     "best" looks for chroma of half the resolution and tries a larger model, too, for seconds a megapixel.
     Images below 128×128 are tried as graphics with the model "auto" or the effort "best".
-    ``progress`` is told the share that is done after every band.
+    ``progress`` is told the share that is done after every band, or after every one of several frames.
     Raises ImageError, LimitError, FileError or ModelError; TypeError or ValueError for arguments of another
     kind.  Metadata that cannot be kept is named by a SaidWarning.
     """
@@ -99,7 +99,8 @@ def encode(
             )
 
         exact = not max_error and residual != "none"
-        return encode_all(replace(several, metadata=metadata), several.plays, encode_one, exact)
+        frames = replace(several, metadata=metadata).told(progress)
+        return encode_all(frames, several.plays, encode_one, exact)
     pixels, mode, found = images.from_any(image)
     height, width = pixels.shape[:2]
     metadata = found if metadata is None else metadata

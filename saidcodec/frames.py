@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import accumulate
 from types import TracebackType
 from typing import SupportsIndex
 
@@ -17,7 +18,8 @@ from saidcodec.errors import CorruptError, FormatError, VersionError, about
 from saidcodec.format import container
 from saidcodec.format.container import Container
 from saidcodec.format.frames import Frame, FrameKind, FrameTable
-from saidcodec.format.header import Metadata
+from saidcodec.format.header import Header, Metadata
+from saidcodec.format.presentation import Presentation
 from saidcodec.images import Shown
 from saidcodec.parallel import Progress, no_progress
 from saidcodec.window import Bytes
@@ -49,7 +51,11 @@ class Frames:
             self.table, self._files = several or (ONE, [contents])
             self._open = stack.pop_all()
         self.durations, self.plays = self.table.durations(), self.table.plays
+        whole = [i * (frame.kind == FrameKind.WHOLE) for i, frame in enumerate(self.table.frames)]
+        self._starts = [*accumulate(whole, max)]  # of each frame the last one up to it that needs no other
+        self._first: Metadata | None = None
         self._at, self._pixels, self._mode = -1, np.empty((0, 0), np.uint8), ""
+        self._shown_as: Presentation | None = None
 
     def __len__(self) -> int:
         return len(self.table.frames)
@@ -66,16 +72,17 @@ class Frames:
         """A frame, its mode (Pillow's name) and its metadata."""
         wanted = range(len(self))[number]
         with about(self._name):
-            start = self.start(wanted)
+            start = self._starts[wanted]
             if not start <= self._at <= wanted:
                 self._at = start - 1
             while self._at < wanted:
                 self.advance(self._at + 1, progress)
             return self._pixels.copy(), self._mode, self.metadata(wanted)
 
-    def start(self, number: int) -> int:
-        """The last frame up to this one that needs no other."""
-        return max(i for i in range(number + 1) if self.table.frames[i].kind == FrameKind.WHOLE)
+    def header(self, number: SupportsIndex) -> Header:
+        """Size and mode of a frame, for which no pixel is decoded."""
+        with about(self._name):
+            return self.unpacked(self._starts[number]).header
 
     def advance(self, number: int, progress: Progress) -> None:
         """Go on to the next frame, or to one that needs no other."""
@@ -83,20 +90,20 @@ class Frames:
         if frame.kind != FrameKind.SAME:
             data = self._files[number]
             with about(f"Frame {number}" if len(self) > 1 else None):
-                self.unpacked(number)
+                shown_as = self.unpacked(number).header.presentation
                 pixels, mode, _ = codec.decode_image(
                     bytes(data), model=self._asked, threads=self._threads, progress=progress
                 )
                 if frame.kind == FrameKind.WHOLE:
-                    self._pixels, self._mode = pixels, mode
+                    self._pixels, self._mode, self._shown_as = pixels, mode, shown_as
                 else:
-                    self.paste(frame, pixels, mode)
+                    self.paste(frame, pixels, shown_as)
         self._at = number
 
-    def paste(self, frame: Frame, pixels: np.ndarray, mode: str) -> None:
+    def paste(self, frame: Frame, pixels: np.ndarray, shown_as: Presentation) -> None:
         """Replace a rectangle of the last frame.  Raises CorruptError where it does not fit."""
         bottom, right = frame.y + pixels.shape[0], frame.x + pixels.shape[1]
-        if mode != self._mode or bottom > self._pixels.shape[0] or right > self._pixels.shape[1]:
+        if shown_as != self._shown_as or bottom > self._pixels.shape[0] or right > self._pixels.shape[1]:
             raise CorruptError("It is not a part of the frame before it.")
         place = self._pixels[frame.y : bottom, frame.x : right]
         if frame.kind == FrameKind.MASKED:
@@ -118,7 +125,11 @@ class Frames:
         """The metadata of a frame, for which no pixel is decoded."""
         at = range(len(self))[number]
         with about(self._name):
-            return self.unpacked(at if self.table.frames[at].own_metadata else 0).metadata
+            if self.table.frames[at].own_metadata:
+                return self.unpacked(at).metadata
+            if self._first is None:
+                self._first = self.unpacked(0).metadata
+            return self._first
 
     def close(self) -> None:
         """Let go of the file; nothing can be read any more."""

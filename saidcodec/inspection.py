@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saidcodec import arguments, codec, thumbnails, wide
+from saidcodec import arguments, codec, images, thumbnails, wide
 from saidcodec.arguments import Source
 from saidcodec.codec import AnyModel, SaidSection
 from saidcodec.entropy.rans import Decoder
@@ -161,7 +161,7 @@ def metadata_told(metadata: Metadata) -> list[dict[str, Any]]:
     """The kinds of metadata in a file: their names, bytes before compression, and what short ones say."""
     about = {
         "resolution": "",
-        "texts": ", ".join(text.key for text in metadata.texts),
+        "texts": ", ".join(images.printable(text.key) for text in metadata.texts),
         "chunks": ", ".join(kind.decode() for kind, _ in metadata.chunks),
     }
     if metadata.resolution:

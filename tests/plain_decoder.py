@@ -9,7 +9,7 @@ import bisect
 import hashlib
 import json
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import accumulate, pairwise
 
@@ -342,7 +342,7 @@ def are_texts(source):
 
 
 def are_chunks(source):
-    lengths = {b"bKGD": (2, 6), b"cHRM": (32,), b"cICP": (4,), b"gAMA": (4,), b"sRGB": (1,), b"tIME": (7,)}
+    lengths = {b"bKGD": (1, 2, 6), b"cHRM": (32,), b"cICP": (4,), b"gAMA": (4,), b"sRGB": (1,), b"tIME": (7,)}
     lengths[b"sBIT"] = (1, 2, 3, 4)
     while True:
         body = source.take(4), source.take(source.number())
@@ -1155,6 +1155,11 @@ def decode(data, tensors, banks):
     return as_pixels(file, np.concatenate(decoded))
 
 
+def shown_as(file):
+    """2: what two frames must have in common for one to be a part of the other."""
+    return file.mode, replace(file.form, channels=6 * (file.form.channels == 6), ranked=False)
+
+
 def decode_frames(data, tensors, banks):
     """Plays, ticks a second, and (duration in ticks, pixels, metadata) of each frame of a file of several."""
     source = Bytes(data)
@@ -1182,10 +1187,11 @@ def decode_frames(data, tensors, banks):
         else:
             metadata = first
         if kind == 1:
-            last, mode = shown, file.mode
+            last, form = shown, shown_as(file)
         elif kind:
             last = last.copy()
-            need(file.mode == mode and y + file.height <= len(last) and x + file.width <= last.shape[1])
+            need(shown_as(file) == form)
+            need(y + file.height <= len(last) and x + file.width <= last.shape[1])
             for row in range(file.height):
                 for column in range(file.width):
                     samples = shown[row, column]

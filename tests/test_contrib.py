@@ -43,6 +43,8 @@ def test_file_knows_images(nameless: Path) -> None:
         said_by("file", "-b", "-m", rules, nameless) == f"saidcodec image, version {version}, with metadata"
     )
     assert said_by("file", "-b", "--mime-type", "-m", rules, nameless) == "image/x-said"
+    nameless.write_bytes(saidcodec.encode_frames([np.zeros((4, 4), np.uint8)] * 2))
+    assert said_by("file", "-b", "-m", rules, nameless).endswith(f"version {version}, several frames")
     nameless.write_bytes(b"\xd7not an image")
     assert "saidcodec" not in said_by("file", "-b", "-m", rules, nameless)
 

@@ -10,6 +10,7 @@ import pytest
 from factory import random_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 import saidcodec
 from saidcodec import codec
@@ -17,6 +18,7 @@ from saidcodec.errors import CorruptError, ImageError, RegionError, SaidError, S
 from saidcodec.format import container
 from saidcodec.format.frames import Frame, FrameKind, FrameTable, pack_frames
 from saidcodec.format.header import Metadata
+from saidcodec.frames import decode_all
 from saidcodec.images import Shown
 from saidcodec.sequences import encode_all, in_ticks, unused_colour
 
@@ -260,3 +262,17 @@ def test_inspect_tells_of_every_frame() -> None:
     }  # fmt: skip
     assert len(saidcodec.inspect(SEVERAL[:-1], model=MODEL)["frames"]) == 5
     assert "frames" not in saidcodec.inspect(encode(BASE), model=MODEL)
+
+
+def test_progress_is_told_after_every_frame() -> None:
+    images = [Image.fromarray(BASE), Image.fromarray(changed((1, 1))), Image.fromarray(BASE[::-1].copy())]
+    file = io.BytesIO()
+    images[0].save(file, "PNG", save_all=True, append_images=images[1:])
+    shares = list[float]()
+    data = codec.encode(
+        Image.open(file), model=MODEL, glimpses=0, residual="gaussian", progress=shares.append
+    )
+    assert shares == pytest.approx([1 / 3, 2 / 3, 1])
+    shares.clear()
+    decode_all(data, model=MODEL, progress=shares.append)
+    assert shares == pytest.approx([1 / 3, 2 / 3, 1])

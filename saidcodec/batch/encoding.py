@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -111,7 +111,7 @@ class Encoding(Writing):
             if isinstance(image, Shown):
                 data = encode(image.pixels, image.metadata)
             else:
-                data = encode_all(told(image, progress), image.plays, encode, self.exact)
+                data = encode_all(image.told(progress), image.plays, encode, self.exact)
         self.verified(data, image, stopwatch, threads, watch)
         return data
 
@@ -129,7 +129,7 @@ class Encoding(Writing):
             with stopwatch.measuring("verifying"):
                 verification.verify(
                     data,
-                    [image] if isinstance(image, Shown) else told(image, progress),
+                    [image] if isinstance(image, Shown) else image.told(progress),
                     model=self.decoding_model,
                     largest_error=None if self.residual == "none" else self.max_error,
                     threads=threads,
@@ -227,14 +227,6 @@ class Encoding(Writing):
                 outcome.notes.append(f"{source}: a .said file does not keep {', '.join(lost)}.")
         outcome.read = len(original)
         return original, image
-
-
-def told(frames: ImageFrames, progress: Progress | None) -> Iterator[Shown]:
-    """The frames; ``progress`` is told how many of them are done."""
-    for number, one in enumerate(frames):
-        yield one
-        if progress:
-            progress((number + 1) / frames.count)
 
 
 def image_suffixes() -> frozenset[str]:

@@ -108,7 +108,7 @@ class Metadata:
     """What travels beside the pixels.
 
     ``icc``, ``exif``, ``xmp`` and ``comment`` are the bytes that other formats hold.  ``chunks``: types and
-    bodies of PNG chunks about colours and time (section 2 lists them), as for 8 bits a sample.
+    bodies of PNG chunks about colours and time (section 2 lists them), as in a PNG file of the image's mode.
     """
 
     icc: bytes = b""

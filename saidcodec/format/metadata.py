@@ -16,7 +16,7 @@ KINDS = {1: "icc", 2: "exif", 3: "xmp", 4: "resolution", 5: "texts", 6: "comment
 CRITICAL = 0x80
 # PNG chunks that are kept, and the lengths of their bodies.
 CHUNKS = {
-    b"bKGD": (2, 6),
+    b"bKGD": (1, 2, 6),
     b"cHRM": (32,),
     b"cICP": (4,),
     b"gAMA": (4,),

@@ -13,7 +13,7 @@
 
 from saidcodec.images.arrays import from_array
 from saidcodec.images.frames import ImageFrames, Shown, several_frames
-from saidcodec.images.metadata import differing, info_of, png_chunks_of
+from saidcodec.images.metadata import differing, info_of, png_chunks_of, printable
 from saidcodec.images.opening import ImageFile, frames_of, open_image
 from saidcodec.images.reading import from_any, from_file, from_pillow, taken
 from saidcodec.images.saving import format_of, save, save_any, save_exactly, to_pillow
@@ -34,6 +34,7 @@ __all__ = [
     "info_of",
     "open_image",
     "png_chunks_of",
+    "printable",
     "save",
     "save_any",
     "save_exactly",

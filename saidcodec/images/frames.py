@@ -18,6 +18,7 @@ from saidcodec.images.metadata import png_chunks_of
 from saidcodec.images.opening import ImageFile, frames_of, open_image
 from saidcodec.images.reading import from_pillow, in_mode
 from saidcodec.images.tags import ICC_TAG, XMP_TAG
+from saidcodec.parallel import Progress
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -90,6 +91,13 @@ class ImageFrames:
                     yield image
             finally:
                 image.seek(before)
+
+    def told(self, progress: Progress | None) -> Iterator[Shown]:
+        """The frames; ``progress`` is told the share of them that is done."""
+        for number, one in enumerate(self, 1):
+            yield one
+            if progress:
+                progress(number / self.count)
 
     def __iter__(self) -> Iterator[Shown]:
         with about(self.name):

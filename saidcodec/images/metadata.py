@@ -235,6 +235,11 @@ def comment_for(metadata: Metadata) -> bytes:
     return metadata.comment or (own[0].encode() if own else b"")
 
 
+def printable(key: str) -> str:
+    """A text's key as messages show it."""
+    return "".join(char if char.isprintable() else "?" for char in key)
+
+
 def lost_parts(wanted: Metadata, found: Metadata) -> list[str]:
     """What there is no longer of metadata that was written to a file and read back."""
     lost = [
@@ -252,7 +257,7 @@ def lost_parts(wanted: Metadata, found: Metadata) -> list[str]:
         texts.pop()
         lost.append(METADATA_NAMES["comment"])
     if texts:
-        lost.append(f"texts ({', '.join(text.key for text in texts)})")
+        lost.append(f"texts ({', '.join(printable(text.key) for text in texts)})")
     if chunks := [kind.decode() for kind, body in wanted.chunks if (kind, body) not in found.chunks]:
         lost.append(f"PNG chunks ({', '.join(chunks)})")
     return lost

@@ -15,7 +15,7 @@ from typing import BinaryIO
 from saidcodec.errors import warn_of_loss
 from saidcodec.format.header import Metadata, Resolution, Text, Unit
 from saidcodec.format.metadata import CHUNKS, MOST_METADATA, MOST_TEXTS, is_text
-from saidcodec.images.metadata import PNG_SIGNATURE, XMP_KEY
+from saidcodec.images.metadata import PNG_SIGNATURE, XMP_KEY, printable
 from saidcodec.images.resolution import as_phys, resolution
 
 TEXTS = (b"tEXt", b"zTXt", b"iTXt")
@@ -87,7 +87,7 @@ def add_text(texts: list[Text], kind: bytes, body: bytes) -> None:
             texts.append(text)
             return
     key = body.split(b"\0")[0][:79].decode("latin-1")
-    warn_of_loss(f"The image's text {key} cannot be kept.")
+    warn_of_loss(f"The image's text {printable(key)} cannot be kept.")
 
 
 def parsed_text(kind: bytes, body: bytes) -> Text:
@@ -137,13 +137,13 @@ def chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def for_mode(found: PngChunks, mode: str) -> tuple[tuple[bytes, bytes], ...]:
-    """The chunks about colours of a file whose pixels have become 8 bits a sample of ``mode``."""
+    """The chunks about colours of a file whose pixels have become those of ``mode``, a name of Pillow's."""
     out = []
     for kind, own in found.chunks:
         body = own
         if kind == b"sBIT":
             body = significant(own, found.kind, mode)
-        elif kind == b"bKGD":
+        elif kind == b"bKGD" and mode not in ("P", "1"):
             body = background(own, found)
         if len(body) == wanted_length(kind, mode):
             out.append((kind, body))
@@ -155,15 +155,15 @@ def for_mode(found: PngChunks, mode: str) -> tuple[tuple[bytes, bytes], ...]:
 def wanted_length(kind: bytes, mode: str) -> int:
     """Bytes of a chunk in a PNG file of a mode."""
     if kind == b"sBIT":
-        return len(mode)
+        return 3 if mode == "P" else len(mode)  # one for each channel that is coded
     if kind == b"bKGD":
-        return 6 if mode.startswith("RGB") else 2
+        return 6 if mode.startswith("RGB") else 2 - (mode == "P")
     return CHUNKS[kind][0]
 
 
 def significant(bits: bytes, kind: int, mode: str) -> bytes:
     """sBIT of a colour type as that of a mode: alpha that was added has eight bits, or those that it had."""
-    colours = 3 if mode.startswith("RGB") else 1
+    colours = 3 if mode == "P" or mode.startswith("RGB") else 1
     if not mode.endswith("A"):
         return bits[:colours]
     return bits if kind in (4, 6) else bits[:colours] + b"\x08"

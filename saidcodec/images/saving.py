@@ -34,6 +34,7 @@ STRIP = 256  # rows that are compared at a time, for the sake of memory
 FORMATS_THAT_READ_EXIF = ("TIFF", "AVIF")  # others write its bytes whatever they are
 JPEG = ("JPEG", "MPO")
 JPEG_START, JFIF_DENSITY = b"\xff\xd8\xff\xe0", 13  # the first markers, and where the resolution stands
+MOST_JPEG_COMMENT = 65533  # bytes of a marker, less its length
 LOSSLESS_FORMATS = ".png, .webp and .tif"
 
 
@@ -194,7 +195,8 @@ def saving_options(metadata: Metadata, name: str, size: tuple[int, int]) -> dict
         options.pop("xmp", None)  # a text, see add_png_chunks
     if name == "BMP" and "dpi" in info:
         options["dpi"] = info["dpi"]
-    if name in (*JPEG, "GIF") and (comment := comment_for(metadata)):
+    comment = comment_for(metadata) if name in (*JPEG, "GIF") else b""
+    if comment and not (name in JPEG and len(comment) > MOST_JPEG_COMMENT):
         options["comment"] = comment
     if name == "TIFF":
         options.update(tiff_options(metadata))

@@ -87,7 +87,7 @@ class SaidImageFile(ImageFile.ImageFile):
             return
         self._frame, self.fp = frame, self._file
         with as_os_error():
-            header = self._frames.unpacked(self._frames.start(frame)).header
+            header = self._frames.header(frame)
         self._size, self._mode = (header.width, header.height), header.mode
         self.info["duration"] = self._frames.durations[frame]
         self._reduce_by(1)

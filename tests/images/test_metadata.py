@@ -140,3 +140,11 @@ def test_an_image_that_is_turned_is_turned_once(source: str, target: str) -> Non
     assert shown.size == (8, 16)
     wanted = np.asarray(ImageOps.exif_transpose(Image.fromarray(pixels)).rotate(-90, expand=True))
     np.testing.assert_allclose(np.asarray(shown).astype(int), wanted, atol=9)
+
+
+def test_a_comment_that_is_too_long_for_jpeg_is_named() -> None:
+    with pytest.warns(SaidWarning, match="JPEG does not keep the image's comment"):
+        images.save(pixels_of("RGB"), Metadata(comment=bytes(65534)), io.BytesIO(), "JPEG")
+    file = io.BytesIO()
+    images.save(pixels_of("RGB"), Metadata(comment=bytes(65533)), file, "JPEG")
+    assert images.from_file(file.getvalue(), "it")[2].comment == bytes(65533)

@@ -123,6 +123,19 @@ def test_chunks_of_palettes_and_few_bits_fit_the_pixels() -> None:
     assert images.from_file(data, "it")[2].chunks == ((b"sBIT", b"\1"), (b"bKGD", b"\0\xff"))
 
 
+def test_palette_and_bilevel_images_keep_their_own() -> None:
+    palette = png_chunks.read(with_chunks(Image.new("P", (2, 2)), (b"sBIT", b"\5\6\5"), (b"bKGD", b"\0")))
+    assert png_chunks.for_mode(palette, "P") == palette.chunks
+    bilevel = png_chunks.read(with_chunks(Image.new("1", (2, 2)), (b"sBIT", b"\1"), (b"bKGD", b"\0\1")))
+    assert png_chunks.for_mode(bilevel, "1") == bilevel.chunks
+
+
+def test_keys_are_told_without_control_characters() -> None:
+    data = with_chunks(Image.new("L", (2, 2)), (b"tEXt", b"\x1b[2J\nkey"))
+    with pytest.warns(SaidWarning, match=r"text \?\[2J\?key cannot"):
+        png_chunks.read(data)
+
+
 def test_a_transparent_colour_gives_alpha_significant_bits() -> None:
     file = io.BytesIO()
     Image.new("RGB", (2, 2)).save(file, "PNG", transparency=(1, 2, 3))
