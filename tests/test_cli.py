@@ -265,7 +265,7 @@ def test_the_account_adds_up(residual: str) -> None:
     encoded("--glimpses", "3", "--residual", residual)
     account = json.loads(done("inspect", "it.said", "--json").stdout)
     assert set(account) == {
-        "width", "height", "mode", "version", "model", "bits", "kl_bits", "bpp", "glimpses"
+        "width", "height", "mode", "depth", "version", "model", "bits", "kl_bits", "bpp", "glimpses"
     }  # fmt: skip
     assert (account["width"], account["height"], account["mode"], account["version"]) == (9, 6, "RGB", "0.7")
     assert account["model"] == {"name": "flat", "id": models.find("flat").id}

@@ -279,6 +279,13 @@ def test_the_commands(tmp_path: Path, suffix: str) -> None:
     result = run(main, ["decode", str(target), str(tmp_path / "c.jpg"), "--lossy"])
     assert result.exit_code == 1
     assert ".png and .tif can" in result.output
+    near = tmp_path / "near.said"
+    assert run(main, ["encode", str(source), str(near), "--max-error", "500"]).exit_code == 0
+    assert near.stat().st_size < target.stat().st_size
+    Image.new("L", (9, 9)).save(tmp_path / "grey.png")
+    result = run(main, ["encode", str(tmp_path / "grey.png"), "--max-error", "500"])
+    assert result.exit_code == 1
+    assert "at most 255" in result.output
     folder = tmp_path / "many"
     assert run(main, ["encode", str(source), "--output-dir", str(folder), "--jobs", "1"]).exit_code == 0
     assert (

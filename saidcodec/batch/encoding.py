@@ -23,7 +23,8 @@ from saidcodec.batch.work import (
     read_back,
     told_in,
 )
-from saidcodec.errors import FileError, SaidError
+from saidcodec.errors import FileError, ImageError, SaidError
+from saidcodec.format.container import MOST_ERROR
 from saidcodec.format.header import Metadata
 from saidcodec.parallel import Progress
 from saidcodec.stopwatch import Stopwatch
@@ -71,6 +72,8 @@ class Encoding(Writing):
         watch: Watch = nobody,
     ) -> bytes:
         """The file of one image.  Raises what ``codec.encode`` and ``verification.verify`` raise."""
+        if self.max_error > MOST_ERROR and pixels.dtype == np.uint8:
+            raise ImageError(f"An image of 8 bits a sample has errors of at most {MOST_ERROR}.")
         with stopwatch.measuring("coding"):
             data = codec.encode(
                 pixels,
@@ -128,6 +131,8 @@ class Encoding(Writing):
         from saidcodec.encoder.auto import AUTO_PIXELS
         from saidcodec.many import encode_many
 
+        if self.max_error > MOST_ERROR:  # not every image may have it
+            return {}
         originals = []
         for job in jobs:
             if self.force or not job.finished():
