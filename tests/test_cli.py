@@ -244,7 +244,7 @@ def test_models_that_are_unfit() -> None:
         (),
         ("encode",),
         ("encode", "in.png", "o.said", "--residual", "magic"),
-        ("encode", "in.png", "o.said", "--max-error", "256"),
+        ("encode", "in.png", "o.said", "--max-error", "32768"),
         ("encode", "in.png", "o.said", "--max-error", "-1"),
         ("encode", "in.png", "o.said", "--glimpses", "some"),
         ("encode", "in.png", "o.said", "--glimpses", "-1"),
