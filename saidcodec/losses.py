@@ -6,6 +6,7 @@ import io
 
 from saidcodec import images
 from saidcodec.format.header import MODES
+from saidcodec.images.deep import GREY
 
 # What Pillow tells of a file that says how it stores its pixels, or that is kept as metadata.
 HARMLESS = frozenset((
@@ -23,7 +24,7 @@ def of(data: bytes, name: str) -> list[str]:
     (``images.from_file``).
     """
     image = images.open_image(io.BytesIO(data), name)
-    lost = [] if image.mode in MODES else [f"its mode {image.mode}"]
+    lost = [] if image.mode in (*MODES, *GREY) else [f"its mode {image.mode}"]
     texts = getattr(image, "text", {})
     for key, value in image.info.items():
         icon = key == "sizes" and len(value) == 1  # of one size

@@ -90,6 +90,8 @@ def wide_pictures() -> Iterator[tuple[str, np.ndarray, dict[str, int]]]:
     yield "wide-near-lossless", rgba[..., :3], {"max_error": 90}
     yield "wide-alpha-near-lossless", rgba[..., 1:3] >> 5, {"max_error": 2}
     yield "wide-mask", ((x // 9 + y // 7) % 4 * 9001).astype(np.uint16), {}
+    slope = np.where((x * y % 37 < 5) & (x % 40 < 20), 60_000, x * 800 + y).astype(np.uint16)
+    yield "wide-packed", slope, {}
     yield "wide-stored", rng.integers(0, 4096, (9, 20, 2)).astype(np.uint16), {}
     yield "wide-replicated", np.repeat(rgba[:20, :20, :1], 3, 2), {}
 

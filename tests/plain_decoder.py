@@ -1221,13 +1221,16 @@ def decode_wide(file):
 
 def read_wide_band(file, height, stream):
     channels, values = file.components + file.has_alpha, 2**file.form.depth
-    method, levels = stream.take(uniform(3)), None
+    method, levels = stream.take(uniform(4)), None
     if method < 2 and not file.max_error:
         levels = read_wide_levels(file, channels, values, stream)
     tops = [values - 1 if levels is None else len(own) - 1 for own in levels or [None] * channels]
     if method == 2:
         samples = stream.take_many(uniform(values), height * file.width * channels)
         out = np.array(samples, np.int64).reshape(height, file.width, channels)
+    elif method == 3:
+        out = packed_samples(stream, (height, file.width, channels))
+        need(out.max() < values)
     elif method == 1:
         need(levels is not None and max(tops) < 256)
         rows = plain_graphics.Graphics(stream, height, file.width, channels).read()
@@ -1239,6 +1242,25 @@ def read_wide_band(file, height, stream):
         out = np.stack([np.array(own)[out[..., c]] for c, own in enumerate(levels)], -1)
     stream.finish(zlib.crc32(out.astype("<u2").tobytes()))
     return out[..., [1, 0, *range(2, channels)]] if file.components == 3 else out
+
+
+def packed_samples(stream, shape):
+    """8.6.6."""
+    kind, count = stream.take(uniform(8)), int(np.prod(shape))
+    data = np.frombuffer(unpacked(read_head(stream), 2 * count), np.uint8).astype(np.int64)
+    need(len(data) == 2 * count)
+    upper, lower = (data[:count], data[count:]) if kind & 4 else (data[::2], data[1::2])
+    out = (256 * upper + lower).reshape(shape)
+    for y in range(shape[0]):
+        for x in range(shape[1]):
+            if kind & 1 and x:
+                out[y, x] += out[y, x - 1]
+            if kind & 2 and y:
+                out[y, x] += out[y - 1, x]
+            if kind & 3 == 3 and x and y:
+                out[y, x] -= out[y - 1, x - 1]
+            out[y, x] %= 2**16
+    return out
 
 
 def read_wide_levels(file, channels, values, stream):

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Both C libraries under AddressSanitizer and UndefinedBehaviorSanitizer: their own tests, those of mixed files, the
+# The C libraries under AddressSanitizer and UndefinedBehaviorSanitizer: their own tests, those of mixed files, the
 # hostile ones, and mutated streams.
 #
 #     tests/sanitized.sh [PYTHON [STREAMS]]
@@ -25,7 +25,7 @@ ASAN_OPTIONS=detect_leaks=0 "$work/every_isa"
 cp -r "$root/saidcodec" "$work/saidcodec"
 rm -f "$work"/saidcodec/residual/_*.so
 cp -r "$root/models" "$work/saidcodec/_models"
-for name in _core _graphics; do
+for name in _core _graphics _wide; do
     built=$work/saidcodec/residual/$name.abi3.so
     "$compiler" "${flags[@]}" -fPIC -shared "$root/saidcodec/residual/$name.c" -o "$built"
 done
@@ -37,6 +37,6 @@ run() {
 }
 cd "$work"
 run -c "from saidcodec.residual import core; assert core.__file__.startswith('$work'), core.__file__"
-run -c "from saidcodec.residual import graphics; assert graphics.library()"
-run -m pytest -p no:cacheprovider tests/residual/test_{engine,graphics,mixed}.py tests/test_hostile.py
+run -c "from saidcodec.residual import graphics, wide; assert graphics.library() and wide.library()"
+run -m pytest -p no:cacheprovider tests/residual/test_{engine,graphics,mixed,wide}.py tests/test_{hostile,wide}.py
 run tests/fuzz_core.py "$streams"

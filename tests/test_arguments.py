@@ -95,7 +95,7 @@ def test_refusals_name_their_file(tmp_path: Path, path: Path) -> None:
     [
         ({"threads": 0}, ValueError, "threads must be a whole number from 1 on, not 0"),
         ({"threads": 2.0}, TypeError, "threads must be .* type float"),
-        ({"max_error": 1.5}, TypeError, "max_error must be a whole number from 0 to 255"),
+        ({"max_error": 1.5}, TypeError, "max_error must be a whole number from 0 to 32767"),
         ({"max_error": True}, TypeError, "max_error must be .* type bool"),
         ({"max_error": None}, TypeError, "max_error must be .* not None"),
         ({"max_error": 256}, ValueError, "max_error must be .* not 256"),

@@ -246,7 +246,7 @@ def test_models_that_are_unfit() -> None:
         (),
         ("encode",),
         ("encode", "in.png", "o.said", "--residual", "magic"),
-        ("encode", "in.png", "o.said", "--max-error", "256"),
+        ("encode", "in.png", "o.said", "--max-error", "32768"),
         ("encode", "in.png", "o.said", "--max-error", "-1"),
         ("encode", "in.png", "o.said", "--glimpses", "some"),
         ("encode", "in.png", "o.said", "--glimpses", "-1"),
@@ -267,7 +267,8 @@ def test_the_account_adds_up(residual: str) -> None:
     encoded("--glimpses", "3", "--residual", residual)
     account = json.loads(done("inspect", "it.said", "--json").stdout)
     assert set(account) == {
-        "width", "height", "mode", "version", "model", "bits", "metadata", "kl_bits", "bpp", "glimpses"
+        "width", "height", "mode", "depth", "version", "model", "bits", "metadata", "kl_bits", "bpp",
+        "glimpses",
     }  # fmt: skip
     assert (account["width"], account["height"], account["mode"], account["version"]) == (9, 6, "RGB", "0.7")
     assert account["model"] == {"name": "flat", "id": models.find("flat").id}

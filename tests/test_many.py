@@ -68,7 +68,7 @@ def test_paths_and_open_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize("threads", [1, 4])
 def test_an_error_names_its_image(threads: int, tmp_path: Path) -> None:
     good = saidcodec.encode(DIGITS[:9, :9], model="clevr")
-    with pytest.raises(ImageError, match=r"^Image 2: Only 8-bit"):
+    with pytest.raises(ImageError, match=r"^Image 2: Only arrays of uint8"):
         saidcodec.encode_many([DIGITS, DIGITS, DIGITS.astype(float)], model="clevr", threads=threads)
     with pytest.raises(TypeError, match=r"^Image 1: An image must"):
         saidcodec.encode_many([DIGITS, None], model="clevr", threads=threads)

@@ -38,7 +38,7 @@ def test_frames_go_through(tmp_path: Path) -> None:
     assert (tmp_path / "third.png").exists()
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/index.md", "docs/training.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md", "docs/training.md", "docs/wide.md"])
 def test_programs_run(page: str, tmp_path: Path) -> None:
     (tmp_path / "examples").mkdir()
     for folder in (tmp_path, tmp_path / "examples"):

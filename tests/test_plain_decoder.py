@@ -23,7 +23,7 @@ from saidcodec.format import container, maps, planes
 from saidcodec.format.header import Header, Metadata, Mode, ResidualCoder, TileKind
 from saidcodec.format.levels import levels_of
 from saidcodec.format.tiling import Tiling
-from saidcodec.residual import mixed
+from saidcodec.residual import mixed, wide_band
 from saidcodec.residual.band import Outline, method_of
 from saidcodec.said import render_band
 
@@ -267,6 +267,19 @@ def test_vectors(path, banks):
     assert list(pixels.shape) == expected["shape"]
     samples = pixels.astype("<u2") if pixels.dtype == np.uint16 else pixels
     assert hashlib.sha256(samples.tobytes()).hexdigest() == expected["sha256"]
+
+
+@pytest.mark.parametrize("kind", range(8))
+def test_wide_images_that_are_packed(kind, banks, monkeypatch):
+    pick = wide_band.wide_packed.filtered
+    monkeypatch.setattr(
+        wide_band.wide_packed, "shortest", lambda samples, most: (kind, zlib.compress(pick(samples, kind)))
+    )
+    image = np.tile(np.random.default_rng(kind).integers(0, 65536, (5, 7, 3)), (6, 6, 1)).astype(np.uint16)
+    data = codec.encode(image)
+    assert len(data) < 2 * image.size // 3
+    assert (plain_decoder.decode(data, {}, banks) == image).all()
+    assert (codec.decode(data) == image).all()
 
 
 @pytest.mark.parametrize("mode", ["I;16", "LA;16", "RGB;16", "RGBA;16"])

@@ -23,7 +23,8 @@ from saidcodec.batch.work import (
     read_back,
     told_in,
 )
-from saidcodec.errors import FileError, SaidError
+from saidcodec.errors import FileError, ImageError, SaidError
+from saidcodec.format.container import MOST_ERROR
 from saidcodec.format.header import Metadata
 from saidcodec.images import ImageFrames, Shown
 from saidcodec.parallel import Progress
@@ -95,6 +96,8 @@ class Encoding(Writing):
         progress = watch("encoding")
 
         def encode(pixels: np.ndarray, metadata: Metadata) -> bytes:
+            if self.max_error > MOST_ERROR and pixels.dtype == np.uint8:
+                raise ImageError(f"An image of 8 bits a sample has errors of at most {MOST_ERROR}.")
             return codec.encode(
                 pixels,
                 model=self.model,
@@ -156,6 +159,8 @@ class Encoding(Writing):
         from saidcodec.encoder.auto import AUTO_PIXELS
         from saidcodec.many import encode_many
 
+        if self.max_error > MOST_ERROR:  # not every image may have it
+            return {}
         originals = []
         for job in jobs:
             if self.force or not job.finished():

@@ -28,7 +28,10 @@ Region = tuple[int, int, int, int]  # x, y, width, height, in pixels
     "--residual", type=click.Choice(["context", "gaussian", "none"]), default="context", show_default=True
 )
 @click.option(
-    "--max-error", type=click.IntRange(0, 255), default=0, help="Near-lossless: largest error of a sample."
+    "--max-error",
+    type=click.IntRange(0, 32767),
+    default=0,
+    help="Near-lossless: largest error of a sample; up to 255 where it has 8 bits.",
 )
 @click.option("--glimpses", default="auto", show_default=True, help="auto, or a number per tile.")
 @click.option(

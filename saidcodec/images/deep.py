@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 GREY = ("I;16", "I;16L", "I;16B", "I;16N")
 OTHER_ORDER = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}
 READERS = ("zip", "raw", "libtiff")  # of Pillow, which unpack samples of 16 bits by the name of their order
-UNREADABLE = "Images of this kind with more than 8 bits a sample cannot be encoded yet"
+UNREADABLE = "Images of more than 8 bits a sample cannot be encoded yet from files of this kind"
 READ_ALREADY = (
     "Pillow has reduced the image from more than 8 bits a sample; "
     "give the file, not yet read, or an array of uint16."

@@ -12,7 +12,8 @@ from saidcodec.errors import CorruptError
 from saidcodec.format import planes
 from saidcodec.format.header import Header
 from saidcodec.format.levels import Levels
-from saidcodec.residual import graphics, wide
+from saidcodec.residual import graphics, wide, wide_packed
+from saidcodec.residual.mixed import add_head, take_head
 from saidcodec.residual.wide_levels import Ladder, ladder_of, take_ladder
 
 MOST_RANKS = 256  # of a channel that may be coded as graphics
@@ -21,11 +22,13 @@ STORED_SLACK = 8  # bytes of a stream that are none of its samples
 
 
 class WideMethod(IntEnum):
-    """How the samples, or ranks, of a band are coded: predicted, as flat graphics, or as they are."""
+    """How the samples, or ranks, of a band are coded: predicted, as flat graphics, as they are, or packed
+    as PNG does it."""
 
     PREDICTED = 0
     GRAPHICS = 1
     STORED = 2
+    PACKED = 3
 
 
 def order_of(header: Header) -> list[int]:
@@ -43,6 +46,8 @@ def write(header: Header, channels: np.ndarray, front: bytes = b"") -> bytes:
     stream = predicted(header, samples, ladder, front)
     if ladder.levels and may_be_graphics(ladder.levels, samples):
         stream = min(stream, as_graphics(header, samples, ladder, ladder.levels, front), key=len)
+    if not header.max_error and (body := wide_packed.shortest(samples, len(stream))):
+        stream = min(stream, packed(header, samples, *body, front), key=len)
     if 8 * (len(stream) - STORED_SLACK) > samples.size * header.depth:
         return stored(header, samples, front)
     return stream
@@ -53,7 +58,7 @@ def begin(header: Header, method: WideMethod, ladder: Ladder, front: bytes) -> E
     encoder = Encoder()
     encoder.add(np.frombuffer(front, np.uint8), uniform(256))
     encoder.add(np.array([method]), uniform(len(WideMethod)))
-    if method != WideMethod.STORED and not header.max_error:
+    if method in (WideMethod.PREDICTED, WideMethod.GRAPHICS) and not header.max_error:
         ladder.add(encoder)
     return encoder
 
@@ -76,6 +81,13 @@ def as_graphics(header: Header, samples: np.ndarray, ladder: Ladder, levels: Lev
 def stored(header: Header, samples: np.ndarray, front: bytes) -> bytes:
     encoder = begin(header, WideMethod.STORED, Ladder(), front)
     encoder.add(samples, uniform(1 << header.depth))
+    return encoder.finish(checksum(header, samples))
+
+
+def packed(header: Header, samples: np.ndarray, kind: int, body: bytes, front: bytes) -> bytes:
+    encoder = begin(header, WideMethod.PACKED, Ladder(), front)
+    encoder.add(np.array([kind]), uniform(wide_packed.FILTERS))
+    add_head(body, encoder)
     return encoder.finish(checksum(header, samples))
 
 
@@ -107,6 +119,12 @@ def take(header: Header, height: int, decoder: Decoder) -> np.ndarray:
             raise CorruptError("A band is shorter than its samples.")
         samples = decoder.take(uniform(1 << header.depth), height * header.width * header.channels)
         return samples.astype(np.uint16).reshape(shape)
+    if method == WideMethod.PACKED:
+        kind = int(decoder.take(uniform(wide_packed.FILTERS), 1)[0])
+        samples = wide_packed.unpacked(take_head(decoder), kind, shape)
+        if int(samples.max()) >> header.depth:
+            raise CorruptError("A sample has too many bits.")
+        return samples
     ladder = Ladder() if header.max_error else take_ladder(header, decoder)
     found = ladder.levels
     if method == WideMethod.GRAPHICS:

@@ -237,7 +237,7 @@ def test_several_groups(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_images_that_cannot_be_packed(path: Path) -> None:
     bad = np.zeros((2, 2), np.int32)
-    with pytest.raises(ImageError, match=r"b\.png: Only 8-bit"):
+    with pytest.raises(ImageError, match=r"b\.png: Only arrays of uint8"):
         pack([IMAGES[0], bad], path, names=["a.png", "b.png"])
     assert not path.exists()
     told: list[tuple[int, SaidError]] = []
