@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import struct
 import zlib
+from dataclasses import replace
 from typing import BinaryIO
 
 import numpy as np
 
 from saidcodec.errors import ImageError, SaidError, warn_of_loss
-from saidcodec.format.header import Metadata
-from saidcodec.images.metadata import METADATA_NAMES
+from saidcodec.format.header import MODES, Metadata, Resolution
+from saidcodec.images.metadata import lost_parts, with_comment_as_text
 from saidcodec.images.tags import ICC_TAG, XMP_TAG
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}  # by channels
 LEVEL = 6  # of zlib
 MOST_CHUNK = 1 << 20  # bytes of pixels in one
-SHORT, LONG, BYTES = 3, 4, 7  # types of a TIFF file's tags
+SHORT, LONG, RATIONAL, BYTES = 3, 4, 5, 7  # types of a TIFF file's tags
+CODES = {SHORT: "H", LONG: "I", RATIONAL: "I"}  # their numbers, of a rational two
 TIFF_LIMIT = 1 << 32  # bytes
 DEEP_FORMATS = ".png and .tif"
 
@@ -27,6 +29,11 @@ def save(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: str) -> M
     written.  What the format does not keep is named by a SaidWarning.  Raises ImageError."""
     if name == "PNG":
         write_png(pixels, metadata, file)
+        if metadata.texts or metadata.comment or metadata.resolution or metadata.chunks:
+            from saidcodec.images import png_chunks
+
+            channels = pixels.shape[2] if pixels.ndim > 2 else 1
+            png_chunks.insert(file, with_comment_as_text(replace(metadata, xmp=b"")), MODES[channels - 1])
         return metadata
     if name == "TIFF" and pixels.shape[2:] == (2,):
         raise ImageError("Grey and alpha of 16 bits a sample are not written as TIFF; .png can hold them.")
@@ -34,7 +41,7 @@ def save(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: str) -> M
         raise ImageError(f"{name} cannot hold samples of more than 8 bits; {DEEP_FORMATS} can.")
     if metadata.exif:
         warn_of_loss("A TIFF file of 16 bits a sample does not keep the image's EXIF.")
-        metadata = Metadata(metadata.icc, b"", metadata.xmp)
+        metadata = replace(metadata, exif=b"")
     write_tiff(pixels, metadata, file)
     return metadata
 
@@ -51,8 +58,7 @@ def save_exactly(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: s
         raise ImageError(f"The {name} file that was written cannot be read: {error}") from None
     if back.dtype != pixels.dtype or not np.array_equal(back, pixels):
         raise ImageError(f"{name} does not give the image back.")
-    lost = [label for part, label in METADATA_NAMES.items() if getattr(found, part) != getattr(written, part)]
-    if lost:
+    if lost := lost_parts(written, found):
         warn_of_loss(f"{name} does not keep the image's {' and '.join(lost)}.")
 
 
@@ -96,6 +102,16 @@ def filtered(pixels: np.ndarray) -> bytes:
     return out.tobytes()
 
 
+def resolution_tags(resolution: Resolution) -> list[tuple[int, int, list[int] | bytes]]:
+    """A TIFF file's tags of a resolution."""
+    from saidcodec.images.resolution import UNIT_TAG, as_tags
+
+    tags = as_tags(resolution)
+    unit = tags.pop(UNIT_TAG)
+    terms = [(tag, RATIONAL, [value.numerator, value.denominator]) for tag, value in sorted(tags.items())]
+    return [*terms, (UNIT_TAG, SHORT, [unit])]
+
+
 def write_tiff(pixels: np.ndarray, metadata: Metadata, file: BinaryIO) -> None:
     """Write a TIFF file of one strip, uint16 H×W or H×W×C, packed by zlib with horizontal differences.
 
@@ -117,6 +133,7 @@ def write_tiff(pixels: np.ndarray, metadata: Metadata, file: BinaryIO) -> None:
         (277, SHORT, [channels]),
         (278, LONG, [height]),
         (279, LONG, [len(body)]),
+        *(resolution_tags(metadata.resolution) if metadata.resolution else []),
         (317, SHORT, [2]),  # horizontal differences
         *([(338, SHORT, [2])] if channels > colours else []),  # alpha
         *([(XMP_TAG, BYTES, metadata.xmp)] if metadata.xmp else []),
@@ -126,8 +143,8 @@ def write_tiff(pixels: np.ndarray, metadata: Metadata, file: BinaryIO) -> None:
     at = start + 2 + 12 * len(tags) + 4
     entries, values = b"", b""
     for tag, kind, value in tags:
-        packed = value if isinstance(value, bytes) else struct.pack(f"<{len(value)}{' HI'[kind - 2]}", *value)
-        count = len(value)
+        packed = value if isinstance(value, bytes) else struct.pack(f"<{len(value)}{CODES[kind]}", *value)
+        count = len(value) // (1 + (kind == RATIONAL))
         entry = packed.ljust(4, b"\0")
         if len(packed) > 4:
             entry = struct.pack("<I", (at + len(values)) % TIFF_LIMIT)

@@ -219,6 +219,14 @@ def all_texts(metadata: Metadata) -> list[Text]:
     return [*metadata.texts, *([comment] if comment else [])]
 
 
+def with_comment_as_text(metadata: Metadata) -> Metadata:
+    """Metadata of a PNG file, in which a comment is a text."""
+    comment = comment_text(metadata)
+    if comment is None or comment in metadata.texts:
+        return metadata
+    return replace(metadata, texts=(*metadata.texts, comment))
+
+
 def comment_text(metadata: Metadata) -> Text | None:
     """The comment as a text."""
     if not metadata.comment:

@@ -139,10 +139,11 @@ def chunk(kind: bytes, body: bytes) -> bytes:
 def for_mode(found: PngChunks, mode: str) -> tuple[tuple[bytes, bytes], ...]:
     """The chunks about colours of a file whose pixels have become those of ``mode``, a name of Pillow's."""
     out = []
+    mode = "L" if mode == "I;16" else mode.removesuffix(";16")
     for kind, own in found.chunks:
         body = own
         if kind == b"sBIT":
-            body = significant(own, found.kind, mode)
+            body = significant(own, found, mode)
         elif kind == b"bKGD" and mode not in ("P", "1"):
             body = background(own, found)
         if len(body) == wanted_length(kind, mode):
@@ -161,12 +162,12 @@ def wanted_length(kind: bytes, mode: str) -> int:
     return CHUNKS[kind][0]
 
 
-def significant(bits: bytes, kind: int, mode: str) -> bytes:
-    """sBIT of a colour type as that of a mode: alpha that was added has eight bits, or those that it had."""
+def significant(bits: bytes, found: PngChunks, mode: str) -> bytes:
+    """sBIT of a file as that of a mode: alpha that was added has all bits, or those that it had."""
     colours = 3 if mode == "P" or mode.startswith("RGB") else 1
     if not mode.endswith("A"):
         return bits[:colours]
-    return bits if kind in (4, 6) else bits[:colours] + b"\x08"
+    return bits if found.kind in (4, 6) else bits[:colours] + bytes([max(found.depth, 8)])
 
 
 def background(colour: bytes, found: PngChunks) -> bytes:

@@ -17,11 +17,11 @@ from saidcodec.images import deep_saving
 from saidcodec.images.frames import Shown
 from saidcodec.images.metadata import (
     comment_for,
-    comment_text,
     info_of,
     lost_parts,
     metadata_of,
     png_chunks_of,
+    with_comment_as_text,
 )
 from saidcodec.images.opening import open_image
 from saidcodec.images.reading import in_mode
@@ -243,14 +243,10 @@ def resolution_exif(resolution: Resolution) -> Exif:
 
 def add_png_chunks(metadata: Metadata, file: BinaryIO, mode: str) -> None:
     """Put in what Pillow does not write: resolution, texts, XMP, the comment and chunks about colours."""
-    texts = [*metadata.texts]
-    comment = comment_text(metadata)
-    if comment and comment not in texts:
-        texts.append(comment)
-    if texts or metadata.xmp or metadata.resolution or metadata.chunks:
+    if metadata.texts or metadata.comment or metadata.xmp or metadata.resolution or metadata.chunks:
         from saidcodec.images import png_chunks
 
-        png_chunks.insert(file, replace(metadata, texts=tuple(texts)), mode)
+        png_chunks.insert(file, with_comment_as_text(metadata), mode)
 
 
 def set_jfif_resolution(resolution: Resolution, file: BinaryIO) -> None:

@@ -41,6 +41,8 @@ def save_frames(
     the same frames back.
     """
     shown = [*frames]
+    if any(one.pixels.dtype != np.uint8 for one in shown):
+        raise ImageError("Several frames of more than 8 bits a sample cannot be written; --frame takes one.")
     if name not in FORMATS:
         raise ImageError(f"{name} cannot hold the {len(shown)} frames; {HOLD_FRAMES} can.")
     if name in ANIMATIONS and len({one.pixels.shape[:2] for one in shown}) > 1:

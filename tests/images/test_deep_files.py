@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from factory import EVERY_KIND
 from pictures import XMP, exif, icc
 from PIL import Image
 
+import saidcodec
 from saidcodec import images
 from saidcodec.errors import ImageError, SaidWarning
-from saidcodec.format.header import Metadata
+from saidcodec.format.header import Metadata, Resolution, Text, Unit
 
 MODES = {1: "I;16", 2: "LA;16", 3: "RGB;16", 4: "RGBA;16"}
 
@@ -133,3 +137,44 @@ def test_files_that_are_cut_off_are_refused(name: str) -> None:
             images.from_file(data[:end], None)
     with pytest.raises(ImageError):
         images.from_file(b"P6 5 5 65535\n" + bytes(149), None)
+
+
+@pytest.mark.parametrize("channels", MODES)
+def test_a_png_keeps_all_kinds_of_metadata(channels: int) -> None:
+    chunks = ((b"gAMA", bytes([0, 0, 177, 143])), (b"sBIT", bytes([12] * channels)))
+    background = bytes([1, 2] * (3 if channels > 2 else 1))
+    metadata = replace(EVERY_KIND, chunks=(*chunks, (b"bKGD", background)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = images.from_file(written(picture(channels), "PNG", metadata), None)[2]
+    assert images.differing(found, metadata) == []
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_a_tiff_keeps_the_resolution(channels: int) -> None:
+    metadata = Metadata(xmp=XMP, resolution=Resolution(Unit.INCH, (300, 1), (145, 2)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        data = written(picture(channels), "TIFF", metadata)
+    assert images.from_file(data, None)[2] == metadata
+    assert Image.open(io.BytesIO(data)).info["dpi"] == (300, 72.5)
+    with pytest.warns(SaidWarning, match=r"TIFF does not keep the image's texts \(Title\)"):
+        written(picture(channels), "TIFF", Metadata(texts=(Text("Title", "text"),)))
+
+
+def test_frames_are_kept_and_had_one_by_one() -> None:
+    frames = [picture(3), picture(3), picture(3)[:5], picture(1)]
+    frames[1] = frames[1].copy()
+    frames[1][0, 0] = frames[1][-1, -1] = 9
+    with saidcodec.Frames(saidcodec.encode_frames(frames)) as found:
+        for one, other in zip(found, frames, strict=True):
+            np.testing.assert_array_equal(one, other)
+    file = io.BytesIO()
+    pages = [Image.fromarray(picture(1)), Image.fromarray(picture(1)[:5])]
+    pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:])
+    with saidcodec.Frames(saidcodec.encode(io.BytesIO(file.getvalue()))) as found:
+        for one, page in zip(found, pages, strict=True):
+            np.testing.assert_array_equal(one, np.asarray(page))
+    shown = [images.Shown(one, "I;16", Metadata()) for one in frames[:2]]
+    with pytest.raises(ImageError, match="more than 8 bits a sample cannot be written"):
+        images.save_any(shown, 0, io.BytesIO(), "TIFF", False)
