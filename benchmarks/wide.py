@@ -2,9 +2,9 @@
 
 python benchmarks/wide.py FOLDER
 
-Needs imagecodecs (extra "benchmarks").  Photographs of 8 bits are averaged in linear light, over squares of
-two pixels a side, so that real bits come about below the eighth; then they are shown as different cameras
-would.
+Needs imagecodecs (extra "benchmarks").  Seconds are those of the processor, with one thread.  Photographs of
+8 bits are averaged in linear light, over squares of two pixels a side, so that real bits come about below the
+eighth; then they are shown as different cameras would.
 """
 
 from __future__ import annotations
@@ -75,18 +75,18 @@ def main() -> None:
         for name, (encode, decode) in CODECS.items():
             total = 0
             for pixels in group:
-                start = time.perf_counter()
+                start = time.process_time()
                 data = encode(pixels)
-                middle = time.perf_counter()
+                middle = time.process_time()
                 assert np.array_equal(decode(data), pixels)
                 seconds[name][0] += middle - start
-                seconds[name][1] += time.perf_counter() - middle
+                seconds[name][1] += time.process_time() - middle
                 total += len(data)
             sizes.append(f"{total:,}")
         print(f"| {kind} | {' | '.join(sizes)} |")
     for i, what in enumerate(("encoded", "decoded")):
         speeds = [f"{samples / spent[i] / 1e6:.2f}" for spent in seconds.values()]
-        print(f"| {what}, million samples/s | {' | '.join(speeds)} |")
+        print(f"| {what}, million samples a second | {' | '.join(speeds)} |")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from saidcodec.errors import CorruptError
 
 LEFT, ABOVE, APART = 1, 2, 4  # bits of a filter: differences from the left, from above; bytes apart
 FILTERS = 8
-PARTS, PART_ROWS = 4, 16  # of a band that are looked at to estimate
+PARTS, PART_ROWS = 2, 16  # of a band that are looked at to estimate
 FAST, BEST = 1, 9  # levels of zlib
 
 
