@@ -42,7 +42,8 @@ def test_the_specification_reads_what_is_written(residual: str, tmp_path: Path) 
 
 def test_the_specification_reads_graphics_whole_files_and_calibrations(tmp_path: Path) -> None:
     y, x = np.mgrid[:12, :12]
-    images = [((x * x + 3 * y + 17 * i) % 256).astype(np.uint8) for i in range(20)]
+    noise = np.random.default_rng(5).integers(0, 9, (20, 12, 12))
+    images = [(5 * x + 3 * y + 4 * i + noise[i]).astype(np.uint8) for i in range(20)]
     images += [np.full((40, 9, 3), 200, np.uint8), np.zeros((200, 130), np.uint8), images[0]]
     images[20][5:20, 3:6] = 17
     target = tmp_path / "all.saids"
