@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from saidcodec import codec, images
 from saidcodec.errors import about
-from saidcodec.format.header import MODES, OLD_SIGNATURE, SIGNATURE, Metadata
+from saidcodec.format.header import MODES, OLD_SIGNATURE, SIGNATURE
+from saidcodec.picture import Picture
 
 STRIP = 256  # rows that are compared at a time, for the sake of memory
 OPAQUE = 255
@@ -16,11 +18,17 @@ OPAQUE = 255
 
 @dataclass(frozen=True)
 class Opened:
-    """An image: ``pixels`` uint8 H×W or H×W×C, its mode (Pillow's name) and its metadata."""
+    """An image, and what it shows: ``pixels`` uint8 H×W or H×W×C of a ``mode`` (Pillow's name) without
+    palette."""
 
+    picture: Picture
     pixels: np.ndarray
     mode: str
-    metadata: Metadata
+
+    @classmethod
+    def of(cls, picture: Picture) -> Opened:
+        shown = picture.smooth()
+        return cls(picture, shown.pixels, shown.presentation.mode)
 
     @property
     def size(self) -> str:
@@ -54,18 +62,21 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """``metadata``: names of what differs beside the pixels.  ``pixels``: None where sizes or modes are too
+    """``metadata``: names of what differs beside the pixels; ``facts``: of what differs where all colours
+    may be equal, such as the palette.  ``pixels``: None where sizes or modes are too
     different to compare them."""
 
     sizes: tuple[str, str]
     modes: tuple[str, str]
     metadata: tuple[str, ...]
+    facts: tuple[str, ...] = ()
     pixels: Difference | None = None
 
     @property
     def equal(self) -> bool:
-        """Whether size, mode and all pixels are the same."""
-        return self.modes[0] == self.modes[1] and self.pixels is not None and not self.pixels.count
+        """Whether size, mode, palette and all pixels are the same."""
+        alike = self.modes[0] == self.modes[1] and not self.facts
+        return alike and self.pixels is not None and not self.pixels.count
 
     def lines(self, one: str, other: str) -> list[str]:
         """The comparison of images of these names, for people."""
@@ -77,6 +88,8 @@ class Comparison:
             found += self.pixels.lines()
         elif self.pixels and not self.equal:
             found.append("equal pixels")
+        if self.facts:
+            found.append(f"different {', '.join(self.facts)}")
         if self.metadata:
             found.append(f"different metadata: {', '.join(self.metadata)}")
         return found
@@ -86,8 +99,8 @@ def open_any(data: bytes, name: str, model: str | None = None) -> Opened:
     """The image of a .said file or of any that Pillow opens.  Raises a kind of SaidError."""
     if data.startswith((SIGNATURE, OLD_SIGNATURE)):
         with about(name):
-            return Opened(*codec.decode_image(data, model=model))
-    return Opened(*images.from_file(data, name))
+            return Opened.of(codec.decode_image(data, model=model))
+    return Opened.of(images.from_file(data, name))
 
 
 def compare(one: Opened, other: Opened) -> Comparison:
@@ -96,13 +109,27 @@ def compare(one: Opened, other: Opened) -> Comparison:
     metadata = [
         name
         for part, name in images.METADATA_NAMES.items()
-        if getattr(one.metadata, part) != getattr(other.metadata, part)
+        if getattr(one.picture.metadata, part) != getattr(other.picture.metadata, part)
     ]
-    found = Comparison((one.size, other.size), (one.mode, other.mode), tuple(metadata))
+    modes = one.picture.presentation.mode, other.picture.presentation.mode
+    found = Comparison((one.size, other.size), modes, tuple(metadata), (*facts(one.picture, other.picture),))
     comparable = one.mode == other.mode or {one.mode, other.mode} <= {*MODES}
     if one.size == other.size and comparable:
         found = replace(found, pixels=difference(one, other))
     return found
+
+
+def facts(one: Picture, other: Picture) -> Iterator[str]:
+    """Names of what differs between two images of one mode beside their colours."""
+    (_, own, _), (_, others, _) = one, other
+    if own.mode != others.mode:
+        return
+    if own.palette != others.palette:
+        yield "palette"
+    if own.key != others.key:
+        yield "transparent colour"
+    if own.palette and one.pixels.shape == other.pixels.shape and (one.pixels != other.pixels).any():
+        yield "indices"
 
 
 def difference(one: Opened, other: Opened) -> Difference:

@@ -27,16 +27,15 @@ class Reader:
         with saidcodec.Reader("mosaic.said") as image:
             part = image[500:756, 3000:3256]
 
-    It has what an array of the image would have: ``shape``, ``ndim``, ``dtype`` (uint8), and parts by whole
+    It has what an array of the image would have: ``shape``, ``ndim``, ``dtype``, and parts by whole
     numbers and slices, so that Dask, napari and others can take it for one.  A part costs the bands of rows
-    that it touches.  ``mode``: Pillow's name.  ``metadata``: ICC profile, EXIF and XMP.  Several threads may
+    that it touches.  ``mode``: Pillow's name; of an image with a
+    palette that of its colours.  ``metadata``: ICC profile, EXIF and XMP.  Several threads may
     use it.
 
     ``source``, ``model`` and ``threads`` as for ``decode``; an open file must stay open as long.  Raises what
     ``decode`` raises, IndexError and TypeError as arrays do.
     """
-
-    dtype = np.dtype(np.uint8)
 
     def __init__(self, source: Source, *, model: AnyModel | None = None, threads: int | None = None):
         self._threads = arguments.checked_threads(threads) or cores()
@@ -48,9 +47,11 @@ class Reader:
             self._model = codec.model_for(self._file, model)
             self._open = stack.pop_all()
         header = self._file.header
-        self.mode = str(header.mode)
+        shown = header.presentation.smooth().mode
+        self.mode = "1" if header.depth == 1 else shown
+        self.dtype = np.dtype(np.bool_ if header.depth == 1 else np.uint8)
         self.metadata = self._file.metadata
-        channels = len(header.mode)
+        channels = len(shown)
         self.shape = (header.height, header.width, channels)[: SPATIAL + (channels > 1)]
         self.ndim = len(self.shape)
 
@@ -62,10 +63,11 @@ class Reader:
         wanted = [np.arange(side)[key] for side, key in zip(self.shape, keys, strict=True)]
         shape = tuple(side for one in wanted for side in one.shape)
         if 0 in shape:
-            return np.empty(shape, np.uint8)
+            return np.empty(shape, self.dtype)
         rows, columns = (slice(int(one.min()), int(one.max()) + 1) for one in wanted[:SPATIAL])
         with about(self._name), codec.damage(), self._lock:  # a file has one position
-            pixels = codec.read(self._file, self._model, (rows, columns), self._threads)
+            samples = codec.read(self._file, self._model, (rows, columns), self._threads)
+        pixels = self._file.header.presentation.colours(samples)
         wanted[:SPATIAL] = wanted[0] - rows.start, wanted[1] - columns.start
         for axis in reversed(range(self.ndim)):
             pixels = pixels.take(wanted[axis], axis)

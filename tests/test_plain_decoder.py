@@ -275,7 +275,7 @@ def agree_in_bands(image, mode, model, banks, sources, adaptive=True, replicated
         planned, stream = coded.plan, coded.stream
         if source:
             planned, stream = (
-                planned.all_plain(),
+                plan.Plan.plain(len(planned.kinds)),
                 mixed.write(header, method, Outline.plain(band), own, source(own)),
             )
         else:

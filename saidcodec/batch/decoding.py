@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from saidcodec import codec, files, images, models, verification
 from saidcodec.batch.work import Outcome, Work, Writing, noted_in, other_image, put, read_back
 from saidcodec.errors import SaidError
-from saidcodec.format.header import Metadata
+from saidcodec.picture import Picture
 from saidcodec.stopwatch import Stopwatch
 
 
@@ -49,40 +47,40 @@ class Decoding(Writing):
 
     def make(self, outcome: Outcome, threads: int, watch: Stopwatch) -> None:
         job = outcome.job
-        pixels, metadata = read(outcome, self.model, threads, watch)
+        picture = read(outcome, self.model, threads, watch)
         save, name = images.save if self.lossy else images.save_exactly, images.format_of(job.target)
         with watch.measuring("writing"):
             with noted_in(outcome):
-                outcome.written = put(job, self.force, lambda file: save(pixels, metadata, file, name))
+                outcome.written = put(job, self.force, lambda file: save(picture, file, name))
             if self.delete_source:
-                outcome.proven = holds(outcome, read_back(job.target), pixels, metadata)
+                outcome.proven = holds(outcome, read_back(job.target), picture)
 
     def compare(self, outcome: Outcome, threads: int, watch: Stopwatch) -> None:
-        pixels, metadata = read(outcome, self.model, threads, watch)
+        picture = read(outcome, self.model, threads, watch)
         with watch.measuring("verifying"):
             target = outcome.job.target
             data = read_back(target) if self.delete_source else files.read_path(target)
-            if not holds(outcome, data, pixels, metadata):
+            if not holds(outcome, data, picture):
                 raise other_image(outcome)
         outcome.written, outcome.proven = len(data), True
 
 
-def read(outcome: Outcome, model: str | None, threads: int, watch: Stopwatch) -> tuple[np.ndarray, Metadata]:
-    """The pixels and metadata of an outcome's source.  Raises a kind of SaidError."""
+def read(outcome: Outcome, model: str | None, threads: int, watch: Stopwatch) -> Picture:
+    """The image of an outcome's source.  Raises a kind of SaidError."""
     with watch.measuring("reading"):
         data = files.read_bytes(outcome.job.source)
     outcome.read = len(data)
     with watch.measuring("decoding"):
-        pixels, _, metadata = codec.decode_image(data, model=model, threads=threads)
-    outcome.pixels = pixels.shape[0] * pixels.shape[1]
-    return pixels, metadata
+        picture = codec.decode_image(data, model=model, threads=threads)
+    outcome.pixels = picture.pixels.shape[0] * picture.pixels.shape[1]
+    return picture
 
 
-def holds(outcome: Outcome, data: bytes, pixels: np.ndarray, metadata: Metadata) -> bool:
-    """Whether an image file gives pixels and metadata back."""
+def holds(outcome: Outcome, data: bytes, picture: Picture) -> bool:
+    """Whether an image file gives an image back."""
     try:
         with noted_in(outcome):
-            found, _, kept = images.from_file(data, outcome.job.target)
+            found = images.from_file(data, outcome.job.target)
     except SaidError:
         return False
-    return verification.same(found, pixels, kept, metadata)
+    return verification.same(found, picture)

@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-import numpy as np
-
 from saidcodec import codec, files, images, losses, models, verification
 from saidcodec.batch.jobs import Job
 from saidcodec.batch.work import (
@@ -24,8 +22,8 @@ from saidcodec.batch.work import (
     told_in,
 )
 from saidcodec.errors import FileError, SaidError
-from saidcodec.format.header import Metadata
 from saidcodec.parallel import Progress
+from saidcodec.picture import Picture
 from saidcodec.stopwatch import Stopwatch
 
 # Formats that Pillow recognises but cannot read.
@@ -64,8 +62,7 @@ class Encoding(Writing):
 
     def encoded(
         self,
-        pixels: np.ndarray,
-        metadata: Metadata,
+        picture: Picture,
         stopwatch: Stopwatch,
         threads: int | None = None,
         watch: Watch = nobody,
@@ -73,24 +70,22 @@ class Encoding(Writing):
         """The file of one image.  Raises what ``codec.encode`` and ``verification.verify`` raise."""
         with stopwatch.measuring("coding"):
             data = codec.encode(
-                pixels,
+                picture,
                 model=self.model,
                 residual=self.residual,
                 max_error=self.max_error,
                 glimpses=self.glimpses,
                 effort=self.effort,
-                metadata=metadata,
                 threads=threads,
                 progress=watch("encoding"),
             )
-        self.verified(data, pixels, metadata, stopwatch, threads, watch)
+        self.verified(data, picture, stopwatch, threads, watch)
         return data
 
     def verified(
         self,
         data: bytes,
-        pixels: np.ndarray,
-        metadata: Metadata,
+        picture: Picture,
         stopwatch: Stopwatch,
         threads: int | None,
         watch: Watch = nobody,
@@ -100,8 +95,7 @@ class Encoding(Writing):
             with stopwatch.measuring("verifying"):
                 verification.verify(
                     data,
-                    pixels,
-                    metadata,
+                    picture,
                     model=None if self.model == "auto" else self.model,
                     largest_error=None if self.residual == "none" else self.max_error,
                     threads=threads,
@@ -152,12 +146,12 @@ class Encoding(Writing):
 
     def make(self, outcome: Outcome, threads: int, stopwatch: Stopwatch) -> None:
         job = outcome.job
-        original, pixels, metadata = self.read(outcome, stopwatch)
+        original, picture = self.read(outcome, stopwatch)
         data = self.made.get(original)
         if data is None:
-            data = self.encoded(pixels, metadata, stopwatch, threads)
+            data = self.encoded(picture, stopwatch, threads)
         else:
-            self.verified(data, pixels, metadata, stopwatch, threads)
+            self.verified(data, picture, stopwatch, threads)
         with stopwatch.measuring("writing"):
             outcome.written = put(job, self.force, lambda file: file.write(data))
             if self.delete_source:
@@ -167,31 +161,31 @@ class Encoding(Writing):
 
     def compare(self, outcome: Outcome, threads: int, stopwatch: Stopwatch) -> None:
         target = outcome.job.target
-        _, pixels, metadata = self.read(outcome, stopwatch)
+        _, picture = self.read(outcome, stopwatch)
         with stopwatch.measuring("verifying"):
             data = read_back(target) if self.delete_source else files.read_path(target)
             model = None if self.model == "auto" else self.model
             try:
-                decoded, _, found = codec.decode_image(data, model=model, threads=threads)
+                decoded = codec.decode_image(data, model=model, threads=threads)
             except SaidError:
                 raise other_image(outcome) from None
         exact = self.residual != "none"
-        if not exact or not verification.same(decoded, pixels, found, metadata, self.max_error):
+        if not exact or not verification.same(decoded, picture, self.max_error):
             raise other_image(outcome)
         outcome.written = len(data)
         outcome.proven = not outcome.notes
 
-    def read(self, outcome: Outcome, stopwatch: Stopwatch) -> tuple[bytes, np.ndarray, Metadata]:
-        """The source's bytes, pixels and metadata.  Raises FileError, ImageError, LimitError."""
+    def read(self, outcome: Outcome, stopwatch: Stopwatch) -> tuple[bytes, Picture]:
+        """The source's bytes, and its image.  Raises FileError, ImageError, LimitError."""
         source = outcome.job.source
         with stopwatch.measuring("reading"):
             original = files.read_path(source)
             with noted_in(outcome):
-                pixels, _, metadata = images.from_file(original, source)
+                picture = images.from_file(original, source)
             if self.delete_source and (lost := losses.of(original, source)):
                 outcome.notes.append(f"{source}: a .said file does not keep {', '.join(lost)}.")
-        outcome.read, outcome.pixels = len(original), pixels.shape[0] * pixels.shape[1]
-        return original, pixels, metadata
+        outcome.read, outcome.pixels = len(original), picture.pixels.shape[0] * picture.pixels.shape[1]
+        return original, picture
 
 
 def image_suffixes() -> frozenset[str]:

@@ -105,8 +105,8 @@ def encode_one(work: Encoding, source: str, target: str | None = None, *, quiet:
     check_file(source)
     with watch.measuring("reading"):
         original = files.read_bytes(source)
-        pixels, _, metadata = images.from_file(original, files.name_of(source))
-    data = work.encoded(pixels, metadata, watch, watch=progress)
+        picture = images.from_file(original, files.name_of(source))
+    data = work.encoded(picture, watch, watch=progress)
     with watch.measuring("writing"):
         files.write(target, work.force, lambda file: file.write(data))
     if quiet:
@@ -247,16 +247,15 @@ def decode_one(
     with watch.measuring("reading"):  # of a part of a file no more is read than it takes
         data = source if region and source != files.STANDARD else files.read_bytes(source)
     with about(files.name_of(source)), watch.measuring("decoding"):
-        pixels, _, metadata = codec.decode_image(
-            data, region=region, model=model, progress=progress("decoding")
-        )
+        picture = codec.decode_image(data, region=region, model=model, progress=progress("decoding"))
         if boxes_as_metadata:
             from saidcodec import boxes
 
-            metadata = boxes.in_metadata(metadata, data, region, model=model)
+            metadata = boxes.in_metadata(picture.metadata, data, region, model=model)
+            picture = picture._replace(metadata=metadata)
     save = images.save if lossy else images.save_exactly
     with about(target), watch.measuring("writing"):
-        files.write(target, force, lambda file: save(pixels, metadata, file, name))
+        files.write(target, force, lambda file: save(picture, file, name))
     if verbose:
         from saidcodec.cli.looking import account_of
 

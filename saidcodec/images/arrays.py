@@ -8,10 +8,12 @@ import numpy as np
 
 from saidcodec.errors import ImageError, LimitError, reason
 from saidcodec.format.header import MODES, MOST_PIXELS, MOST_SIDE
+from saidcodec.format.presentation import Presentation
 
 
-def from_array(image: Any) -> tuple[np.ndarray, str]:
-    """A uint8 array H×W, H×W×1, ×2, ×3 or ×4 of any memory order and class → (plain C-ordered array, mode).
+def from_array(image: Any) -> tuple[np.ndarray, Presentation]:
+    """A uint8 array H×W, H×W×1, ×2, ×3 or ×4, or a bool array H×W or H×W×1, of any memory order and class →
+    (plain C-ordered array, its mode).
 
     Raises ImageError, LimitError.
     """
@@ -21,15 +23,17 @@ def from_array(image: Any) -> tuple[np.ndarray, str]:
         pixels = np.asarray(image)
     except Exception as error:  # an array interface may run any code
         raise ImageError(f"The array cannot be read: {reason(error)}.") from None
-    if pixels.dtype != np.uint8:
-        raise ImageError(f"Only 8-bit images can be encoded, not arrays of {pixels.dtype}.")
-    if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] > len(MODES)) or not pixels.size:
+    if pixels.dtype not in (np.uint8, np.bool_):
+        raise ImageError(f"Only 8-bit and bool images can be encoded, not arrays of {pixels.dtype}.")
+    most = 1 if pixels.dtype == np.bool_ else len(MODES)
+    if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] > most) or not pixels.size:
         raise ImageError(f"An array of shape {pixels.shape} is no image.")
     height, width, channels = (*pixels.shape, 1)[:3]
     check_size(width, height)
     shape = (height, width) if channels == 1 else (height, width, channels)
     # Through one dimension, so that axes of length 1 have ordinary strides, too.
-    return np.ascontiguousarray(pixels).reshape(-1).reshape(shape), MODES[channels - 1]
+    plain = np.ascontiguousarray(pixels).reshape(-1).reshape(shape)
+    return plain, Presentation("1" if plain.dtype == np.bool_ else MODES[channels - 1])
 
 
 def check_size(width: int, height: int, name: str = "The image") -> None:

@@ -11,27 +11,29 @@ import numpy as np
 
 from saidcodec import arguments, files
 from saidcodec.errors import ImageError, SaidWarning, about, reason
-from saidcodec.format.header import MODES, Metadata
 from saidcodec.images.arrays import check_size, from_array
 from saidcodec.images.depth import check_depth
 from saidcodec.images.metadata import metadata_of
+from saidcodec.images.modes import presented
 from saidcodec.images.opening import frames_of, open_image
+from saidcodec.picture import Picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-EQUIVALENT = {"1": "L", "La": "LA", "PA": "RGBA", "RGBa": "RGBA", "RGBX": "RGB", "YCbCr": "RGB"}
 
+def from_any(image: Any) -> Picture:
+    """Whatever ``encode`` takes.
 
-def from_any(image: Any) -> tuple[np.ndarray, str, Metadata]:
-    """Whatever ``encode`` takes → (uint8 pixels H×W or H×W×C, mode, metadata).
-
-    ``image``: an array, a Pillow image, or the path or open binary file of one.  Of a Pillow image that
-    has several frames the current one is taken, as in Pillow's own ``save``; the first with a SaidWarning.
+    ``image``: an array, a Pillow image, or the path or open binary file of one; a Picture, which stays.  Of a
+    Pillow image that has several frames the current one is taken, as in Pillow's own ``save``; the first with
+    a SaidWarning.
     Raises TypeError, ImageError, LimitError, FileError.
     """
+    if isinstance(image, Picture):
+        return image
     if isinstance(image, np.ndarray):
-        return (*from_array(image), Metadata())
+        return Picture(*from_array(image))
     from PIL import Image
 
     if isinstance(image, Image.Image):
@@ -41,7 +43,7 @@ def from_any(image: Any) -> tuple[np.ndarray, str, Metadata]:
             warnings.warn(sentence, SaidWarning, stacklevel=3)
         return from_pillow(image, whole=False)
     if hasattr(image, "__array_interface__") or hasattr(image, "__array__"):
-        return (*from_array(image), Metadata())
+        return Picture(*from_array(image))
     name = arguments.name_of(image)
     if isinstance(image, (str, os.PathLike)):
         return from_file(files.read_path(image), name)
@@ -53,8 +55,8 @@ def from_any(image: Any) -> tuple[np.ndarray, str, Metadata]:
     )
 
 
-def from_file(data: bytes, name: str | None) -> tuple[np.ndarray, str, Metadata]:
-    """The contents of an image file, called ``name`` in messages if it has one → (pixels, mode, metadata).
+def from_file(data: bytes, name: str | None) -> Picture:
+    """The contents of an image file, called ``name`` in messages if it has one.
 
     Raises ImageError, LimitError.
     """
@@ -62,8 +64,8 @@ def from_file(data: bytes, name: str | None) -> tuple[np.ndarray, str, Metadata]
         return from_pillow(open_image(io.BytesIO(data), name or "The file"))
 
 
-def from_pillow(image: Image, *, whole: bool = True) -> tuple[np.ndarray, str, Metadata]:
-    """An image of Pillow's → (pixels, mode, metadata).  Raises ImageError, LimitError.
+def from_pillow(image: Image, *, whole: bool = True) -> Picture:
+    """An image of Pillow's.  Raises ImageError, LimitError.
 
     ``whole`` refuses an image that has more frames than the current one.
     """
@@ -74,23 +76,8 @@ def from_pillow(image: Image, *, whole: bool = True) -> tuple[np.ndarray, str, M
         check_depth(image)
         image.load()  # first of all, because some formats keep their metadata behind the pixels
         metadata = metadata_of(image)
-        image = in_mode(image)
-        pixels, mode = from_array(np.asarray(image))
+        return Picture(*presented(image), metadata)
     except (ImageError, MemoryError, SaidWarning):
         raise
     except Exception as error:  # Pillow's readers raise nearly everything on damaged files
         raise ImageError(f"The image cannot be read: {reason(error)}.") from None
-    return pixels, mode, metadata
-
-
-def in_mode(image: Image) -> Image:
-    """The image in one of the modes that can be encoded, with every visible pixel as it was."""
-    if image.mode == "P":
-        return image.convert("RGBA" if image.has_transparency_data else "RGB")
-    if image.mode in ("1", "L", "RGB") and "transparency" in image.info:  # a colour that stands for nothing
-        return image.convert("RGBA" if image.mode == "RGB" else "LA")
-    if image.mode in EQUIVALENT:
-        return image.convert(EQUIVALENT[image.mode])
-    if image.mode not in MODES:
-        raise ImageError(f"Images of mode {image.mode} (not 8-bit grey or RGB) cannot be encoded yet.")
-    return image

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from saidcodec.errors import FileError, ImageError, reason, warn_of_loss
-from saidcodec.format.header import Metadata
+from saidcodec.format.header import Metadata, Mode
 from saidcodec.images.metadata import INFO_KEYS, METADATA_NAMES, info_of
+from saidcodec.images.modes import palette_of, pillow_of, visible
 from saidcodec.images.opening import open_image
-from saidcodec.images.reading import in_mode
 from saidcodec.images.tags import EXIF_PREFIX, XMP_TAG, descriptive_tags, parsed_exif
+from saidcodec.picture import Picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 STRIP = 256  # rows that are compared at a time, for the sake of memory
 FORMATS_THAT_READ_EXIF = ("TIFF", "AVIF")  # others write its bytes whatever they are
-LOSSLESS_FORMATS = ".png, .webp and .tif"
+LOSSLESS_FORMATS, CMYK_FORMATS = ".png, .webp and .tif", ".tif"
 
 
 def format_of(target: str) -> str:
@@ -39,36 +40,37 @@ def format_of(target: str) -> str:
     return name
 
 
-def to_pillow(pixels: np.ndarray, metadata: Metadata) -> Image:
-    """Pixels uint8 H×W or H×W×C → a Pillow image that carries the metadata in ``info``."""
-    from PIL import Image
-
-    image = Image.fromarray(pixels)
-    image.info.update(info_of(metadata))
+def to_pillow(picture: Picture) -> Image:
+    """A Pillow image that carries the metadata in ``info``."""
+    image = pillow_of(picture.pixels, picture.presentation)
+    image.info.update(info_of(picture.metadata))
     return image
 
 
-def save_exactly(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: str) -> None:
+def save_exactly(picture: Picture, file: BinaryIO, name: str) -> None:
     """``save``, then read back and compare.
 
     Raises ImageError where the format does not give the same pixels back.  What it does not keep of the
     metadata is named by a SaidWarning.
     """
-    metadata = save(pixels, metadata, file, name)
-    wanted = to_pillow(pixels, metadata)
+    picture = save(picture, file, name)
+    wanted = to_pillow(picture)
     try:
         back = open_image(file, name)
         back.load()
-        same = same_pixels(back, turned_as(back, wanted))
+        turned = turned_as(back, wanted)
+        same = same_pixels(back, turned)
     except (ImageError, OSError, ValueError):
         same = False
     if not same:
         kind = f"{wanted.width}×{wanted.height} {wanted.mode} image"
         raise ImageError(
-            f"{name} cannot hold this {kind} exactly; {LOSSLESS_FORMATS} can, and --lossy allows the loss."
+            f"{name} cannot hold this {kind} exactly; {formats_for(wanted)} can, and --lossy allows the loss."
         )
     kept = {*back.info, *(wanted.info if name == "TIFF" else ())}  # TIFF has tags for all of them
     lost = [METADATA_NAMES[part] for part, key in INFO_KEYS.items() if key in wanted.info and key not in kept]
+    if wanted.mode == "P" and not same_palette(back, turned):
+        lost.insert(0, "palette")
     if lost:
         warn_of_loss(f"{name} does not keep the image's {' and '.join(lost)}.")
 
@@ -77,11 +79,27 @@ def same_pixels(image: Image, wanted: Image) -> bool:
     """Whether every visible and hidden sample is the same; an opaque alpha may come and go."""
     if image.size != wanted.size:
         return False
-    image = in_mode(image)
+    image, wanted = visible(image), visible(wanted)
     if image.mode != wanted.mode:
+        if Mode.CMYK in (image.mode, wanted.mode):  # inks are no light
+            return False
         image, wanted = image.convert("RGBA"), wanted.convert("RGBA")
     strips = [(0, y, image.width, min(y + STRIP, image.height)) for y in range(0, image.height, STRIP)]
     return all(image.crop(strip).tobytes() == wanted.crop(strip).tobytes() for strip in strips)
+
+
+def same_palette(image: Image, wanted: Image) -> bool:
+    """Whether an image has the indices and the palette of another of mode P; more entries do not count."""
+    if image.mode != "P":
+        return False
+    pixels, own = np.asarray(image), np.asarray(wanted)
+    shown, entries = (palette_of(one, int(own.max())).shown() for one in (image, wanted))
+    return np.array_equal(pixels, own) and np.array_equal(shown[: len(entries)], entries)
+
+
+def formats_for(image: Image) -> str:
+    """The suffixes of formats that hold such an image."""
+    return CMYK_FORMATS if image.mode == Mode.CMYK else LOSSLESS_FORMATS
 
 
 def turned_as(back: Image, image: Image) -> Image:
@@ -94,16 +112,18 @@ def turned_as(back: Image, image: Image) -> Image:
     return ImageOps.exif_transpose(image)
 
 
-def save(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: str) -> Metadata:
-    """Write an image in Pillow's format ``name``, losslessly where it can; returns the metadata written.
+def save(picture: Picture, file: BinaryIO, name: str) -> Picture:
+    """Write an image in Pillow's format ``name``, losslessly where it can; returns what was written.
 
     Metadata that is no valid EXIF is left out with a SaidWarning where the format needs it to be valid.
     Raises ImageError.
     """
+    metadata = picture.metadata
     if metadata.exif and name in FORMATS_THAT_READ_EXIF and parsed_exif(metadata.exif) is None:
         warn_of_loss(f"{name} cannot hold the image's EXIF: it is not valid.")
         metadata = replace(metadata, exif=b"")
-    image = to_pillow(pixels, metadata)
+        picture = picture._replace(metadata=metadata)
+    image = to_pillow(picture)
     try:
         image.save(file, name, **saving_options(metadata, name, image.size))
     except MemoryError:
@@ -112,8 +132,8 @@ def save(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: str) -> M
         if isinstance(error, OSError) and error.errno is not None:  # the disk's fault, not the format's
             raise
         sentence = f"A {image.mode} image cannot be written as {name}: {reason(error)}"
-        raise ImageError(f"{sentence}; {LOSSLESS_FORMATS} can hold it.") from None
-    return metadata
+        raise ImageError(f"{sentence}; {formats_for(image)} can hold it.") from None
+    return picture
 
 
 def saving_options(metadata: Metadata, name: str, size: tuple[int, int]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, ImagePalette
 
 from saidcodec import arguments, codec, images, inspection, thumbnails
 from saidcodec.errors import SaidError
@@ -44,8 +44,14 @@ class SaidImageFile(ImageFile.ImageFile):
         with as_os_error(), arguments.opened(self.fp) as contents:
             file = container.unpack(contents, whole=False)
         self._size = (file.header.width, file.header.height)
-        self._mode = file.header.mode
+        self._presentation = file.header.presentation
+        self._mode = self._presentation.mode
         self.info.update(images.info_of(file.metadata))
+        self.info.update(images.transparency_of(self._presentation))
+        if palette := self._presentation.palette:
+            mode = "RGBA" if palette.channels == 4 else "RGB"
+            self.palette = ImagePalette.raw(mode, palette.colours)
+            self.palette.mode = mode
         self._reduce_by(1)
 
     def _reduce_by(self, factor: int) -> None:
@@ -56,13 +62,17 @@ class SaidImageFile(ImageFile.ImageFile):
         self, mode: str | None, size: tuple[int, int] | None
     ) -> tuple[str, tuple[int, int, float, float]] | None:
         """Let ``load`` give the image reduced by the largest whole factor that leaves it no smaller than
-        ``size``; returns the mode, which stays, and where the image then lies in the reduced one."""
+        ``size``; returns the mode, which has no palette or bits then, and
+        where the image then lies in the reduced one."""
         if size is None or len(self.tile) != 1 or self._factor > 1:
             return None
         width, height = self.size
         factor = max(1, min(width // max(1, size[0]), height // max(1, size[1])))
         self._size = (-(-width // factor), -(-height // factor))
         self._reduce_by(factor)
+        if factor > 1 and self._presentation.mode != (smooth := self._presentation.smooth().mode):
+            self._mode, self.palette = smooth, None
+            self.info.pop("transparency", None)
         return self.mode, (0, 0, width / factor, height / factor)
 
     def load_end(self) -> None:
@@ -90,14 +100,15 @@ class Decoder(ImageFile.PyDecoder):
 
     def decode(self, buffer: object) -> tuple[int, int]:
         assert self.fd is not None
-        self.set_as_raw(decoded(self.fd, *self.args))
+        self.set_as_raw(decoded(self.fd, *self.args), "1;8" if self.mode == "1" else None)
         return -1, 0
 
 
 def decoded(file: IO[bytes], factor: int = 1) -> bytes:
     """All samples of a .said file, or of squares of ``factor`` pixels a side.  Raises OSError."""
     with as_os_error():
-        return codec.decode(file).tobytes() if factor == 1 else thumbnails.decode(file, factor).tobytes()
+        pixels = codec.decode_image(file).pixels if factor == 1 else thumbnails.decode(file, factor)
+    return pixels.tobytes()
 
 
 def accept(prefix: bytes) -> bool:
@@ -108,7 +119,8 @@ def save(image: Image.Image, file: IO[bytes], name: str | bytes) -> None:
     """Write an image as .said.  Raises OSError where it cannot be encoded."""
     options: dict[str, Any] = getattr(image, "encoderinfo", {})
     with as_os_error():
-        pixels, _, own = images.from_pillow(image, whole=False)
+        picture = images.from_pillow(image, whole=False)
+        own = picture.metadata
         exif = options.get("exif", own.exif)
         if isinstance(exif, Image.Exif):
             exif = exif.tobytes()
@@ -118,7 +130,7 @@ def save(image: Image.Image, file: IO[bytes], name: str | bytes) -> None:
             options.get("xmp", own.xmp) or b"",
         )
         chosen = {key: options[key] for key in OPTIONS if key in options}
-        file.write(codec.encode(pixels, metadata=metadata, **chosen))
+        file.write(codec.encode(picture, metadata=metadata, **chosen))
 
 
 def save_all(image: Image.Image, file: IO[bytes], name: str | bytes) -> None:
