@@ -33,8 +33,8 @@ VECTORS, SPEC = ROOT / "tests" / "vectors", ROOT / "bitstream_spec.md"
 EXAMPLE = "photo"  # the worked example's model
 
 
-def pictures() -> Iterator[tuple[str, np.ndarray, dict[str, object]]]:
-    """(name, pixels, options of ``encode``, ``encode_in_bands`` or ``encode_made_of``).
+def pictures() -> Iterator[tuple[str, np.ndarray | Image.Image, dict[str, object]]]:
+    """(name, image, options of ``encode``, ``encode_in_bands`` or ``encode_made_of``).
 
     A name begins with the model's.
     """
@@ -67,6 +67,15 @@ def pictures() -> Iterator[tuple[str, np.ndarray, dict[str, object]]]:
         source = made_of(once, layout)
         yield name, source.pixels(), {"source": source}
     yield "photo-graphics", drawing(), {"source": mixed.Graphics()}
+    part = scene.crop((100, 100, 190, 170))
+    indexed = part.quantize(19)
+    indexed.info["transparency"] = 4
+    yield "photo-palette", indexed, {}
+    yield "photo-bilevel", part.convert("1"), {}
+    yield "photo-cmyk", part.crop((0, 0, 40, 30)).convert("CMYK"), {}
+    keyed = part.crop((0, 0, 40, 30))
+    keyed.info["transparency"] = (1, 2, 3)
+    yield "photo-key", keyed, {}
 
 
 HALVED = Layout(Siting.CENTRED, (True, True), (0, 1), Rounding.COLUMNS, ring=True)

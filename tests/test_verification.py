@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from factory import random_model
+from pictures import picture_of
 
 from saidcodec import codec
 from saidcodec.errors import CorruptError
@@ -11,29 +12,30 @@ from saidcodec.verification import difference, verify
 
 MODEL = random_model()
 PIXELS = np.random.default_rng(6).integers(0, 250, (6, 9, 3)).astype(np.uint8)
+PICTURE = picture_of(PIXELS)
 
 
 def test_files_that_hold_their_image() -> None:
-    verify(codec.encode(PIXELS, model=MODEL), PIXELS, Metadata(), model=MODEL)
+    verify(codec.encode(PIXELS, model=MODEL), PICTURE, model=MODEL)
     near = codec.encode(PIXELS, model=MODEL, max_error=3)
-    verify(near, PIXELS, Metadata(), model=MODEL, largest_error=3)
+    verify(near, PICTURE, model=MODEL, largest_error=3)
     lossy = codec.encode(PIXELS, model=MODEL, residual="none")
-    verify(lossy, PIXELS, Metadata(), model=MODEL, largest_error=None)
+    verify(lossy, PICTURE, model=MODEL, largest_error=None)
 
 
 def test_files_that_do_not() -> None:
     data = codec.encode(PIXELS, model=MODEL)
     changed = PIXELS.copy()
     changed[3, 4, 1] += 3
-    for pixels, metadata, largest in (
-        (changed, Metadata(), 2),
-        (PIXELS[..., 0], Metadata(), 255),
-        (PIXELS, Metadata(xmp=b"<x/>"), 0),
+    for picture, largest in (
+        (picture_of(changed), 2),
+        (picture_of(PIXELS[..., 0]), 255),
+        (picture_of(PIXELS, Metadata(xmp=b"<x/>")), 0),
     ):
         with pytest.raises(CorruptError, match="does not decode to the image"):
-            verify(data, pixels, metadata, model=MODEL, largest_error=largest)
+            verify(data, picture, model=MODEL, largest_error=largest)
     with pytest.raises(CorruptError, match="cannot be decoded"):
-        verify(data[:-1], PIXELS, Metadata(), model=MODEL)
+        verify(data[:-1], PICTURE, model=MODEL)
 
 
 def test_differences_go_both_ways() -> None:

@@ -26,7 +26,7 @@ def test_a_photograph_with_further_views_is_its_first() -> None:
     frames = [Image.fromarray(pixels_of("RGB")) for _ in range(2)]
     image = reopened(frames[0], "MPO", save_all=True, append_images=frames[1:])
     assert image.format == "MPO"
-    assert images.from_pillow(image)[1] == "RGB"
+    assert images.from_pillow(image).presentation.mode == "RGB"
 
 
 def test_a_frame_that_was_sought_is_taken() -> None:
@@ -60,4 +60,4 @@ def test_animations_that_are_cut_off() -> None:
                 warnings.simplefilter("ignore")
                 with suppress(ImageError):  # unless the first frame is whole
                     image = images.open_image(io.BytesIO(file.getvalue()[:length]), "it")
-                    assert images.from_any(image)[1] in SHAPES
+                    assert images.from_any(image).presentation.mode in (*SHAPES, "P")

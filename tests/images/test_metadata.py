@@ -4,7 +4,17 @@ import io
 
 import numpy as np
 import pytest
-from pictures import ORIENTED, SHAPES, XMP, exif, icc, pixels_of, reopened, source_with_metadata
+from pictures import (
+    ORIENTED,
+    SHAPES,
+    XMP,
+    exif,
+    icc,
+    picture_of,
+    pixels_of,
+    reopened,
+    source_with_metadata,
+)
 from PIL import Image
 
 from saidcodec import images
@@ -20,7 +30,7 @@ def test_metadata_survives(source: str, target: str) -> None:
     assert metadata.xmp == XMP
     assert metadata.exif[:2] in (b"II", b"MM")
     file = io.BytesIO()
-    images.save(pixels, metadata, file, target)
+    images.save(picture_of(pixels, metadata), file, target)
     again = Image.open(io.BytesIO(file.getvalue()))
     tags = again.getexif()
     assert tags[0x010F] == "A camera"
@@ -35,7 +45,7 @@ def test_orientation_turns_no_pixels() -> None:
     image = reopened(Image.fromarray(pixels_of("RGB")), "PNG", exif=exif())
     pixels, _, metadata = images.from_pillow(image)
     assert pixels.shape == SHAPES["RGB"]
-    assert images.to_pillow(pixels, metadata).getexif()[0x0112] == ORIENTED
+    assert images.to_pillow(picture_of(pixels, metadata)).getexif()[0x0112] == ORIENTED
 
 
 def test_too_much_metadata_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,13 +59,15 @@ def test_too_much_metadata_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_metadata_that_a_format_cannot_hold() -> None:
     with pytest.raises(ImageError, match="cannot be written as JPEG"):
-        images.save(pixels_of("RGB"), Metadata(exif=b"MM\0*" + bytes(70_000)), io.BytesIO(), "JPEG")
+        images.save(
+            picture_of(pixels_of("RGB"), Metadata(exif=b"MM\0*" + bytes(70_000))), io.BytesIO(), "JPEG"
+        )
 
 
 def test_metadata_that_a_format_drops_is_named() -> None:
     metadata = Metadata(icc=icc(), exif=exif().removeprefix(images.EXIF_PREFIX), xmp=XMP)
     with pytest.warns(SaidWarning, match="PPM does not keep the image's ICC profile and EXIF and XMP"):
-        images.save_exactly(pixels_of("RGB"), metadata, io.BytesIO(), "PPM")
+        images.save_exactly(picture_of(pixels_of("RGB"), metadata), io.BytesIO(), "PPM")
 
 
 @pytest.mark.parametrize("name", ["TIFF", "AVIF"])
@@ -64,6 +76,6 @@ def test_exif_that_is_none_is_left_out_where_it_must_be_valid(name: str) -> None
     pixels = np.full((4, 4), 7, np.uint8)
     file = io.BytesIO()
     with pytest.warns(SaidWarning, match=f"{name} cannot hold the image's EXIF") as noted:
-        images.save_exactly(pixels, metadata, file, name)
+        images.save_exactly(picture_of(pixels, metadata), file, name)
     assert len(noted) == 1
     assert Image.open(file).info["xmp"] == b"<x/>"
