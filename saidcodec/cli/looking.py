@@ -113,8 +113,9 @@ def readable(account: dict[str, Any]) -> str:
 def bits_of(account: dict[str, Any]) -> list[str]:
     """The lines of an account that tell of the whole file."""
     bits, total = account["bits"], account["bits"]["total"]
+    mode = account["mode"] + (f" of {account['palette']} colours" if "palette" in account else "")
     lines = [
-        f"{account['width']} x {account['height']} {account['mode']}, version {account['version']}, "
+        f"{account['width']} x {account['height']} {mode}, version {account['version']}, "
         f"model {account['model']['name']} ({account['model']['id']})",
         f"{total / 8:.0f} bytes, {account['bpp']:.4f} bits per pixel",
     ]
