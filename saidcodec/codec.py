@@ -24,13 +24,14 @@ from saidcodec.format.header import (
     ADAPTIVE_PIXELS,
     Header,
     Metadata,
-    Mode,
     ResidualCoder,
     TileKind,
 )
+from saidcodec.format.presentation import Presentation
 from saidcodec.format.tiling import Band, Place, Tiling, choose_tiling
 from saidcodec.models import Model
 from saidcodec.parallel import Progress, cores, in_threads, no_progress
+from saidcodec.picture import Picture
 from saidcodec.residual import band as residual
 from saidcodec.residual.band import Method, Outline, method_of
 from saidcodec.said import Description, read_section, render_band, write_section
@@ -38,6 +39,7 @@ from saidcodec.said import Description, read_section, render_band, write_section
 if TYPE_CHECKING:
     from saidcodec.encoder.plan import Plan
     from saidcodec.encoder.sources import Sources
+    from saidcodec.residual.mixed import Source
 
 CODERS = {name: ResidualCoder[name.upper()] for name in arguments.RESIDUALS}
 DAMAGED = "The file is damaged or truncated, or has bytes too many at its end"
@@ -61,11 +63,11 @@ def encode(
 ) -> bytes:
     """The bytes of a .said file that decodes to exactly ``image``, or to within ``max_error`` of it.
 
-    ``image``: a uint8 or uint16 array H×W (grey), H×W×2 (grey and alpha), ×3 (RGB) or ×4 (RGBA), a Pillow
-    image, or the path or open binary file of an image.  Images of uint16 need no model, and are coded with
-    ``residual`` "context" and no glimpses; ``max_error`` may be up to 32767 for them, else up to 255.  Of
-    several frames the file has all, unless ``seek`` has chosen another than the first of a Pillow image;
-    ``encode_frames`` makes such a file of single images.
+    ``image``: a uint8 or uint16 array H×W (grey), H×W×2 (grey and alpha), ×3 (RGB) or ×4 (RGBA), a bool array
+    H×W, a Pillow image, or the path or open binary file of an image.  Images of uint16 need no model, and are
+    coded with ``residual`` "context" and no glimpses; ``max_error`` may be up to 32767 for them, else up to
+    255.  Of several frames the file has all, unless ``seek`` has chosen another than the first of a Pillow
+    image; ``encode_frames`` makes such a file of single images.
     ``model``: a name, a path or a Model; "auto" keeps the smallest file of the shipped models that apply.
     ``residual``: "context" (the residual network), "gaussian" (the paper's) or "none" (x̂(T) alone: lossy).
     ``glimpses``: force their number per tile instead of choosing it by bits.
@@ -76,7 +78,7 @@ def encode(
     Raises ImageError, LimitError, FileError or ModelError; TypeError or ValueError for arguments of another
     kind.  Metadata that cannot be kept is named by a SaidWarning.
     """
-    from saidcodec.encoder import auto  # decoding imports nothing of the encoder
+    from saidcodec.encoder import auto, forms  # decoding imports nothing of the encoder
 
     max_error, glimpses, threads = arguments.check_encoding(
         residual, max_error, glimpses, metadata, threads, effort
@@ -101,48 +103,66 @@ def encode(
         exact = not max_error and residual != "none"
         frames = replace(several, metadata=metadata).told(progress)
         return encode_all(frames, several.plays, encode_one, exact)
-    pixels, mode, found = images.from_any(image)
-    height, width = pixels.shape[:2]
-    metadata = found if metadata is None else metadata
-    if pixels.dtype != np.uint8:
+    picture = images.from_any(image)
+    kept = picture.metadata if metadata is None else metadata
+    if picture.pixels.dtype == np.uint16:
         wide.check_options(residual, glimpses)
-        return wide.encode(pixels, mode, metadata, max_error, threads or cores(), progress or no_progress)
+        mode = picture.presentation.mode
+        return wide.encode(picture.pixels, mode, kept, max_error, threads or cores(), progress or no_progress)
 
     arguments.whole("max_error", max_error, 0, container.MOST_ERROR)
+    if residual == "none" or max_error:
+        picture = picture.smooth()
+    pixels, presentation = picture.pixels, picture.presentation
+    height, width = pixels.shape[:2]
     tried = auto.candidates(model, width * height, effort == "best")
-    header = header_of(pixels, mode, tried[0], residual, max_error, effort)
-    # Looked for once, however many models are tried.
-    sources = None if glimpses else sources_of(header, pixels, effort, model == "auto")
 
-    def file_with(one: Model, number: int | None, progress: Progress) -> bytes:
-        # Of small images one model of several is enough to try other methods beside.
-        asked = not number and (effort == "best" or is_large(width, height) or one is tried[0])
-        own = replace(header, model=one.id)
-        made_of = sources if asked else None
-        return write(own, one, pixels, metadata, number, made_of, threads or cores(), progress)
+    def file_of(header: Header) -> bytes:
+        # Looked for once, however many models are tried.
+        sources = None if glimpses else sources_of(header, pixels, effort, model == "auto")
 
-    if len(tried) == 1 or residual != "context":
-        return min((file_with(one, glimpses, progress or no_progress) for one in tried), key=len)
-    return auto.shortest(tried, file_with, glimpses, progress or no_progress)
+        def file_with(one: Model, number: int | None, progress: Progress) -> bytes:
+            # Of small images one model of several is enough to try other methods beside.
+            asked = not number and (effort == "best" or is_large(width, height) or one is tried[0])
+            own = replace(header, model=one.id)
+            made_of = sources if asked else None
+            return write(own, one, pixels, kept, number, made_of, threads or cores(), progress)
+
+        if len(tried) == 1 or residual != "context":
+            return min((file_with(one, glimpses, progress or no_progress) for one in tried), key=len)
+        return auto.shortest(tried, file_with, glimpses, progress or no_progress)
+
+    header = header_of(pixels, presentation, tried[0], residual, max_error, effort)
+    return min(map(file_of, forms.candidates(header, pixels, effort)), key=len)
 
 
 def header_of(
-    pixels: np.ndarray, mode: str, model: Model, residual: str, max_error: int, effort: str
+    pixels: np.ndarray,
+    presentation: Presentation,
+    model: Model,
+    residual: str,
+    max_error: int,
+    effort: str,
 ) -> Header:
-    """The header of an image, uint8 H×W or H×W×C, that is encoded with one model."""
+    """The header of an image, H×W or H×W×C, that is encoded with one model."""
+    from saidcodec.encoder import forms  # decoding imports nothing of the encoder
+
     height, width = pixels.shape[:2]
+    mode = forms.coded_mode(presentation)
     replicated = planes.is_replicated(pixels, mode)
     coder = CODERS[residual]
     adaptive = coder == ResidualCoder.CONTEXT and is_large(width, height) and effort != "fast"
     tiling = choose_tiling(width, height)
-    return Header(width, height, Mode(mode), replicated, coder, max_error, model.id, *tiling, adaptive)
+    header = Header(width, height, mode, replicated, coder, max_error, model.id, *tiling, adaptive)
+    return forms.in_form(header, presentation)
 
 
 def sources_of(header: Header, pixels: np.ndarray, effort: str, looks: bool) -> Sources | None:
     """What an image may have been made of, where that is asked; ``looks``: of small images, too."""
     from saidcodec.encoder.sources import Sources  # decoding imports nothing of the encoder
 
-    asked = effort == "best" or (effort == "normal" and (is_large(header.width, header.height) or looks))
+    large = is_large(header.width, header.height)
+    asked = effort == "best" or header.flat or (effort == "normal" and (large or looks))
     if not asked or header.coder != ResidualCoder.CONTEXT or header.max_error:
         return None
     return Sources(header, planes.channels_of(header, pixels), effort == "best")
@@ -161,8 +181,9 @@ def decode(
     model: AnyModel | None = None,
     threads: int | None = None,
 ) -> np.ndarray:
-    """The image of a .said file, uint8 H×W or H×W×C, or uint16 where it has more than 8 bits a sample; of a
-    file of several frames the one with this number, from 0.
+    """The image of a .said file, uint8 H×W or H×W×C; uint16 where it has more than 8 bits a sample, bool
+    where it has 1; of one with a palette its colours; of a file of several frames the one with this number,
+    from 0.
 
     ``data``: a bytes-like object, a path or an open binary file, which is left where it was if it can seek.
     ``region``: x, y, width and height in pixels of the part that is wanted.  Only the bands that it touches
@@ -172,8 +193,8 @@ def decode(
     TypeError or ValueError for arguments of another kind.
     """
     if frame:
-        return decode_frame(data, frame, region=region, model=model, threads=threads)[0]
-    return decode_image(data, region=region, model=model, threads=threads)[0]
+        return decode_frame(data, frame, region=region, model=model, threads=threads).colours()
+    return decode_image(data, region=region, model=model, threads=threads).colours()
 
 
 def decode_image(
@@ -183,9 +204,8 @@ def decode_image(
     model: AnyModel | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
-) -> tuple[np.ndarray, str, Metadata]:
-    """What ``decode`` gives, the image's mode (Pillow's name) and its metadata; ``progress`` as in
-    ``encode``."""
+) -> Picture:
+    """The image that ``decode`` gives, with its mode, palette and metadata; ``progress`` as in ``encode``."""
     threads = arguments.checked_threads(threads)
     with about(arguments.name_of(data)), arguments.opened(data) as contents:
         file = container.unpack(contents, whole=region is None)
@@ -193,7 +213,7 @@ def decode_image(
         pixels = read_place(
             file, opened_model(file, model), place, threads or cores(), progress or no_progress
         )
-    return pixels, file.header.presentation.mode, file.metadata
+    return Picture(pixels, file.header.presentation, file.metadata)
 
 
 def opened_model(file: Container, named: AnyModel | None) -> Model | None:
@@ -222,7 +242,7 @@ def decode_frame(
     model: AnyModel | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
-) -> tuple[np.ndarray, str, Metadata]:
+) -> Picture:
     """``decode_image`` of the frame with this number."""
     from saidcodec.frames import Frames  # which few files have
 
@@ -230,9 +250,10 @@ def decode_frame(
     with Frames(data, model=model, threads=threads) as frames, about(arguments.name_of(data)):
         if number >= len(frames):
             raise RegionError(f"There is no frame {number} in the file, which has {len(frames)}, from 0.")
-        pixels, mode, metadata = frames.frame(number, progress or no_progress)
-        rows, columns = arguments.place_of(region, pixels.shape[1], pixels.shape[0])
-    return np.ascontiguousarray(pixels[rows, columns]), mode, metadata
+        picture = frames.frame(number, progress or no_progress)
+        height, width = picture.pixels.shape[:2]
+        rows, columns = arguments.place_of(region, width, height)
+    return picture._replace(pixels=np.ascontiguousarray(picture.pixels[rows, columns]))
 
 
 @contextmanager
@@ -325,15 +346,25 @@ def code_band(
     threads: int,
 ) -> CodedBand:
     """Code one band, uint8 [h, w, channels], as it is or as what it was made of, whichever is shorter."""
+    from saidcodec.encoder.plan import Plan  # decoding imports nothing of the encoder
     from saidcodec.residual import mixed
 
-    found = write_band(header, model, method, band, channels, glimpses, threads)
-    for source in sources.of(band, channels) if sources else ():
+    plan = Plan.plain(len(band.places))
+
+    def made_of(source: Source) -> CodedBand:
         encoder = Encoder()
         mixed.add(header, method, Outline.plain(band), channels, source, encoder)
-        made = CodedBand.of(header, found.plan.all_plain(), encoder, channels, mixed=True)
-        if len(made.stream) < len(found.stream):
+        return CodedBand.of(header, plan, encoder, channels, mixed=True)
+
+    found: CodedBand | None = None
+    for source in sources.of(band, channels) if sources else ():
+        made = made_of(source)
+        if found is None or len(made.stream) < len(found.stream):
             found = made
+    if found is None or not (sources and sources.suffice) or len(found.stream) > channels.size:
+        as_it_is = write_band(header, model, method, band, channels, glimpses, threads)
+        if found is None or len(as_it_is.stream) <= len(found.stream):
+            found = as_it_is
     return found
 
 
@@ -373,7 +404,7 @@ def plain_band(
 def read(
     file: Container, model: Model, place: Place, threads: int, progress: Progress = no_progress
 ) -> np.ndarray:
-    """The pixels at a place of the image, uint8.  Raises CorruptError, TruncatedError."""
+    """The samples at a place of the image, in its own mode.  Raises CorruptError, TruncatedError."""
     rows, columns = place
     numbers = Tiling.of(file.header).bands_at(rows)
     said = read_said(file, model, whole=0 in numbers)
@@ -389,7 +420,7 @@ def read_bands(
     threads: int,
     progress: Progress = no_progress,
 ) -> tuple[int, np.ndarray]:
-    """The first row of some bands and their pixels, uint8.  Raises CorruptError, TruncatedError.
+    """The first row of some bands and their samples.  Raises CorruptError, TruncatedError.
 
     The first band can only be read once, and where ``said`` was read from its whole stream.
     """
@@ -488,6 +519,7 @@ def take_band(
     decoder: Decoder,
 ) -> np.ndarray:
     """The coded channels of one band, uint8 [h, w, channels], from its tiles' kinds and descriptions."""
+    planes.check_kinds(header, kinds)
     reconstruction = render_band(descriptions, band, header.grey, model)
     if header.coder == ResidualCoder.NONE:
         return planes.without_residual(header, reconstruction, (band.height, band.width))

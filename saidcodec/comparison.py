@@ -10,9 +10,10 @@ import numpy as np
 
 from saidcodec import images
 from saidcodec.errors import about
-from saidcodec.format.header import MODES, OLD_SIGNATURE, SIGNATURE, WIDE_MODES, Metadata
+from saidcodec.format.header import MODES, OLD_SIGNATURE, SIGNATURE, WIDE_MODES
 from saidcodec.frames import Frames
 from saidcodec.images.arrays import widened
+from saidcodec.picture import Picture
 
 LATE = 1  # millisecond by which durations may differ
 STRIP = 256  # rows that are compared at a time, for the sake of memory
@@ -20,13 +21,17 @@ STRIP = 256  # rows that are compared at a time, for the sake of memory
 
 @dataclass(frozen=True)
 class Opened:
-    """An image: ``pixels`` uint8 or uint16 H×W or H×W×C, its mode (Pillow's name), its metadata, and the
-    milliseconds for which it is shown among others."""
+    """An image, and what it shows: ``pixels`` uint8 or uint16 H×W or H×W×C of a ``mode`` (Pillow's name)
+    without palette."""
 
+    picture: Picture
     pixels: np.ndarray
     mode: str
-    metadata: Metadata
-    duration: float = 0
+
+    @classmethod
+    def of(cls, picture: Picture) -> Opened:
+        shown = picture.smooth()
+        return cls(picture, shown.pixels, shown.presentation.mode)
 
     @property
     def size(self) -> str:
@@ -60,18 +65,21 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """``metadata``: names of what differs beside the pixels.  ``pixels``: None where sizes or modes are too
+    """``metadata``: names of what differs beside the pixels; ``facts``: of what differs where all colours
+    may be equal, such as the palette.  ``pixels``: None where sizes or modes are too
     different to compare them."""
 
     sizes: tuple[str, str]
     modes: tuple[str, str]
     metadata: tuple[str, ...]
+    facts: tuple[str, ...] = ()
     pixels: Difference | None = None
 
     @property
     def equal(self) -> bool:
-        """Whether size, mode and all pixels are the same."""
-        return self.modes[0] == self.modes[1] and self.pixels is not None and not self.pixels.count
+        """Whether size, mode, palette and all pixels are the same."""
+        alike = self.modes[0] == self.modes[1] and not self.facts
+        return alike and self.pixels is not None and not self.pixels.count
 
     def lines(self, one: str, other: str) -> list[str]:
         """The comparison of images of these names, for people."""
@@ -83,6 +91,8 @@ class Comparison:
             found += self.pixels.lines()
         elif self.pixels and not self.equal:
             found.append("equal pixels")
+        if self.facts:
+            found.append(f"different {', '.join(self.facts)}")
         if self.metadata:
             found.append(f"different metadata: {', '.join(self.metadata)}")
         return found
@@ -92,13 +102,12 @@ def open_any(data: bytes, name: str, model: str | None = None) -> Iterator[Opene
     """The frames of a .said file or of any that Pillow opens.  Raises a kind of SaidError."""
     if data.startswith((SIGNATURE, OLD_SIGNATURE)):
         with about(name), Frames(data, model=model) as frames:
-            for number, duration in enumerate(frames.durations):
-                yield Opened(*frames.frame(number), duration)
+            for number in range(len(frames)):
+                yield Opened.of(frames.frame(number))
     elif several := images.several_frames(images.ImageFile(data, name)):
-        for one in several:
-            yield Opened(one.pixels, one.mode, one.metadata, one.duration)
+        yield from map(Opened.of, several)
     else:
-        yield Opened(*images.from_file(data, name))
+        yield Opened.of(images.from_file(data, name))
 
 
 def compare_all(
@@ -117,7 +126,7 @@ def compare_all(
         if not count or not (found.equal or differing):
             told = found.lines(*names)
         differing += [] if found.equal else [count]
-        late += abs(a.duration - b.duration) >= LATE
+        late += abs(a.picture.duration - b.picture.duration) >= LATE
         count += 1
     if late:
         told.append(f"different durations of frames: {late} of {count}")
@@ -131,13 +140,27 @@ def compare_all(
 def compare(one: Opened, other: Opened) -> Comparison:
     """Compare two images.  Those of different modes are compared in the one that both fit into: grey is RGB
     of equal samples, and what has no alpha is opaque."""
-    metadata = tuple(images.differing(one.metadata, other.metadata))
-    found = Comparison((one.size, other.size), (one.mode, other.mode), metadata)
+    metadata = tuple(images.differing(one.picture.metadata, other.picture.metadata))
+    named = one.picture.presentation.mode, other.picture.presentation.mode
+    found = Comparison((one.size, other.size), named, metadata, (*facts(one.picture, other.picture),))
     modes = {one.mode, other.mode}
     comparable = len(modes) == 1 or modes <= {*MODES} or modes <= {*WIDE_MODES.values()}
     if one.size == other.size and comparable:
         found = replace(found, pixels=difference(one, other))
     return found
+
+
+def facts(one: Picture, other: Picture) -> Iterator[str]:
+    """Names of what differs between two images of one mode beside their colours."""
+    own, others = one.presentation, other.presentation
+    if own.mode != others.mode:
+        return
+    if own.palette != others.palette:
+        yield "palette"
+    if own.key != others.key:
+        yield "transparent colour"
+    if own.palette and one.pixels.shape == other.pixels.shape and (one.pixels != other.pixels).any():
+        yield "indices"
 
 
 def difference(one: Opened, other: Opened) -> Difference:

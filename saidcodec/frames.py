@@ -20,8 +20,8 @@ from saidcodec.format.container import Container
 from saidcodec.format.frames import Frame, FrameKind, FrameTable
 from saidcodec.format.header import Header, Metadata
 from saidcodec.format.presentation import Presentation
-from saidcodec.images import Shown
 from saidcodec.parallel import Progress, no_progress
+from saidcodec.picture import Picture
 from saidcodec.window import Bytes
 
 ONE = FrameTable(1, 1000, (Frame(FrameKind.WHOLE),))  # of a file of one image
@@ -54,22 +54,20 @@ class Frames:
         whole = [i * (frame.kind == FrameKind.WHOLE) for i, frame in enumerate(self.table.frames)]
         self._starts = [*accumulate(whole, max)]  # of each frame the last one up to it that needs no other
         self._first: Metadata | None = None
-        self._at, self._pixels, self._mode = -1, np.empty((0, 0), np.uint8), ""
-        self._shown_as: Presentation | None = None
+        self._at, self._pixels = -1, np.empty((0, 0), np.uint8)
+        self._shown_as = Presentation("")
 
     def __len__(self) -> int:
         return len(self.table.frames)
 
     def __getitem__(self, number: SupportsIndex) -> np.ndarray:
-        return self.frame(number)[0]
+        return self.frame(number).colours()
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return map(self.__getitem__, range(len(self)))
 
-    def frame(
-        self, number: SupportsIndex, progress: Progress = no_progress
-    ) -> tuple[np.ndarray, str, Metadata]:
-        """A frame, its mode (Pillow's name) and its metadata."""
+    def frame(self, number: SupportsIndex, progress: Progress = no_progress) -> Picture:
+        """A frame with its metadata and duration."""
         wanted = range(len(self))[number]
         with about(self._name):
             start = self._starts[wanted]
@@ -77,7 +75,8 @@ class Frames:
                 self._at = start - 1
             while self._at < wanted:
                 self.advance(self._at + 1, progress)
-            return self._pixels.copy(), self._mode, self.metadata(wanted)
+            own = self.metadata(wanted)
+            return Picture(self._pixels.copy(), self._shown_as, own, self.durations[wanted])
 
     def header(self, number: SupportsIndex) -> Header:
         """Size and mode of a frame, for which no pixel is decoded."""
@@ -90,14 +89,13 @@ class Frames:
         if frame.kind != FrameKind.SAME:
             data = self._files[number]
             with about(f"Frame {number}" if len(self) > 1 else None):
-                shown_as = self.unpacked(number).header.presentation
-                pixels, mode, _ = codec.decode_image(
+                picture = codec.decode_image(
                     bytes(data), model=self._asked, threads=self._threads, progress=progress
                 )
                 if frame.kind == FrameKind.WHOLE:
-                    self._pixels, self._mode, self._shown_as = pixels, mode, shown_as
+                    self._pixels, self._shown_as = picture.pixels, picture.presentation
                 else:
-                    self.paste(frame, pixels, shown_as)
+                    self.paste(frame, picture.pixels, picture.presentation)
         self._at = number
 
     def paste(self, frame: Frame, pixels: np.ndarray, shown_as: Presentation) -> None:
@@ -151,7 +149,7 @@ class Frames:
 class Decoded:
     """All frames of a file, and how often they are shown."""
 
-    frames: list[Shown]
+    frames: list[Picture]
     plays: int
 
 
@@ -165,9 +163,9 @@ def decode_all(
     """All frames of a file; ``progress`` as for ``encode``.  Raises what ``decode`` raises."""
     with Frames(data, model=model, threads=threads) as frames:
         shown, count = [], len(frames)
-        for number, duration in enumerate(frames.durations):
+        for number in range(count):
             within = progress if count == 1 else None
-            shown.append(Shown(*frames.frame(number, within or no_progress), duration))
+            shown.append(frames.frame(number, within or no_progress))
             if progress and count > 1:
                 progress((number + 1) / count)
         return Decoded(shown, frames.plays)

@@ -35,6 +35,7 @@ SMALLEST_SIDE = 512  # pixels of a picture; smaller images are enlarged by a who
 HUES = 7  # of the boxes
 CHECK_BITS, CHECKSUM_BITS = 8 * container.HEAD_CHECK_BYTES, 32
 NO_PREVIEW = "A file of more than 8 bits a sample has no preview; decode it."
+MIDDLE_GREY, OPAQUE = 128, 255
 EXPLAINED = 25.0  # variance, in squared sample values, that is taken as left to the residual
 
 
@@ -149,6 +150,7 @@ def facts_of(file: Container, model: dict[str, str] | None, bits: dict[str, floa
         "height": header.height,
         "mode": header.presentation.mode,
         "depth": header.depth,
+        **({"palette": len(header.palette)} if header.palette else {}),
         "version": ".".join(map(str, VERSION)),
         "model": model,
         "bits": {"header": total - sum(bits.values()), **bits, "total": total},
@@ -260,7 +262,7 @@ def preview(
     size: int | None = None,
     model: AnyModel | None = None,
 ) -> np.ndarray:
-    """The image as its SAID layer alone describes it, uint8 H×W or H×W×C, alpha opaque.
+    """The image as its SAID layer alone describes it, uint8 H×W or H×W×C, alpha opaque; bits as greys.
 
     ``glimpses`` keeps only the first so many of each tile.  Tiles that have no SAID layer are decoded in
     full, and are grey in bands that a file of several bands lacks because it is cut off.
@@ -283,7 +285,7 @@ def preview(
                 return described(file, found, glimpses)
             if glimpses is None and file.complete:
                 return thumbnails.thumbnail(file, found, size)
-            return thumbnails.fitted(described(file, found, glimpses), size)
+            return thumbnails.fitted(described(file, found, glimpses), file.header, size)
 
 
 def described(file: Container, model: Model, glimpses: int | None) -> np.ndarray:
@@ -293,8 +295,11 @@ def described(file: Container, model: Model, glimpses: int | None) -> np.ndarray
     method = method_of(header, model)
     whole = len(file.streams) - (not file.complete)
     out = np.empty((header.height, header.width, header.channels), np.uint8)
+    known = np.ones(header.height, bool)
     for number, band in enumerate(Tiling.of(header).bands()):
         own, kept = said.kinds[band.tiles], said.descriptions[band.tiles]
+        planes.check_kinds(header, own)
+        known[band.rows] = number < whole
         shown = out[band.rows]
         cut = [d if d is None or glimpses is None else d.first(glimpses) for d in kept]
         reconstruction = render_band(cut, band, header.grey, model)
@@ -306,7 +311,21 @@ def described(file: Container, model: Model, glimpses: int | None) -> np.ndarray
             for place, kind in zip(band.places, own, strict=True):
                 if kind != TileKind.SAID:
                     shown[place] = exact[place]
-    return np.ascontiguousarray(planes.pixels_of(header, out))
+    return np.ascontiguousarray(smooth_pixels(header, out, known))
+
+
+def smooth_pixels(header: Header, channels: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Channels of which some may be described alone → the pixels of a preview.
+
+    ``known`` bool [h]: which rows of an image with a palette are there; the others are grey.
+    """
+    presentation = header.presentation
+    if header.palette:
+        indices = np.minimum(channels, len(header.palette) - 1)
+        pixels = presentation.smoothed(planes.pixels_of(header, indices))
+        pixels[~known] = (MIDDLE_GREY, MIDDLE_GREY, MIDDLE_GREY, OPAQUE)[: pixels.shape[2]]
+        return pixels
+    return channels[..., 0] if header.depth == 1 else planes.pixels_of(header, channels)
 
 
 def draw_boxes(pixels: np.ndarray, glimpses: list[dict[str, Any]]) -> Image:

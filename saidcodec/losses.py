@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 from saidcodec import images
-from saidcodec.format.header import MODES
+from saidcodec.format.header import MODES, Mode
 from saidcodec.images.deep import GREY
 
 # What Pillow tells of a file that says how it stores its pixels, or that is kept as metadata.
@@ -13,7 +13,7 @@ HARMLESS = frozenset((
     "adobe", "adobe_transform", "aspect", "background", "bbox", "blend", "chromaticity", "comment",
     "compression", "disposal", "dpi", "duration", "exif", "extension", "gamma", "icc_profile", "interlace",
     "jfif", "jfif_density", "jfif_unit", "jfif_version", "loop", "lossless", "mp", "progression",
-    "progressive", "quality", "resolution", "srgb", "timestamp", "version", "xmp",
+    "progressive", "quality", "resolution", "srgb", "timestamp", "transparency", "version", "xmp",
 ))  # fmt: skip
 
 
@@ -24,7 +24,8 @@ def of(data: bytes, name: str) -> list[str]:
     (``images.from_file``).
     """
     image = images.open_image(io.BytesIO(data), name)
-    lost = [] if image.mode in (*MODES, *GREY) else [f"its mode {image.mode}"]
+    known = image.mode in (*MODES, *GREY, "1", "P", Mode.CMYK)
+    lost = [] if known else [f"its mode {image.mode}"]
     texts = getattr(image, "text", {})
     for key, value in image.info.items():
         icon = key == "sizes" and len(value) == 1  # of one size

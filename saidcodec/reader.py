@@ -27,10 +27,10 @@ class Reader:
         with saidcodec.Reader("mosaic.said") as image:
             part = image[500:756, 3000:3256]
 
-    It has what an array of the image would have: ``shape``, ``ndim``, ``dtype`` (uint8 or uint16), and parts
-    by whole numbers and slices, so that Dask, napari and others can take it for one.  A part costs the bands
-    of rows that it touches.  ``mode``: Pillow's name.  ``metadata``: a ``Metadata``.  Several
-    threads may use it.
+    It has what an array of the image would have: ``shape``, ``ndim``, ``dtype`` (uint8, uint16 or bool), and
+    parts by whole numbers and slices, so that Dask, napari and others can take it for one.  A part costs the
+    bands of rows that it touches.  ``mode``: Pillow's name; of an image with a palette that of its colours.
+    ``metadata``: a ``Metadata``.  Several threads may use it.
 
     ``source``, ``model`` and ``threads`` as for ``decode``; an open file must stay open as long.  Raises what
     ``decode`` raises, IndexError and TypeError as arrays do.
@@ -46,10 +46,11 @@ class Reader:
             self._model = codec.opened_model(self._file, model)
             self._open = stack.pop_all()
         header = self._file.header
-        self.mode = header.presentation.mode
-        self.dtype = np.dtype(np.uint16 if header.wide else np.uint8)
+        shown = header.presentation.smooth().mode
+        self.mode = "1" if header.depth == 1 else shown
+        self.dtype = np.dtype(np.bool_ if header.depth == 1 else np.uint16 if header.wide else np.uint8)
         self.metadata = self._file.metadata
-        channels = len(header.mode)
+        channels = len(shown if header.palette else header.mode)
         self.shape = (header.height, header.width, channels)[: SPATIAL + (channels > 1)]
         self.ndim = len(self.shape)
 
@@ -64,7 +65,8 @@ class Reader:
             return np.empty(shape, self.dtype)
         rows, columns = (slice(int(one.min()), int(one.max()) + 1) for one in wanted[:SPATIAL])
         with about(self._name), self._lock:  # a file has one position
-            pixels = codec.read_place(self._file, self._model, (rows, columns), self._threads)
+            samples = codec.read_place(self._file, self._model, (rows, columns), self._threads)
+        pixels = self._file.header.presentation.colours(samples)
         wanted[:SPATIAL] = wanted[0] - rows.start, wanted[1] - columns.start
         for axis in reversed(range(self.ndim)):
             pixels = pixels.take(wanted[axis], axis)

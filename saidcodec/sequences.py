@@ -23,7 +23,7 @@ from saidcodec.format.frames import (
 )
 from saidcodec.format.header import Metadata
 from saidcodec.frames import is_key
-from saidcodec.images import Shown
+from saidcodec.picture import Picture
 
 MILLISECONDS = 1000  # in a second
 FINEST = 65535  # denominator of a duration in seconds, as in PNG files
@@ -49,7 +49,7 @@ class Sequencer:
     first: Metadata | None = None
     last: np.ndarray | None = None
 
-    def add(self, shown: Shown) -> None:
+    def add(self, shown: Picture) -> None:
         """Raises what ``encode`` raises, ImageError where there are too many."""
         if len(self.frames) == MOST_FRAMES:
             raise ImageError(f"More than {MOST_FRAMES} frames cannot be encoded.")
@@ -126,7 +126,7 @@ def in_ticks(durations: Sequence[Fraction]) -> tuple[int, list[int]]:
     return ticks, [round(one * ticks) for one in durations]
 
 
-def encode_all(frames: Iterable[Shown], plays: int, encode: EncodeOne, exact: bool) -> bytes:
+def encode_all(frames: Iterable[Picture], plays: int, encode: EncodeOne, exact: bool) -> bytes:
     """The file of several frames; ``exact``: as they are.
 
     Raises what ``encode`` raises; ImageError where there is no frame.
@@ -161,14 +161,15 @@ def encode_frames(
     plays = arguments.whole("plays", plays, 0, MOST_NUMBER)
     each = iter(durations) if isinstance(durations, Sequence) else None
 
-    def shown() -> Iterator[Shown]:
+    def shown() -> Iterator[Picture]:
         for number, frame in enumerate(frames):
             with about(f"Frame {number}"):
-                pixels, mode, own = images.from_any(frame)
+                picture = images.from_any(frame)
             duration = durations if each is None else next(each, None)
             if not isinstance(duration, (int, float)) or not 0 <= duration < 1 << 32:
                 raise ValueError("durations must be milliseconds, one number or one for each frame.")
-            yield Shown(pixels, mode, own if metadata is None else metadata, duration)
+            own = picture.metadata if metadata is None else metadata
+            yield picture._replace(metadata=own, duration=duration)
 
     def encode(pixels: np.ndarray, metadata: Metadata) -> bytes:
         return codec.encode(pixels, metadata=metadata, **options)

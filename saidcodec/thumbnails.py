@@ -11,7 +11,7 @@ from saidcodec.arguments import Source
 from saidcodec.errors import ImageError, about
 from saidcodec.format import container
 from saidcodec.format.container import Container
-from saidcodec.format.header import Header
+from saidcodec.format.header import Header, Mode
 from saidcodec.format.tiling import Tiling
 from saidcodec.models import Model
 from saidcodec.parallel import cores
@@ -40,11 +40,13 @@ def thumbnail(file: Container, model: Model, size: int, threads: int | None = No
     width, height = file.header.width, file.header.height
     factor = max(1, max(width, height) // (REDUCING_GAP * size))
     small = reduced(file, model, factor, threads)
-    return fitted(small, size, (width / factor, height / factor))
+    return fitted(small, file.header, size, (width / factor, height / factor))
 
 
-def fitted(pixels: np.ndarray, size: int, extent: tuple[float, float] | None = None) -> np.ndarray:
-    """Pixels uint8 H×W or H×W×C, resampled so that no side is longer than ``size``.
+def fitted(
+    pixels: np.ndarray, header: Header, size: int, extent: tuple[float, float] | None = None
+) -> np.ndarray:
+    """Pixels of an image without palette and bits, resampled so that no side is longer than ``size``.
 
     ``extent``: width and height of the image in them, where the last column and row are in part beyond it.
     """
@@ -54,9 +56,11 @@ def fitted(pixels: np.ndarray, size: int, extent: tuple[float, float] | None = N
         return pixels
     from PIL import Image
 
+    from saidcodec.images.modes import pillow_of
+
     target = (max(1, round(width * size / longest)), max(1, round(height * size / longest)))
-    image = Image.fromarray(pixels).resize(target, Image.Resampling.BICUBIC, (0, 0, width, height))
-    return np.asarray(image)
+    image = pillow_of(pixels, header.presentation.smooth())
+    return np.asarray(image.resize(target, Image.Resampling.BICUBIC, (0, 0, width, height)))
 
 
 def reduced(file: Container, model: Model, factor: int, threads: int | None = None) -> np.ndarray:
@@ -70,7 +74,8 @@ def reduced(file: Container, model: Model, factor: int, threads: int | None = No
     sums = Sums(file.header, factor)
     for first in range(0, count, threads):
         numbers = range(first, min(first + threads, count))
-        sums.add(*codec.read_bands(file, model, said, numbers, threads))
+        top, pixels = codec.read_bands(file, model, said, numbers, threads)
+        sums.add(top, file.header.presentation.smoothed(pixels))
     return sums.means()
 
 
@@ -80,13 +85,15 @@ class Sums:
     def __init__(self, header: Header, factor: int):
         self.header = header
         self.factor = factor
-        shape = (-(-header.height // factor), -(-header.width // factor), len(header.mode))
+        mode = header.presentation.smooth().mode
+        self.has_alpha = mode in (Mode.LA, Mode.RGBA)
+        shape = (-(-header.height // factor), -(-header.width // factor), len(mode))
         self.sums = np.zeros(shape, np.int64)
 
     def add(self, top: int, pixels: np.ndarray) -> None:
         """Rows of the image from the row ``top`` on, uint8 [h, w] or [h, w, channels]."""
         pixels = pixels.reshape(*pixels.shape[:2], -1)
-        if self.header.has_alpha:
+        if self.has_alpha:
             alpha = pixels[..., -1:].astype(np.uint16)
             pixels = np.concatenate([pixels[..., :-1] * alpha, alpha], -1)
         first = top // self.factor
@@ -103,7 +110,7 @@ class Sums:
             for side in (self.header.height, self.header.width)
         )
         count = np.outer(height, width)[..., None]
-        if self.header.has_alpha:
+        if self.has_alpha:
             alpha = self.sums[..., -1:]
             colours = (self.sums[..., :-1] + alpha // 2) // np.maximum(alpha, 1)
             means = np.concatenate([colours, (alpha + count // 2) // count], -1)

@@ -10,8 +10,8 @@ import numpy as np
 from saidcodec.codec import AnyModel
 from saidcodec.errors import CorruptError, SaidError
 from saidcodec.frames import Frames
-from saidcodec.images import Shown
 from saidcodec.parallel import Progress, no_progress
+from saidcodec.picture import Picture
 
 REQUEST = "this is a fault of saidcodec, please report it; nothing was written."
 LATE = 1  # millisecond that a frame's duration may be off: it may have been rounded
@@ -19,7 +19,7 @@ LATE = 1  # millisecond that a frame's duration may be off: it may have been rou
 
 def verify(
     data: bytes,
-    frames: Iterable[Shown],
+    frames: Iterable[Picture],
     *,
     model: AnyModel | None = None,
     largest_error: int | None = 0,
@@ -41,7 +41,7 @@ def verify(
 
 def holds(
     data: bytes,
-    frames: Iterable[Shown],
+    frames: Iterable[Picture],
     largest_error: int | None,
     *,
     model: AnyModel | None = None,
@@ -55,22 +55,25 @@ def holds(
         for count, one in enumerate(frames, 1):
             if count > len(found):
                 return False
-            pixels, _, metadata = found.frame(count - 1, progress or no_progress)
-            late = abs(found.durations[count - 1] - one.duration) >= LATE and len(found) > 1
-            if late or metadata != one.metadata or not same(pixels, one.pixels, largest_error):
+            shown = found.frame(count - 1, progress or no_progress)
+            late = abs(shown.duration - one.duration) >= LATE and len(found) > 1
+            if late or shown.metadata != one.metadata or not same(shown, one, largest_error):
                 return False
         return count == len(found)
 
 
-def same(one: np.ndarray, other: np.ndarray, largest_error: int | None = 0) -> bool:
-    """Whether two images, uint8 H×W or H×W×C, are the same, as far as ``verify`` asks."""
-    if one.shape != other.shape:
+def same(found: Picture, picture: Picture, largest_error: int | None = 0) -> bool:
+    """Whether an image that was found has the pixels that it should have, as far as ``verify`` asks."""
+    if largest_error != 0:
+        found, picture = found.smooth(), picture.smooth()
+    if found.pixels.shape != picture.pixels.shape or found.presentation != picture.presentation:
         return False
-    return largest_error is None or difference(one, other) <= largest_error
+    return largest_error is None or difference(found.pixels, picture.pixels) <= largest_error
 
 
 def difference(one: np.ndarray, other: np.ndarray) -> int:
-    """The largest difference between two uint8 arrays of one shape."""
+    """The largest difference between two arrays of one shape, uint8 or bool."""
     if np.array_equal(one, other):
         return 0
+    one, other = one.astype(np.uint8, copy=False), other.astype(np.uint8, copy=False)
     return int((np.maximum(one, other) - np.minimum(one, other)).max())

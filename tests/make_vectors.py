@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from factory import EVERY_KIND
+from pictures import frame_of
 from PIL import Image
 
 import saidcodec
@@ -26,7 +27,6 @@ from saidcodec.format.header import VERSION, Header, Metadata, Mode, ResidualCod
 from saidcodec.format.levels import levels_of
 from saidcodec.format.maps import Layout, Mapped, Rounding, Siting
 from saidcodec.format.tiling import Tiling
-from saidcodec.images import Shown
 from saidcodec.residual import mixed
 from saidcodec.residual.band import Outline, method_of
 from saidcodec.sequences import encode_all
@@ -37,8 +37,8 @@ VECTORS, SPEC = ROOT / "tests" / "vectors", ROOT / "bitstream_spec.md"
 EXAMPLE = "photo"  # the worked example's model
 
 
-def pictures() -> Iterator[tuple[str, np.ndarray, dict[str, object]]]:
-    """(name, pixels, options of ``encode``, ``encode_in_bands`` or ``encode_made_of``).
+def pictures() -> Iterator[tuple[str, np.ndarray | Image.Image, dict[str, object]]]:
+    """(name, image, options of ``encode``, ``encode_in_bands`` or ``encode_made_of``).
 
     A name begins with the model's.
     """
@@ -73,6 +73,15 @@ def pictures() -> Iterator[tuple[str, np.ndarray, dict[str, object]]]:
         yield name, source.pixels(), {"source": source}
     yield "photo-graphics", drawing(), {"source": mixed.Graphics()}
     yield "photo-gradients", drawing(), {"source": mixed.Graphics(gradients=True)}
+    part = scene.crop((100, 100, 190, 170))
+    indexed = part.quantize(19)
+    indexed.info["transparency"] = 4
+    yield "photo-palette", indexed, {}
+    yield "photo-bilevel", part.convert("1"), {}
+    yield "photo-cmyk", part.crop((0, 0, 40, 30)).convert("CMYK"), {}
+    keyed = part.crop((0, 0, 40, 30))
+    keyed.info["transparency"] = (1, 2, 3)
+    yield "photo-key", keyed, {}
 
 
 def wide_pictures() -> Iterator[tuple[str, np.ndarray, dict[str, int]]]:
@@ -175,12 +184,12 @@ def write_frames(path: Path) -> dict[str, object]:
     marked = rough.copy()
     marked[:3, :3, 0] = marked[-3:, -3:, 1] = 200
     table = [
-        Shown(digits, "RGB", EVERY_KIND, 40),
-        Shown(digits, "RGB", EVERY_KIND, 1000 / 30),
-        Shown(moved, "RGB", Metadata(comment=b"moved"), 1000 / 30),
-        Shown(rough, "LA", Metadata(), 0),
-        Shown(marked, "LA", EVERY_KIND, 40),
-        Shown(digits, "RGB", EVERY_KIND, 40),
+        frame_of(digits, "RGB", EVERY_KIND, 40),
+        frame_of(digits, "RGB", EVERY_KIND, 1000 / 30),
+        frame_of(moved, "RGB", Metadata(comment=b"moved"), 1000 / 30),
+        frame_of(rough, "LA", Metadata(), 0),
+        frame_of(marked, "LA", EVERY_KIND, 40),
+        frame_of(digits, "RGB", EVERY_KIND, 40),
     ]
 
     def encode(pixels: np.ndarray, metadata: Metadata) -> bytes:

@@ -9,10 +9,24 @@ from typing import Any
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+from saidcodec import images
+from saidcodec.format.header import Metadata
+from saidcodec.format.presentation import Presentation
+from saidcodec.picture import Picture
+
 RNG = np.random.default_rng(5)
 SHAPES = {"L": (5, 7), "LA": (5, 7, 2), "RGB": (5, 7, 3), "RGBA": (5, 7, 4)}
 XMP = b'<?xpacket begin="\xef\xbb\xbf"?><x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
 ORIENTED = 6
+
+
+def picture_of(pixels: np.ndarray, metadata: Metadata | None = None) -> Picture:
+    return Picture(*images.from_array(pixels), metadata or Metadata())
+
+
+def frame_of(pixels: np.ndarray, mode: str, metadata: Metadata, duration: float = 0) -> Picture:
+    """One of several frames."""
+    return Picture(pixels, Presentation(mode), metadata, duration)
 
 
 def pixels_of(mode: str) -> np.ndarray:

@@ -1132,7 +1132,7 @@ def without_residual(file, tiles):
 
 
 def decode(data, tensors, banks):
-    """A file's pixels, uint8 H×W or H×W×C.
+    """A file's pixels, uint8 H×W or H×W×C; of indices their colours, of 1 bit 0 or 1.
 
     ``tensors``: those of its model; ``banks``: what ``load_banks`` gives.
     """
@@ -1142,6 +1142,7 @@ def decode(data, tensors, banks):
     need(identify(tensors).startswith(file.model))
     streams = [Stream(stream) for stream in file.streams]
     kinds, descriptions = read_said(file, tensors, banks[0], streams[0])
+    need(not file.form.palette or 1 not in kinds)
     tiles = [
         (kind, description and prediction(file, tensors, description, *place[2:]), place)
         for kind, description, place in zip(kinds, descriptions, file.tiles())
@@ -1152,7 +1153,23 @@ def decode(data, tensors, banks):
         read_band(file, tensors, banks, tiles[low:high], stream)
         for low, high, stream in zip(edges, edges[1:], streams)
     ]
-    return as_pixels(file, np.concatenate(decoded))
+    return shown(file.form, as_pixels(file, np.concatenate(decoded)))
+
+
+def shown(form, samples):
+    """2.2: indices as their colours; all else as it is."""
+    if not form.palette:
+        return samples
+    colours = []
+    for index, entry in enumerate(form.palette):
+        alpha = entry[3] if len(entry) == 4 else 255
+        if isinstance(form.transparency, list) and index < len(form.transparency):
+            alpha = form.transparency[index]
+        elif form.transparency == index:
+            alpha = 0
+        opaque = len(entry) == 3 and form.transparency is None
+        colours.append(entry[:3] if opaque else [*entry[:3], alpha])
+    return np.array(colours, np.uint8)[samples]
 
 
 def shown_as(file):
@@ -1284,8 +1301,18 @@ def read_wide_levels(file, channels, values, stream):
 
 
 def as_pixels(file, channels, kind=np.uint8):
-    """Coded channels → the pixels of the image's mode, uint8."""
-    out = channels.astype(kind)
+    """Coded channels → the samples of the image's mode, uint8; 2.1: 0 or 1, and indices."""
+    out, form = channels.astype(kind), file.form
+    if form.depth == 1:
+        need(np.isin(out, (0, 255)).all())
+        return out[..., 0] // 255
+    if form.palette:
+        need((out < len(form.palette)).all())
+        lumas = [299 * red + 587 * green + 114 * blue for red, green, blue, *_ in form.palette]
+        order = sorted(range(len(lumas)), key=lambda index: (lumas[index], index))
+        return np.array(order, np.uint8)[out[..., 0]] if form.ranked else out[..., 0]
+    if form.channels == 6:
+        return np.concatenate([255 - out[..., :3], out[..., 3:]], -1)
     if file.grey and file.mode >= 2:
         out = np.concatenate([out[..., :1], out[..., :1], out], -1)
     return out[..., 0] if file.mode == 0 else out

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from saidcodec import comparison
 from saidcodec.comparison import Opened
 from saidcodec.format.header import Metadata
+from saidcodec.format.presentation import Presentation
+from saidcodec.picture import Picture
 
 MODES = {"L": (), "LA": (2,), "RGB": (3,), "RGBA": (4,)}
 
 
 def opened(pixels: np.ndarray, mode: str = "RGB", **metadata: bytes) -> Opened:
-    return Opened(pixels, mode, Metadata(**metadata))
+    return Opened.of(Picture(pixels, Presentation(mode), Metadata(**metadata)))
 
 
 def noise(mode: str = "RGB", size: tuple[int, int] = (6, 9)) -> np.ndarray:

@@ -10,6 +10,7 @@ import pytest
 from factory import random_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pictures import frame_of
 from PIL import Image
 
 import saidcodec
@@ -19,7 +20,6 @@ from saidcodec.format import container
 from saidcodec.format.frames import Frame, FrameKind, FrameTable, pack_frames
 from saidcodec.format.header import Metadata
 from saidcodec.frames import decode_all
-from saidcodec.images import Shown
 from saidcodec.sequences import encode_all, in_ticks, unused_colour
 
 MODEL = random_model()
@@ -142,7 +142,7 @@ def test_near_lossless_frames_stay_within_the_bound() -> None:
 
 def test_metadata_of_frames() -> None:
     first, other = Metadata(comment=b"first"), Metadata(comment=b"other")
-    shown = [Shown(BASE, "RGB", metadata) for metadata in (first, other, Metadata(), first)]
+    shown = [frame_of(BASE, "RGB", metadata) for metadata in (first, other, Metadata(), first)]
     data = encode_all(shown, 0, encode, exact=True)
     with saidcodec.Frames(data, model=MODEL) as frames:
         assert [frames.metadata(number) for number in range(4)] == [first, other, Metadata(), first]

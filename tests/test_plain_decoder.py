@@ -18,11 +18,16 @@ from PIL import Image
 import saidcodec.entropy
 from saidcodec import codec, models, wide
 from saidcodec.encoder import plan, preimage
+from saidcodec.entropy.rans import Encoder
 from saidcodec.errors import CorruptError
 from saidcodec.format import container, maps, planes
 from saidcodec.format.header import Header, Metadata, Mode, ResidualCoder, TileKind
 from saidcodec.format.levels import levels_of
+from saidcodec.format.palette import Palette
+from saidcodec.format.presentation import Presentation
 from saidcodec.format.tiling import Tiling
+from saidcodec.picture import Picture
+from saidcodec.residual import band as residual
 from saidcodec.residual import mixed, wide_band
 from saidcodec.residual.band import Outline, method_of
 from saidcodec.said import render_band
@@ -52,7 +57,7 @@ def agree(image, model, banks, **options):
     data = codec.encode(image, model=model, threads=1, **options)
     expected = codec.decode(data, model=model, threads=1)
     found = plain_decoder.decode(data, model.tensors, banks)
-    assert found.shape == image.shape
+    assert found.shape == expected.shape
     assert (found == expected).all()
     return data, found
 
@@ -225,6 +230,85 @@ def test_noise_is_stored(banks):
     agree(image, random_model(3), banks)
 
 
+def indexed(transparency=None, ranked=False, channels=3):
+    """A picture of 7 of 11 colours; ``ranked``: in an order in which ranks are smoother."""
+    colours = np.random.default_rng(4).integers(0, 256, (11, channels)).astype(np.uint8)
+    palette = Palette(colours.tobytes(), channels, transparency)
+    slope = picture(40, 50, "L") // 40
+    indices = palette.indices(slope) if ranked else slope
+    return Picture(indices, Presentation("P", palette))
+
+
+@pytest.mark.parametrize("transparency", [None, 0, 10, b"\3\2", bytes(11)])
+@pytest.mark.parametrize("ranked", [False, True])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_palettes(transparency, ranked, channels, banks):
+    image = indexed(transparency, ranked, channels)
+    data, found = agree(image, random_model(3), banks)
+    assert (found == image.colours()).all()
+    form = plain_decoder.parse(data).form
+    assert [value for entry in form.palette for value in entry] == list(image.presentation.palette.colours)
+
+
+def test_indices_are_ranks_where_that_is_shorter():
+    for ranked in (False, True):
+        data = codec.encode(indexed(ranked=ranked), model=random_model(3), effort="best")
+        assert plain_decoder.parse(data).form.ranked == ranked
+
+
+@pytest.mark.parametrize("coder", ["context", "gaussian"])
+@pytest.mark.parametrize("glimpses", [None, 2])
+def test_bits(coder, glimpses, banks):
+    bits = picture(40, 50, "L") > 120
+    data, found = agree(bits, random_model(3), banks, residual=coder, glimpses=glimpses)
+    assert (found == bits).all()
+    assert plain_decoder.parse(data).form.depth == 1
+
+
+def test_cmyk(banks):
+    image = Picture(picture(40, 50, "RGBA"), Presentation("CMYK"))
+    _, found = agree(image, random_model(3), banks)
+    assert (found == image.pixels).all()
+
+
+@pytest.mark.parametrize(("mode", "key"), [("L", (7,)), ("RGB", (1, 65535, 3))])
+def test_keys(mode, key, banks):
+    image = Picture(picture(40, 50, mode), Presentation(mode, key=key))
+    data, found = agree(image, random_model(3), banks)
+    assert (found == image.pixels).all()
+    assert plain_decoder.parse(data).form.key == key
+
+
+@pytest.mark.parametrize(
+    ("header", "sample"),
+    [
+        ({"palette": Palette(b"abcdef")}, 2),
+        ({"palette": Palette(b"abcdef"), "ranked": True}, 2),
+        ({"depth": 1}, 254),
+    ],
+)
+def test_samples_that_there_are_not(header, sample, banks):
+    model = random_model(3)
+    grey = Header(20, 20, Mode.L, False, ResidualCoder.CONTEXT, 0, model.id, 32, 1)
+    plain = replace(grey, **header)
+    pixels = np.zeros((20, 20), np.uint8)
+    for wrong in (False, True):
+        pixels[3, 4] = sample * wrong
+        rest = Encoder()
+        outline = Outline.plain(*Tiling.of(grey).bands())
+        residual.add(grey, method_of(grey, model), outline, pixels[..., None], rest)
+        stream = rest.finish(planes.checksum(grey, pixels[..., None]))
+        data = codec.join(plain, model, Metadata(), [0], [None], [stream])
+        if not wrong:
+            codec.decode(data, model=model)
+            plain_decoder.decode(data, model.tensors, banks)
+            continue
+        with pytest.raises(CorruptError, match="cannot have"):
+            codec.decode(data, model=model)
+        with pytest.raises(plain_decoder.RefusedError):
+            plain_decoder.decode(data, model.tensors, banks)
+
+
 def test_metadata(banks):
     metadata = Metadata(icc=b"a profile", xmp=b"<x/>" * 100)
     data, _ = agree(picture(9, 9, "L"), random_model(3), banks, metadata=metadata)
@@ -318,7 +402,7 @@ def agree_in_bands(image, mode, model, banks, sources, adaptive=True, replicated
         planned, stream = coded.plan, coded.stream
         if source:
             planned, stream = (
-                planned.all_plain(),
+                plan.Plan.plain(len(planned.kinds)),
                 mixed.write(header, method, Outline.plain(band), own, source(own)),
             )
         else:

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pictures import picture_of
 from PIL import Image
 
 import saidcodec
@@ -269,7 +270,7 @@ def test_pillow_opens_and_saves_grey(tmp_path: Path) -> None:
 def test_the_commands(tmp_path: Path, suffix: str) -> None:
     pixels, source, target = picture((20, 30, 3)), tmp_path / f"a{suffix}", tmp_path / "a.said"
     with open(source, "wb") as file:
-        images.save(pixels, Metadata(), file, {".png": "PNG", ".tif": "TIFF"}[suffix])
+        images.save(picture_of(pixels, Metadata()), file, {".png": "PNG", ".tif": "TIFF"}[suffix])
     run = CliRunner().invoke
     assert run(main, ["encode", str(source), str(target), "--verbose"]).exit_code == 0
     back = tmp_path / f"b{suffix}"
@@ -336,7 +337,7 @@ def test_what_repeats_is_no_larger_than_its_png(name: str) -> None:
     }[name].astype(np.uint16)
     data, file = saidcodec.encode(pixels), io.BytesIO()
     np.testing.assert_array_equal(saidcodec.decode(data), pixels)
-    images.save(pixels, Metadata(), file, "PNG")
+    images.save(picture_of(pixels, Metadata()), file, "PNG")
     assert len(data) < 1.03 * len(file.getvalue())
 
 

@@ -66,13 +66,13 @@ class Scales:
 
     def header(self, image: np.ndarray) -> tuple[Header, np.ndarray]:
         """The header of an image's file, and its coded channels."""
-        pixels, mode, _ = images.from_any(image)
+        pixels, presentation, _ = images.from_any(image)
         height, width = pixels.shape[:2]
         same = bool((pixels == pixels[..., :1]).all())
         header = Header(
             width,
             height,
-            Mode(mode),
+            Mode(presentation.mode),
             same,
             codec.CODERS[self.coder],
             0,

@@ -16,7 +16,7 @@ from saidcodec.archive import layout
 from saidcodec.archive.group import CHECK_MASK, COLOURED, GREY, calibrated, section_of
 from saidcodec.archive.layout import Head, Kind, is_shareable, runs_of
 from saidcodec.codec import CodedBand
-from saidcodec.encoder import auto
+from saidcodec.encoder import auto, forms
 from saidcodec.entropy.bank import Rows
 from saidcodec.entropy.rans import Encoder
 from saidcodec.format import planes
@@ -25,6 +25,7 @@ from saidcodec.format.metadata import items_of
 from saidcodec.format.tiling import Tiling
 from saidcodec.models import Model
 from saidcodec.parallel import in_threads
+from saidcodec.picture import Picture
 from saidcodec.said import write_section
 
 SHARED_METADATA = 1 << 14  # bytes; images with more become whole files
@@ -41,20 +42,20 @@ class Options:
     effort: str
     looks: bool
 
-    def header(self, pixels: np.ndarray, mode: str, model: Model) -> Header:
+    def header(self, picture: Picture, model: Model) -> Header:
         """The header of an image."""
-        return codec.header_of(pixels, mode, model, self.residual, self.max_error, self.effort)
+        coded = self.residual, self.max_error, self.effort
+        return codec.header_of(picture.pixels, picture.presentation, model, *coded)
 
-    def file(self, pixels: np.ndarray, metadata: Metadata, model: Model) -> bytes:
+    def file(self, picture: Picture, model: Model) -> bytes:
         """An image as a file of its own."""
         return codec.encode(
-            pixels,
+            picture,
             model=model,
             residual=self.residual,
             max_error=self.max_error,
             glimpses=self.glimpses,
             effort=self.effort,
-            metadata=metadata,
             threads=1,
         )
 
@@ -81,33 +82,42 @@ class Item:
         return self.image.header if isinstance(self.image, Shared) else None
 
 
-def encoded(
-    pixels: np.ndarray, mode: str, metadata: Metadata, options: Options, model: Model, rows: Rows | None
-) -> Shared | bytes:
+def encoded(picture: Picture, options: Options, model: Model, rows: Rows | None) -> Shared | bytes:
     """One image, encoded with a calibration or without."""
-    header = options.header(pixels, mode, model)
-    if not is_shareable(header) or len(items_of(metadata)) > SHARED_METADATA:
-        return options.file(pixels, metadata, model)
-    asked = not options.glimpses
+    if options.residual == "none" or options.max_error:
+        picture = picture.smooth()
+    header = options.header(picture, model)
+    if not is_shareable(header) or len(items_of(picture.metadata)) > SHARED_METADATA:
+        return options.file(picture, model)
+    tried = [
+        shared(one, picture, options, model, rows)
+        for one in forms.candidates(header, picture.pixels, options.effort)
+    ]
+    return min(tried, key=lambda one: len(one.coded.stream))
+
+
+def shared(header: Header, picture: Picture, options: Options, model: Model, rows: Rows | None) -> Shared:
+    """One image, encoded with this header."""
+    pixels, asked = picture.pixels, not options.glimpses
     sources = codec.sources_of(header, pixels, options.effort, options.looks) if asked else None
     method, (band,) = calibrated(header, model, rows), Tiling.of(header).bands()
     channels = planes.channels_of(header, pixels)
     coded = codec.code_band(header, model, method, band, channels, options.glimpses, sources, 1)
     if coded.mixed:
         header = replace(header, coder=ResidualCoder.MIXED)
-    return Shared(header, coded, metadata)
+    return Shared(header, coded, picture.metadata)
 
 
-def shortest(sample: Sequence[np.ndarray], options: Options, threads: int) -> Model:
+def shortest(sample: Sequence[Picture], options: Options, threads: int) -> Model:
     """The model of the smallest files of a sample, without glimpses: none make up for a model of other
     images."""
-    sizes = sorted(pixels.shape[0] * pixels.shape[1] for pixels in sample)
+    sizes = sorted(one.pixels.shape[0] * one.pixels.shape[1] for one in sample)
     tried = auto.candidates("auto", sizes[len(sizes) // 2], options.effort == "best")
     if len(tried) == 1:
         return tried[0]
     quick = replace(options, glimpses=0, effort="fast")
-    jobs = [(model, pixels) for model in tried for pixels in sample]
-    lengths = in_threads(lambda job: len(quick.file(job[1], Metadata(), job[0])), jobs, threads)
+    jobs = [(model, one._replace(metadata=Metadata())) for model in tried for one in sample]
+    lengths = in_threads(lambda job: len(quick.file(job[1], job[0])), jobs, threads)
     totals = np.array([*lengths]).reshape(len(tried), len(sample)).sum(1)
     return tried[int(totals.argmin())]
 

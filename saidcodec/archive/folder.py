@@ -8,14 +8,12 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from saidcodec import files, images
 from saidcodec.archive.names import check_label
 from saidcodec.archive.reader import Archive
 from saidcodec.errors import FileError, ModelError, SaidError, about
-from saidcodec.format.header import Metadata
 from saidcodec.parallel import Progress, cores, in_threads
+from saidcodec.picture import Picture
 
 SUFFIX = ".png"  # of what is unpacked
 FIRST_LINE = ["name", "label"]  # of a file of labels
@@ -122,11 +120,11 @@ def unpack(
         except SaidError as error:
             return [error]
         first = archive.first(group) + archive.group(group).head.runs[run].start
-        return [written(number, pixels) for number, pixels in enumerate(decoded, first)]
+        return [written(number, picture) for number, picture in enumerate(decoded, first)]
 
-    def written(number: int, pixels: np.ndarray) -> SaidError | None:
+    def written(number: int, picture: Picture) -> SaidError | None:
         try:
-            write_image(pixels, archive.entry(number).metadata, targets[number], folder, force)
+            write_image(picture, targets[number], folder, force)
         except SaidError as error:
             return error
         return None
@@ -160,7 +158,7 @@ def is_target(name: str) -> bool:
     return os.path.splitext(name)[1].lower() == SUFFIX
 
 
-def write_image(pixels: np.ndarray, metadata: Metadata, target: str, folder: str, force: bool) -> None:
+def write_image(picture: Picture, target: str, folder: str, force: bool) -> None:
     """Write one image below a folder, whose own folders are made.  Raises FileError or ImageError."""
     if os.path.splitdrive(os.path.relpath(target, folder))[0]:
         raise FileError(f"{target} cannot be written: it lies outside {folder}.")
@@ -169,4 +167,4 @@ def write_image(pixels: np.ndarray, metadata: Metadata, target: str, folder: str
     except OSError as error:
         raise FileError(f"{target} cannot be written: {files.reason(error)}.") from None
     with about(target):
-        files.write(target, force, lambda file: images.save_exactly(pixels, metadata, file, "PNG"))
+        files.write(target, force, lambda file: images.save_exactly(picture, file, "PNG"))

@@ -21,6 +21,7 @@ from saidcodec.format.header import Header
 from saidcodec.format.tiling import Tiling
 from saidcodec.inspection import Features, features, features_of
 from saidcodec.models import Model
+from saidcodec.picture import Picture
 from saidcodec.residual.band import Method, method_of
 from saidcodec.said import Description, read_section
 
@@ -97,11 +98,11 @@ class Group:
             return features_of(header, self.descriptions[image][1], self.model)
         return features(self.stream(self.run_of(image)), model=self.named)
 
-    def decode(self, run: int) -> list[np.ndarray]:
-        """The pixels of the images of a run, uint8 H×W or H×W×C each."""
+    def decode(self, run: int) -> list[Picture]:
+        """The images of a run."""
         images = self.head.runs[run]
         if self.head.header(images[0]) is None:
-            return [codec.decode(self.stream(run), model=self.named, threads=1)]
+            return [codec.decode_image(self.stream(run), model=self.named, threads=1)]
         decoder, check, found = Decoder(self.stream(run)), 0, []
         for image in images:
             header = self.head.header(image)
@@ -109,7 +110,8 @@ class Group:
             method, (band,) = calibrated(header, self.model, self.head.rows), Tiling.of(header).bands()
             channels = codec.take_band(header, self.model, method, band, *self.descriptions[image], decoder)
             check = zlib.crc32(np.ascontiguousarray(channels).data, check)
-            found.append(np.ascontiguousarray(planes.pixels_of(header, channels)))
+            pixels = np.ascontiguousarray(planes.pixels_of(header, channels))
+            found.append(Picture(pixels, header.presentation, self.head.metadata[image]))
         if decoder.finish() != check & CHECK_MASK:
             raise CorruptError("The checksum of its pixels does not match.")
         return found

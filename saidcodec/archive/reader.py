@@ -24,6 +24,7 @@ from saidcodec.errors import CorruptError, FileError, SaidError, TruncatedError,
 from saidcodec.format.header import Metadata
 from saidcodec.inspection import Features
 from saidcodec.parallel import cores, in_threads
+from saidcodec.picture import Picture
 
 REMEDY = "saidcodec unpack writes what can be read; saidcodec.Archive(path, recover=True) opens it."
 KEPT_GROUPS = 32  # heads of groups that an open archive keeps, about 1 MB each
@@ -45,10 +46,10 @@ class Entry:
 class Archive:
     """The images of a .saids file: ``archive[17]``, ``archive["a/b.png"]``, ``archive[2:5]``, iteration.
 
-    An image is a uint8 array H×W or H×W×C, decoded when it is asked for.  The file is mapped into memory.  An
-    archive can be pickled, which gives another process a map of its own, so that it serves as a map-style
-    ``torch.utils.data.Dataset`` with worker processes.  ``problem``: what is wrong with the index of an
-    archive that was opened with ``recover``, or None.
+    An image is an array as ``decode`` gives it, decoded when it is asked for.  The file is mapped into
+    memory.  An archive can be pickled, which gives another process a map of its own, so that it serves as a
+    map-style ``torch.utils.data.Dataset`` with worker processes.  ``problem``: what is wrong with the index
+    of an archive that was opened with ``recover``, or None.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, model: AnyModel | None = None, recover: bool = False):
@@ -124,7 +125,7 @@ class Archive:
         number = self.number(which)
         group, run = self._place(number)
         first, images = self._decoded(group, run)
-        return images[number - first].copy()
+        return images[number - first].colours().copy()
 
     def __getitems__(self, numbers: Sequence[int]) -> list[np.ndarray]:
         """Several images at once; each run of the archive is decoded once.  Called by ``DataLoader``."""
@@ -136,7 +137,7 @@ class Archive:
         """All images in their order, decoded on all cores."""
         for number in range(len(self.places)):
             for images in in_threads(partial(self.read_run, number), self.runs(number), cores()):
-                yield from images
+                yield from (one.colours() for one in images)
 
     def runs(self, number: int) -> range:
         """The runs of a group that can be read."""
@@ -189,7 +190,7 @@ class Archive:
                 file = group.file(image)
             header, metadata = file.header, file.metadata
         size = header.width, header.height
-        return Entry(head.names[image], label, str(header.mode), *size, metadata)
+        return Entry(head.names[image], label, header.presentation.mode, *size, metadata)
 
     def features(self) -> list[Features]:
         """The glimpses of every image, with their boxes; no pixel is decoded."""
@@ -219,7 +220,7 @@ class Archive:
         group = bisect_right(self._ends, number)
         return group, self.group(group).run_of(number - self.first(group))
 
-    def _decoded(self, group: int, run: int) -> tuple[int, list[np.ndarray]]:
+    def _decoded(self, group: int, run: int) -> tuple[int, list[Picture]]:
         """A run's images, and the number of the first."""
         first = self.first(group) + self.group(group).head.runs[run].start
         return first, self._run(group, run)
@@ -238,7 +239,7 @@ class Archive:
                 raise CorruptError(WRONG_INDEX)
             return Group(head, self._data, start, self.named)
 
-    def read_run(self, number: int, run: int) -> list[np.ndarray]:
+    def read_run(self, number: int, run: int) -> list[Picture]:
         """The images of a run of a group.  Raises a kind of SaidError on damage."""
         group = self.group(number)
         first = self.first(number) + group.head.runs[run].start

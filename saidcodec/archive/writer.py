@@ -24,6 +24,7 @@ from saidcodec.format.header import Metadata, ResidualCoder
 from saidcodec.images import from_any
 from saidcodec.models import Model
 from saidcodec.parallel import Progress, cores, in_threads
+from saidcodec.picture import Picture
 
 TOGETHER = 4  # images of a run
 GROUP_IMAGES = 1024
@@ -135,51 +136,48 @@ class Jobs:
     on_error: OnError | None
     progress: Progress | None
 
-    def read(self, number: int) -> tuple[np.ndarray, str, Metadata]:
+    def read(self, number: int) -> Picture:
         """One image as ``images.from_any`` gives it, or without its metadata.
 
         Raises ImageError where no archive can hold it.
         """
-        pixels, mode, metadata = from_any(self.images[number])
-        if pixels.dtype != np.uint8:
+        picture = from_any(self.images[number])
+        if picture.pixels.dtype == np.uint16:
             raise ImageError("An archive holds no images of more than 8 bits a sample.")
-        return pixels, mode, Metadata() if self.strip else metadata
+        return picture._replace(metadata=Metadata()) if self.strip else picture
 
     def called(self, number: int) -> str:
         """What an image is called in messages."""
         return arguments.name_of(self.images[number]) or self.names[number] or f"Image {number}"
 
-    def sample(self, count: int) -> list[tuple[np.ndarray, str]]:
-        """Pixels and modes of some images, evenly spread; those that cannot be read are left out."""
+    def sample(self, count: int) -> list[Picture]:
+        """Some images, evenly spread; those that cannot be read are left out."""
         numbers = np.unique(np.linspace(0, len(self.images) - 1, min(count, len(self.images))).astype(int))
         found = in_threads(self._sampled, numbers.tolist(), self.threads)
         return [one for one in found if one is not None]
 
-    def _sampled(self, number: int) -> tuple[np.ndarray, str] | None:
+    def _sampled(self, number: int) -> Picture | None:
         try:
-            return self.read(number)[:2]
+            return self.read(number)
         except SaidError:
             return None
 
 
-def chosen(
-    model: AnyModel, sample: Sequence[tuple[np.ndarray, str]], options: Options, threads: int
-) -> Model:
+def chosen(model: AnyModel, sample: Sequence[Picture], options: Options, threads: int) -> Model:
     """The one model of an archive.  Raises ModelError."""
     if isinstance(model, Model):
         return model
     if model != "auto" or not sample:
         return models.find(DEFAULT_MODEL if model == "auto" else model)
     few = sample[:: max(1, len(sample) // MODEL_SAMPLE)]
-    return shortest([pixels for pixels, _ in few], options, threads)
+    return shortest(few, options, threads)
 
 
-def calibrated_on(
-    sample: Sequence[tuple[np.ndarray, str]], options: Options, model: Model, images: int
-) -> Rows | None:
+def calibrated_on(sample: Sequence[Picture], options: Options, model: Model, images: int) -> Rows | None:
     """The calibration of an archive of so many images."""
-    headers = [(options.header(pixels, mode, model), pixels) for pixels, mode in sample]
-    fit = [one for one in headers if is_shareable(one[0]) and one[0].coder == ResidualCoder.CONTEXT]
+    headers = [(options.header(one, model), one.pixels) for one in sample]
+    coders = {ResidualCoder.CONTEXT}
+    fit = [one for one in headers if is_shareable(one[0]) and one[0].coder in coders and not one[0].flat]
     if not fit or options.max_error:
         return None
     return calibration(fit, model, images, -(-images // GROUP_IMAGES))
@@ -192,7 +190,7 @@ def coded(jobs: Jobs, options: Options, model: Model, rows: Rows | None) -> Iter
         label = jobs.labels[number] if jobs.labels is not None else None
         try:
             with about(jobs.called(number)):
-                image = encoded(*jobs.read(number), options, model, rows)
+                image = encoded(jobs.read(number), options, model, rows)
         except SaidError as error:
             if not jobs.on_error:
                 raise

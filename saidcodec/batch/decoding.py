@@ -114,11 +114,11 @@ def holds(outcome: Outcome, data: bytes, decoded: Decoded) -> bool:
         with noted_in(outcome):
             if several := images.several_frames(images.ImageFile(data, target)):
                 return several_held(several, decoded)
-            found, _, kept = images.from_file(data, target)
+            found = images.from_file(data, target)
     except SaidError:
         return False
     one = decoded.frames[0]
-    alike = not images.differing(kept, one.metadata) and verification.same(found, one.pixels)
+    alike = not images.differing(found.metadata, one.metadata) and verification.same(found, one)
     return alike and len(decoded.frames) == 1
 
 

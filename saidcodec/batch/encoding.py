@@ -26,14 +26,15 @@ from saidcodec.batch.work import (
 from saidcodec.errors import FileError, ImageError, SaidError
 from saidcodec.format.container import MOST_ERROR
 from saidcodec.format.header import Metadata
-from saidcodec.images import ImageFrames, Shown
+from saidcodec.images import ImageFrames
 from saidcodec.parallel import Progress
+from saidcodec.picture import Picture
 from saidcodec.sequences import encode_all
 from saidcodec.stopwatch import Stopwatch
 
 # Formats that Pillow recognises but cannot read.
 ONLY_RECOGNISED = frozenset({"BUFR", "GRIB", "HDF5", "MPEG"})
-Opened = Shown | ImageFrames  # an image, or the frames of one
+Opened = Picture | ImageFrames  # an image, or the frames of one
 Watch = Callable[[str], "Progress | None"]  # who is told of the progress of what has this name
 
 
@@ -86,8 +87,8 @@ class Encoding(Writing):
         kept = Metadata() if self.strip else None
         if several := images.several_frames(images.ImageFile(original, name)):
             return replace(several, metadata=kept)
-        pixels, mode, metadata = images.from_file(original, name)
-        return Shown(pixels, mode, metadata if kept is None else kept)
+        picture = images.from_file(original, name)
+        return picture if kept is None else picture._replace(metadata=kept)
 
     def encoded(
         self, image: Opened, stopwatch: Stopwatch, threads: int | None = None, watch: Watch = nobody
@@ -95,11 +96,12 @@ class Encoding(Writing):
         """The file of one image.  Raises what ``codec.encode`` and ``verification.verify`` raise."""
         progress = watch("encoding")
 
-        def encode(pixels: np.ndarray, metadata: Metadata) -> bytes:
-            if self.max_error > MOST_ERROR and pixels.dtype == np.uint8:
+        def encode(one: np.ndarray | Picture, metadata: Metadata) -> bytes:
+            samples = one.pixels if isinstance(one, Picture) else one
+            if self.max_error > MOST_ERROR and samples.dtype != np.uint16:
                 raise ImageError(f"An image of 8 bits a sample has errors of at most {MOST_ERROR}.")
             return codec.encode(
-                pixels,
+                one,
                 model=self.model,
                 residual=self.residual,
                 max_error=self.max_error,
@@ -111,8 +113,8 @@ class Encoding(Writing):
             )
 
         with stopwatch.measuring("coding"):
-            if isinstance(image, Shown):
-                data = encode(image.pixels, image.metadata)
+            if isinstance(image, Picture):
+                data = encode(image, image.metadata)
             else:
                 data = encode_all(image.told(progress), image.plays, encode, self.exact)
         self.verified(data, image, stopwatch, threads, watch)
@@ -128,11 +130,11 @@ class Encoding(Writing):
     ) -> None:
         """Compare a file with its image if ``verify`` says so.  Raises CorruptError."""
         if self.verify:
-            progress, single = watch("verifying"), isinstance(image, Shown)
+            progress, single = watch("verifying"), isinstance(image, Picture)
             with stopwatch.measuring("verifying"):
                 verification.verify(
                     data,
-                    [image] if isinstance(image, Shown) else image.told(progress),
+                    [image] if isinstance(image, Picture) else image.told(progress),
                     model=self.decoding_model,
                     largest_error=None if self.residual == "none" else self.max_error,
                     threads=threads,
@@ -167,7 +169,7 @@ class Encoding(Writing):
                 probe = Outcome(job)
                 with told_in(probe):
                     original, image = self.read(probe, Stopwatch())
-                single = not probe.error and isinstance(image, Shown)
+                single = not probe.error and isinstance(image, Picture)
                 if single and not probe.notes and probe.pixels <= AUTO_PIXELS:
                     originals.append(original)
         try:
@@ -205,7 +207,7 @@ class Encoding(Writing):
         _, image = self.read(outcome, stopwatch)
         with stopwatch.measuring("verifying"):
             data = read_back(target) if self.delete_source else files.read_path(target)
-            frames = [image] if isinstance(image, Shown) else image
+            frames = [image] if isinstance(image, Picture) else image
             try:
                 same = self.residual != "none" and verification.holds(
                     data, frames, self.max_error, model=self.decoding_model, threads=threads

@@ -275,19 +275,19 @@ def decoded_from(
     data: bytes | str, model: str | None, region: Region | None, frame: int | None, boxes_as_metadata: bool
 ) -> Decoded:
     """The frames of a file, or a single one where a part, a number or its boxes are asked for."""
-    from saidcodec import codec, frames, images
+    from saidcodec import codec, frames
 
     told = progress("decoding")
     if frame:
         if boxes_as_metadata:
             raise click.UsageError("--boxes-as-metadata is for the first frame.")
         found = codec.decode_frame(data, frame, region=region, model=model, progress=told)
-        return frames.Decoded([images.Shown(*found)], 1)
+        return frames.Decoded([found], 1)
     if region is None and frame is None and not boxes_as_metadata:
         return frames.decode_all(data, model=model, progress=told)
-    pixels, mode, metadata = codec.decode_image(data, region=region, model=model, progress=told)
+    picture = codec.decode_image(data, region=region, model=model, progress=told)
     if boxes_as_metadata:
         from saidcodec import boxes
 
-        metadata = boxes.in_metadata(metadata, data, region, model=model)
-    return frames.Decoded([images.Shown(pixels, mode, metadata)], 1)
+        picture = picture._replace(metadata=boxes.in_metadata(picture.metadata, data, region, model=model))
+    return frames.Decoded([picture], 1)

@@ -38,6 +38,7 @@ def preview(
     """
     from saidcodec import images, inspection
     from saidcodec.format import container
+    from saidcodec.picture import Picture
 
     name = images.format_of(target)
     files.check_apart(source, target)
@@ -45,9 +46,10 @@ def preview(
     data = files.read_bytes(source)
     with about(files.name_of(source)):
         pixels = inspection.preview(data, glimpses, size=size, model=model)
-        metadata = container.unpack(data, whole=False).metadata
+        file = container.unpack(data, whole=False)
     with about(target):
-        files.write(target, force, lambda file: images.save(pixels, metadata, file, name))
+        picture = Picture(pixels, file.header.presentation.smooth(), file.metadata)
+        files.write(target, force, lambda file: images.save(picture, file, name))
 
 
 @click.command(short_help="Say where a file's bits went.")
@@ -78,10 +80,16 @@ def inspect(source: str, as_json: bool, picture: str | None, model: str | None, 
     with about(files.name_of(source)):
         account = inspection.inspect(data, model=model)
     if picture is not None:
+        import numpy as np
+
         from saidcodec import images
+        from saidcodec.format import container
+        from saidcodec.images.modes import pillow_of
         from saidcodec.inspection import draw_boxes
 
-        drawn = draw_boxes(inspection.preview(data, model=model), account["glimpses"])
+        presentation = container.unpack(data, whole=False).header.presentation.smooth()
+        shown = pillow_of(inspection.preview(data, model=model), presentation).convert("RGB")
+        drawn = draw_boxes(np.asarray(shown), account["glimpses"])
         name = images.format_of(picture)
         files.write(picture, force, lambda file: drawn.save(file, name))
     say(json.dumps(account) if as_json else readable(account))
@@ -109,8 +117,9 @@ def bits_of(account: dict[str, Any]) -> list[str]:
     named = (
         f"model {model['name']} ({model['id']})" if model else f"{account['depth']} bits a sample, no model"
     )
+    mode = account["mode"] + (f" of {account['palette']} colours" if "palette" in account else "")
     lines = [
-        f"{account['width']} x {account['height']} {account['mode']}, version {account['version']}, {named}",
+        f"{account['width']} x {account['height']} {mode}, version {account['version']}, {named}",
         f"{total / 8:.0f} bytes, {account['bpp']:.4f} bits per pixel",
     ]
     lines += [

@@ -47,8 +47,10 @@ class Plan:
         """Which tiles are stored, bool [tiles]."""
         return np.asarray(self.kinds == TileKind.STORED)
 
-    def all_plain(self) -> Plan:
-        return Plan(np.full_like(self.kinds, TileKind.PLAIN), [None] * len(self.kinds), None)
+    @classmethod
+    def plain(cls, tiles: int) -> Plan:
+        """That of a band of so many tiles without SAID layers."""
+        return cls(np.full(tiles, TileKind.PLAIN), [None] * tiles, None)
 
     def all_stored(self) -> Plan:
         return Plan(np.full_like(self.kinds, TileKind.STORED), [None] * len(self.kinds), None)
@@ -96,6 +98,8 @@ def choose(
 
     ``rgb`` uint8 [h, w, 3]; ``colour`` int16 [h, w, components], what the residual will code.
     """
+    if header.palette:  # nothing is known of an index from those around it
+        return [None] * len(band.places)
     coder = header.coder
     small = header.width * header.height <= JUDGED_PIXELS
     forced = bool(glimpses)

@@ -25,14 +25,17 @@ MIXERS = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))  # odd, 
 class Sources:
     """The sources of the bands of one image, each looked for once, however many models are tried.
 
-    ``thorough`` looks for chroma of half the resolution, too.
+    ``thorough`` looks for chroma of half the resolution, too.  ``suffice``: bands need not be coded as they
+    are, beside.
     """
 
     def __init__(self, header: Header, channels: np.ndarray, thorough: bool):
         """``channels``: the whole image's coded channels, uint8 [h, w, channels]."""
         self.components, self.thorough = header.components, thorough
+        self.flat = header.flat
         self.found: dict[int, list[Source]] = {}  # by a band's first row
         large = header.width * header.height >= MAPPED_PIXELS
+        self.suffice = header.flat and large and not thorough
         self.map = preimage.recognised(channels[..., :3]) if large and not header.grey else None
 
     def of(self, band: Band, channels: np.ndarray) -> list[Source]:
@@ -45,10 +48,12 @@ class Sources:
     def search(self, channels: np.ndarray) -> Iterator[Source]:
         """The same, searched for."""
         repeated, evenly = repetition(channels), repetition(differences(channels))
-        if repeated >= REPEATED:
+        if self.flat or repeated >= REPEATED:
             yield Graphics()
         if evenly >= REPEATED and evenly > repeated:
             yield Graphics(gradients=True)
+        if self.suffice:
+            return
         colours = np.ascontiguousarray(channels[..., : self.components])
         if levels := levels_of(colours):
             yield levels

@@ -133,7 +133,7 @@ def gather(paths: Iterable[str]) -> list[np.ndarray]:
         for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
             try:
                 with about(str(file)):
-                    found.append(images.from_pillow(images.open_image(file, str(file)))[0])
+                    found.append(images.from_pillow(images.open_image(file, str(file))).smooth().pixels)
             except ImageError:
                 if not path.is_dir():
                     raise

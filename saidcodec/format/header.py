@@ -165,6 +165,11 @@ class Header:
         return self.depth > BYTE_BITS
 
     @property
+    def flat(self) -> bool:
+        """Whether the samples are few colours that need not be alike where their numbers are."""
+        return self.palette is not None or self.depth == 1
+
+    @property
     def grey(self) -> bool:
         """Whether the one colour component that is coded is a grey value."""
         return self.replicated or self.mode in (Mode.L, Mode.LA)

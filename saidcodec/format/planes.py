@@ -1,8 +1,8 @@
 """Pixels ⇄ the planes that are coded (bitstream_spec.md, sections 2 and 4).
 
-Pixels, uint8 H×W or H×W×C in the image's mode, become coded channels: the same, with replicated grey once,
-uint8 [h, w, channels].  Their colour becomes Y, Co and Cg, or Y alone, int16 [h, w, components]; alpha stays
-as it is.
+Pixels, H×W or H×W×C in the image's mode, become coded channels: the same, with replicated grey once, and of
+other modes what section 2.1 says, uint8 [h, w, channels].  Their colour becomes Y, Co and Cg, or Y alone,
+int16 [h, w, components]; alpha stays as it is.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ import numpy as np
 
 from saidcodec.errors import CorruptError
 from saidcodec.format import colour
-from saidcodec.format.header import Header, Mode
+from saidcodec.format.header import Header, Mode, TileKind
 
 NO_RECONSTRUCTION = -32768  # stands in the planes of x̂ where a tile has none
+INK = np.array([255, 255, 255, 0], np.uint8)  # which bits of C, M, Y, K are turned: ink takes light away
+SET = 255  # how a sample of one bit that is 1 is coded
 
 
 def is_replicated(pixels: np.ndarray, mode: str) -> bool:
@@ -27,16 +29,42 @@ def is_replicated(pixels: np.ndarray, mode: str) -> bool:
 
 def channels_of(header: Header, pixels: np.ndarray) -> np.ndarray:
     """Pixels of a whole image → its coded channels."""
+    if header.depth == 1:
+        return (pixels * np.uint8(SET))[..., None]
+    if header.palette and header.ranked:
+        return header.palette.ranks(pixels)[..., None]
+    if header.mode == Mode.CMYK:
+        return pixels ^ INK
     if pixels.ndim == 2:
         return pixels[..., None]
     return pixels[..., 2:] if header.replicated else pixels
 
 
 def pixels_of(header: Header, channels: np.ndarray) -> np.ndarray:
-    """The inverse of ``channels_of``."""
+    """The inverse of ``channels_of``, of some rows.  Raises CorruptError where there is no such sample."""
+    if header.depth == 1:
+        check_samples((channels == 0) | (channels == SET))
+        return channels[..., 0] == SET
+    if header.palette:
+        check_samples(channels < len(header.palette))
+        return header.palette.indices(channels[..., 0]) if header.ranked else channels[..., 0]
+    if header.mode == Mode.CMYK:
+        return channels ^ INK
     if header.replicated:
         return np.concatenate([channels[..., :1], channels[..., :1], channels], -1)
     return channels[..., 0] if header.mode == Mode.L else channels
+
+
+def check_samples(right: np.ndarray) -> None:
+    """Raises CorruptError unless all samples are ``right``."""
+    if not right.all():
+        raise CorruptError("The residual section decodes to a sample that the image cannot have.")
+
+
+def check_kinds(header: Header, kinds: np.ndarray) -> None:
+    """Raises CorruptError where indices of a palette have a SAID layer."""
+    if header.palette and (kinds == TileKind.SAID).any():
+        raise CorruptError("An image with a palette has a SAID layer.")
 
 
 def colour_of(header: Header, channels: np.ndarray) -> np.ndarray:

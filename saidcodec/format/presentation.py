@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from saidcodec.format.palette import Palette
+
+WHITE = 255
 
 
 @dataclass(frozen=True)
@@ -15,3 +19,17 @@ class Presentation:
     mode: str
     palette: Palette | None = None
     key: tuple[int, ...] | None = None
+
+    def smooth(self) -> Presentation:
+        """The same in a mode whose samples may be averaged, or a little wrong: neither indices nor bits."""
+        if self.palette:
+            return Presentation("RGB" if self.palette.shown().shape[1] == 3 else "RGBA")
+        return replace(self, mode="L") if self.mode == "1" else self
+
+    def smoothed(self, samples: np.ndarray) -> np.ndarray:
+        """Samples as those of ``smooth``, uint8: colours for indices, greys for bits."""
+        return samples * np.uint8(WHITE) if self.mode == "1" else self.colours(samples)
+
+    def colours(self, samples: np.ndarray) -> np.ndarray:
+        """Samples H×W or H×W×C as an array shows them: indices as their colours, uint8 H×W×3 or ×4."""
+        return self.palette.shown()[samples] if self.palette else samples

@@ -2,6 +2,7 @@
 
 ``reading``     whatever ``encode`` takes → pixels, mode, metadata
 ``arrays``      arrays: shapes and sizes
+``modes``       modes of Pillow images ⇄ presentations of .said files
 ``opening``     files, opened with Pillow
 ``frames``      the frames of images that have several
 ``depth``       bits a sample
@@ -12,8 +13,9 @@
 """
 
 from saidcodec.images.arrays import from_array
-from saidcodec.images.frames import ImageFrames, Shown, several_frames
+from saidcodec.images.frames import ImageFrames, several_frames
 from saidcodec.images.metadata import differing, info_of, png_chunks_of, printable
+from saidcodec.images.modes import transparency_of
 from saidcodec.images.opening import ImageFile, frames_of, open_image
 from saidcodec.images.reading import from_any, from_file, from_pillow, taken
 from saidcodec.images.saving import format_of, save, save_any, save_exactly, to_pillow
@@ -23,7 +25,6 @@ __all__ = [
     "EXIF_PREFIX",
     "ImageFile",
     "ImageFrames",
-    "Shown",
     "differing",
     "format_of",
     "frames_of",
@@ -41,4 +42,5 @@ __all__ = [
     "several_frames",
     "taken",
     "to_pillow",
+    "transparency_of",
 ]

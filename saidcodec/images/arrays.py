@@ -8,13 +8,14 @@ import numpy as np
 
 from saidcodec.errors import ImageError, LimitError, reason
 from saidcodec.format.header import MODES, MOST_PIXELS, MOST_SIDE, WIDE_MODES, Mode
+from saidcodec.format.presentation import Presentation
 
 OPAQUE = 255
 
 
-def from_array(image: Any) -> tuple[np.ndarray, str]:
-    """A uint8 or uint16 array H×W, H×W×1, ×2, ×3 or ×4 of any memory and byte order and class → (plain
-    C-ordered array, mode).
+def from_array(image: Any) -> tuple[np.ndarray, Presentation]:
+    """A uint8 or uint16 array H×W, H×W×1, ×2, ×3 or ×4, or a bool array H×W or H×W×1, of any memory and byte
+    order and class → (plain C-ordered array, its mode).
 
     Raises ImageError, LimitError.
     """
@@ -24,17 +25,20 @@ def from_array(image: Any) -> tuple[np.ndarray, str]:
         pixels = np.asarray(image)
     except Exception as error:  # an array interface may run any code
         raise ImageError(f"The array cannot be read: {reason(error)}.") from None
-    if pixels.dtype.type not in (np.uint8, np.uint16):
-        raise ImageError(f"Only arrays of uint8 and uint16 can be encoded, not of {pixels.dtype}.")
-    if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] > len(MODES)) or not pixels.size:
+    if pixels.dtype.type not in (np.uint8, np.uint16, np.bool_):
+        raise ImageError(f"Only arrays of uint8, uint16 and bool can be encoded, not of {pixels.dtype}.")
+    most = 1 if pixels.dtype == np.bool_ else len(MODES)
+    if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] > most) or not pixels.size:
         raise ImageError(f"An array of shape {pixels.shape} is no image.")
     height, width, channels = (*pixels.shape, 1)[:3]
     check_size(width, height)
     shape = (height, width) if channels == 1 else (height, width, channels)
     # Through one dimension, so that axes of length 1 have ordinary strides, too.
+    plain = np.ascontiguousarray(pixels, pixels.dtype.type).reshape(-1).reshape(shape)
     mode = Mode(MODES[channels - 1])
-    name = str(mode) if pixels.dtype == np.uint8 else WIDE_MODES[mode]
-    return np.ascontiguousarray(pixels, pixels.dtype.type).reshape(-1).reshape(shape), name
+    if plain.dtype == np.bool_:
+        return plain, Presentation("1")
+    return plain, Presentation(WIDE_MODES[mode] if plain.dtype == np.uint16 else str(mode))
 
 
 def check_size(width: int, height: int, name: str = "The image") -> None:

@@ -53,12 +53,12 @@ def save_exactly(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: s
     written = save(pixels, metadata, file, name)
     file.seek(0)
     try:
-        back, _, found = from_file(file.read(), None)
+        back = from_file(file.read(), None)
     except SaidError as error:
         raise ImageError(f"The {name} file that was written cannot be read: {error}") from None
-    if back.dtype != pixels.dtype or not np.array_equal(back, pixels):
+    if back.pixels.dtype != pixels.dtype or not np.array_equal(back.pixels, pixels):
         raise ImageError(f"{name} does not give the image back.")
-    if lost := lost_parts(written, found):
+    if lost := lost_parts(written, back.metadata):
         warn_of_loss(f"{name} does not keep the image's {' and '.join(lost)}.")
 
 

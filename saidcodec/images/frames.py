@@ -13,28 +13,20 @@ import numpy as np
 
 from saidcodec.errors import ImageError, about, reason, warn_of_loss
 from saidcodec.format.header import Metadata
+from saidcodec.format.presentation import Presentation
 from saidcodec.images.arrays import check_size, widened
 from saidcodec.images.metadata import png_chunks_of
+from saidcodec.images.modes import in_colours
 from saidcodec.images.opening import ImageFile, frames_of, open_image
-from saidcodec.images.reading import from_pillow, in_mode
+from saidcodec.images.reading import from_pillow
 from saidcodec.images.tags import ICC_TAG, XMP_TAG
 from saidcodec.parallel import Progress
+from saidcodec.picture import Picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 PAGES = ("TIFF",)  # formats whose frames are images of their own
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A frame: ``pixels`` uint8 H×W or H×W×C, its mode (Pillow's name), its metadata, and for how many
-    milliseconds it is shown."""
-
-    pixels: np.ndarray
-    mode: str
-    metadata: Metadata
-    duration: float = 0
 
 
 @dataclass(frozen=True)
@@ -74,7 +66,7 @@ class ImageFrames:
             with readable():
                 image.load()
             sizes.add(image.size)
-            modes += in_mode(image).mode
+            modes += in_colours(image).mode
         if len(sizes) > 1:
             return None
         return ("RGB" if "RGB" in modes else "L") + "A" * ("A" in modes)
@@ -92,27 +84,27 @@ class ImageFrames:
             finally:
                 image.seek(before)
 
-    def told(self, progress: Progress | None) -> Iterator[Shown]:
+    def told(self, progress: Progress | None) -> Iterator[Picture]:
         """The frames; ``progress`` is told the share of them that is done."""
         for number, one in enumerate(self, 1):
             yield one
             if progress:
                 progress(number / self.count)
 
-    def __iter__(self) -> Iterator[Shown]:
+    def __iter__(self) -> Iterator[Picture]:
         with about(self.name):
             wanted = self.mode  # before the pass, because it takes one, too
             png, first = png_chunks_of(self.data), None
             for image in self.each():
-                pixels, mode, metadata = from_pillow(image, whole=False, png=png)
+                pixels, presentation, metadata, _ = from_pillow(image, whole=False, colours=True, png=png)
                 if self.images[0].format not in PAGES:
                     metadata = first = metadata if first is None else first
                 png = None
-                if wanted and mode != wanted:
+                if wanted and presentation.mode != wanted:
                     pixels = widened(np.atleast_3d(pixels), wanted.startswith("RGB"), wanted.endswith("A"))
-                    mode = wanted
+                    presentation = Presentation(wanted)
                 metadata = metadata if self.metadata is None else self.metadata
-                yield Shown(pixels, mode, metadata, duration_of(image))
+                yield Picture(pixels, presentation, metadata, duration_of(image))
 
 
 def forget_other_pages(image: Image) -> None:

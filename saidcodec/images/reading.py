@@ -12,29 +12,31 @@ import numpy as np
 
 from saidcodec import arguments, files
 from saidcodec.errors import ImageError, SaidWarning, about, reason
-from saidcodec.format.header import MODES, Metadata
 from saidcodec.images.arrays import check_size, from_array
 from saidcodec.images.deep import deep_array
 from saidcodec.images.metadata import metadata_of, png_chunks_of
+from saidcodec.images.modes import in_colours, presented
 from saidcodec.images.opening import ImageFile, frames_of, open_image
+from saidcodec.picture import Picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from saidcodec.images.png_chunks import PngChunks
 
-EQUIVALENT = {"1": "L", "La": "LA", "PA": "RGBA", "RGBa": "RGBA", "RGBX": "RGB", "YCbCr": "RGB"}
 
+def from_any(image: Any) -> Picture:
+    """Whatever ``encode`` takes.
 
-def from_any(image: Any) -> tuple[np.ndarray, str, Metadata]:
-    """Whatever ``encode`` takes → (uint8 or uint16 pixels H×W or H×W×C, mode, metadata).
-
-    ``image``: an array, a Pillow image, or the path or open binary file of one.  Of a Pillow image that
-    has several frames the current one is taken, as in Pillow's own ``save``; the first with a SaidWarning.
+    ``image``: an array, a Pillow image, or the path or open binary file of one; a Picture, which stays.  Of a
+    Pillow image that has several frames the current one is taken, as in Pillow's own ``save``; the first with
+    a SaidWarning.
     Raises TypeError, ImageError, LimitError, FileError.
     """
+    if isinstance(image, Picture):
+        return image
     if isinstance(image, np.ndarray):
-        return (*from_array(image), Metadata())
+        return Picture(*from_array(image))
     from PIL import Image
 
     if isinstance(image, Image.Image):
@@ -44,7 +46,7 @@ def from_any(image: Any) -> tuple[np.ndarray, str, Metadata]:
             warnings.warn(sentence, SaidWarning, stacklevel=3)
         return from_pillow(image, whole=False)
     if hasattr(image, "__array_interface__") or hasattr(image, "__array__"):
-        return (*from_array(image), Metadata())
+        return Picture(*from_array(image))
     file = taken(image)
     if isinstance(file, ImageFile):
         return from_file(file.data, file.name)
@@ -63,8 +65,8 @@ def taken(image: Any) -> Any:
     return image
 
 
-def from_file(data: bytes, name: str | None) -> tuple[np.ndarray, str, Metadata]:
-    """The contents of an image file, called ``name`` in messages if it has one → (pixels, mode, metadata).
+def from_file(data: bytes, name: str | None) -> Picture:
+    """The contents of an image file, called ``name`` in messages if it has one.
 
     Raises ImageError, LimitError.
     """
@@ -73,11 +75,12 @@ def from_file(data: bytes, name: str | None) -> tuple[np.ndarray, str, Metadata]
 
 
 def from_pillow(
-    image: Image, *, whole: bool = True, png: PngChunks | None = None
-) -> tuple[np.ndarray, str, Metadata]:
-    """An image of Pillow's → (pixels, mode, metadata).  Raises ImageError, LimitError.
+    image: Image, *, whole: bool = True, colours: bool = False, png: PngChunks | None = None
+) -> Picture:
+    """An image of Pillow's.  Raises ImageError, LimitError.
 
-    ``whole`` refuses an image that has more frames than the current one.  ``png``: what its PNG file says; of
+    ``whole`` refuses an image that has more frames than the current one.  ``colours``: neither a palette nor
+    a key is kept, nor that it has 1 bit.  ``png``: what its PNG file says; of
     an image without one, what Pillow tells of it is kept.
     """
     check_size(image.width, image.height)
@@ -87,26 +90,18 @@ def from_pillow(
         deep = deep_array(image)
         image.load()  # first of all, because some formats keep their metadata behind the pixels
         metadata = metadata_of(image, png)
-        pixels, mode = from_array(np.asarray(in_mode(image)) if deep is None else deep)
+        if deep is not None:
+            pixels, presentation = from_array(deep)
+        elif colours:
+            pixels, presentation = from_array(np.asarray(in_colours(image)))
+        else:
+            pixels, presentation = presented(image)
         if png and png.chunks:
             from saidcodec.images.png_chunks import for_mode
 
-            metadata = replace(metadata, chunks=for_mode(png, mode))
+            metadata = replace(metadata, chunks=for_mode(png, presentation.mode))
+        return Picture(pixels, presentation, metadata)
     except (ImageError, MemoryError, SaidWarning):
         raise
     except Exception as error:  # Pillow's readers raise nearly everything on damaged files
         raise ImageError(f"The image cannot be read: {reason(error)}.") from None
-    return pixels, mode, metadata
-
-
-def in_mode(image: Image) -> Image:
-    """The image in one of the modes that can be encoded, with every visible pixel as it was."""
-    if image.mode == "P":
-        return image.convert("RGBA" if image.has_transparency_data else "RGB")
-    if image.mode in ("1", "L", "RGB") and "transparency" in image.info:  # a colour that stands for nothing
-        return image.convert("RGBA" if image.mode == "RGB" else "LA")
-    if image.mode in EQUIVALENT:
-        return image.convert(EQUIVALENT[image.mode])
-    if image.mode not in MODES:
-        raise ImageError(f"Images of mode {image.mode} (not 8-bit grey or RGB) cannot be encoded yet.")
-    return image

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from saidcodec.errors import FileError, ImageError, reason, warn_of_loss
-from saidcodec.format.header import Metadata, Resolution
+from saidcodec.format.header import Metadata, Mode, Resolution
 from saidcodec.images import deep_saving
-from saidcodec.images.frames import Shown
 from saidcodec.images.metadata import (
     comment_for,
     info_of,
@@ -23,9 +22,10 @@ from saidcodec.images.metadata import (
     png_chunks_of,
     with_comment_as_text,
 )
+from saidcodec.images.modes import palette_of, pillow_of, visible
 from saidcodec.images.opening import open_image
-from saidcodec.images.reading import in_mode
 from saidcodec.images.tags import EXIF_PREFIX, XMP_TAG, descriptive_tags, parsed_exif
+from saidcodec.picture import Picture
 
 if TYPE_CHECKING:
     from PIL.Image import Exif, Image
@@ -35,7 +35,7 @@ FORMATS_THAT_READ_EXIF = ("TIFF", "AVIF")  # others write its bytes whatever the
 JPEG = ("JPEG", "MPO")
 JPEG_START, JFIF_DENSITY = b"\xff\xd8\xff\xe0", 13  # the first markers, and where the resolution stands
 MOST_JPEG_COMMENT = 65533  # bytes of a marker, less its length
-LOSSLESS_FORMATS = ".png, .webp and .tif"
+LOSSLESS_FORMATS, CMYK_FORMATS = ".png, .webp and .tif", ".tif"
 
 
 def format_of(target: str) -> str:
@@ -54,57 +54,57 @@ def format_of(target: str) -> str:
     return name
 
 
-def to_pillow(pixels: np.ndarray, metadata: Metadata) -> Image:
-    """Pixels uint8 H×W or H×W×C, or uint16 H×W → a Pillow image that carries the metadata in ``info``."""
-    from PIL import Image
-
-    image = Image.fromarray(pixels)
-    image.info.update(info_of(metadata))
+def to_pillow(picture: Picture) -> Image:
+    """A Pillow image that carries the metadata in ``info``."""
+    image = pillow_of(picture.pixels, picture.presentation)
+    image.info.update(info_of(picture.metadata))
     return image
 
 
-def save_any(frames: Sequence[Shown], plays: int, file: BinaryIO, name: str, lossy: bool) -> None:
+def save_any(frames: Sequence[Picture], plays: int, file: BinaryIO, name: str, lossy: bool) -> None:
     """``save`` or, unless it may be ``lossy``, ``save_exactly`` of one frame; of several ``save_frames``."""
     if len(frames) > 1:
         from saidcodec.images.saving_frames import save_frames
 
         save_frames(frames, plays, file, name, lossy=lossy)
     elif lossy:
-        save(frames[0].pixels, frames[0].metadata, file, name)
+        save(frames[0], file, name)
     else:
-        save_exactly(frames[0].pixels, frames[0].metadata, file, name)
+        save_exactly(frames[0], file, name)
 
 
-def save_exactly(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: str) -> None:
+def save_exactly(picture: Picture, file: BinaryIO, name: str) -> None:
     """``save``, then read back and compare.
 
     Raises ImageError where the format does not give the same pixels back.
     """
-    if pixels.dtype == np.uint16:
-        deep_saving.save_exactly(pixels, metadata, file, name)
+    if picture.pixels.dtype == np.uint16:
+        deep_saving.save_exactly(picture.pixels, picture.metadata, file, name)
         return
-    metadata = write(pixels, metadata, file, name)
-    wanted = to_pillow(pixels, metadata)
+    picture = write(picture, file, name)
+    wanted = to_pillow(picture)
     try:
         back = open_image(file, name)
         back.load()
-        same = same_pixels(back, turned_as(back, wanted))
+        turned = turned_as(back, wanted)
+        same = same_pixels(back, turned)
     except (ImageError, OSError, ValueError):
         same = False
     if not same:
         kind = f"{wanted.width}×{wanted.height} {wanted.mode} image"
         raise ImageError(
-            f"{name} cannot hold this {kind} exactly; {LOSSLESS_FORMATS} can, and --lossy allows the loss."
+            f"{name} cannot hold this {kind} exactly; {formats_for(wanted)} can, and --lossy allows the loss."
         )
-    warn_of_lost_parts(metadata, back, file, name)
+    palette = wanted.mode == "P" and not same_palette(back, turned)
+    warn_of_lost_parts(picture.metadata, back, file, name, ["palette"] if palette else [])
 
 
-def save(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: str) -> None:
+def save(picture: Picture, file: BinaryIO, name: str) -> None:
     """Write an image in Pillow's format ``name``, losslessly where it can.
 
     What the format does not keep of the metadata is named by a SaidWarning.  Raises ImageError.
     """
-    metadata = write(pixels, metadata, file, name)
+    metadata = write(picture, file, name).metadata
     if metadata != Metadata():
         with suppress(ImageError, OSError, ValueError):
             back = open_image(file, name)
@@ -112,13 +112,16 @@ def save(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: str) -> N
             warn_of_lost_parts(metadata, back, file, name)
 
 
-def warn_of_lost_parts(metadata: Metadata, back: Image, file: BinaryIO, name: str) -> None:
-    """Name what an image that was read back lacks of its metadata."""
-    if metadata == Metadata():
-        return
-    file.seek(0)
-    png = png_chunks_of(file.read()) if name == "PNG" else None
-    if lost := lost_parts(metadata, metadata_of(back, png)):
+def warn_of_lost_parts(
+    metadata: Metadata, back: Image, file: BinaryIO, name: str, others: Sequence[str] = ()
+) -> None:
+    """Name what an image that was read back lacks of its metadata, after ``others`` that it lacks."""
+    found: Sequence[str] = ()
+    if metadata != Metadata():
+        file.seek(0)
+        png = png_chunks_of(file.read()) if name == "PNG" else None
+        found = lost_parts(metadata, metadata_of(back, png))
+    if lost := [*others, *found]:
         *most, last = lost
         warn_of_loss(f"{name} does not keep the image's {' and '.join([', '.join(most), last][not most :])}.")
 
@@ -127,11 +130,27 @@ def same_pixels(image: Image, wanted: Image) -> bool:
     """Whether every visible and hidden sample is the same; an opaque alpha may come and go."""
     if image.size != wanted.size:
         return False
-    image = in_mode(image)
+    image, wanted = visible(image), visible(wanted)
     if image.mode != wanted.mode:
+        if Mode.CMYK in (image.mode, wanted.mode):  # inks are no light
+            return False
         image, wanted = image.convert("RGBA"), wanted.convert("RGBA")
     strips = [(0, y, image.width, min(y + STRIP, image.height)) for y in range(0, image.height, STRIP)]
     return all(image.crop(strip).tobytes() == wanted.crop(strip).tobytes() for strip in strips)
+
+
+def same_palette(image: Image, wanted: Image) -> bool:
+    """Whether an image has the indices and the palette of another of mode P; more entries do not count."""
+    if image.mode != "P":
+        return False
+    pixels, own = np.asarray(image), np.asarray(wanted)
+    shown, entries = (palette_of(one, int(own.max())).shown() for one in (image, wanted))
+    return np.array_equal(pixels, own) and np.array_equal(shown[: len(entries)], entries)
+
+
+def formats_for(image: Image) -> str:
+    """The suffixes of formats that hold such an image."""
+    return CMYK_FORMATS if image.mode == Mode.CMYK else LOSSLESS_FORMATS
 
 
 def turned_as(back: Image, image: Image) -> Image:
@@ -144,19 +163,20 @@ def turned_as(back: Image, image: Image) -> Image:
     return ImageOps.exif_transpose(image)
 
 
-def write(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: str) -> Metadata:
-    """Write an image in Pillow's format ``name``, losslessly where it can; returns the metadata written.
+def write(picture: Picture, file: BinaryIO, name: str) -> Picture:
+    """Write an image in Pillow's format ``name``, losslessly where it can; returns what was written.
 
     Metadata that is no valid EXIF is left out with a SaidWarning where the format needs it to be valid.
     Raises ImageError.
     """
-    if pixels.dtype == np.uint16:
-        return deep_saving.save(pixels, metadata, file, name)
+    metadata = picture.metadata
+    if picture.pixels.dtype == np.uint16:
+        return picture._replace(metadata=deep_saving.save(picture.pixels, metadata, file, name))
     if metadata.exif and name in FORMATS_THAT_READ_EXIF and parsed_exif(metadata.exif) is None:
         warn_of_loss(f"{name} cannot hold the image's EXIF: it is not valid.")
         metadata = replace(metadata, exif=b"")
-    image = to_pillow(pixels, metadata)
-    image.info.clear()  # some writers take from it what the options leave out
+        picture = picture._replace(metadata=metadata)
+    image = pillow_of(picture.pixels, picture.presentation)  # no metadata: some writers take from it
     try:
         options = saving_options(metadata, name, image.size)
         if name == "PNG":
@@ -169,12 +189,12 @@ def write(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: str) -> 
         if isinstance(error, OSError) and error.errno is not None:  # the disk's fault, not the format's
             raise
         sentence = f"A {image.mode} image cannot be written as {name}: {reason(error)}"
-        raise ImageError(f"{sentence}; {LOSSLESS_FORMATS} can hold it.") from None
+        raise ImageError(f"{sentence}; {formats_for(image)} can hold it.") from None
     if name == "PNG":
         add_png_chunks(metadata, file, image.mode)
     if name in JPEG and metadata.resolution:
         set_jfif_resolution(metadata.resolution, file)
-    return metadata
+    return picture
 
 
 class NamedFile:

@@ -10,7 +10,7 @@ import numpy as np
 
 from saidcodec.errors import ImageError, reason, warn_of_loss
 from saidcodec.format.header import Metadata
-from saidcodec.images.frames import ImageFrames, Shown
+from saidcodec.images.frames import ImageFrames
 from saidcodec.images.opening import open_image
 from saidcodec.images.saving import (
     add_png_chunks,
@@ -20,6 +20,7 @@ from saidcodec.images.saving import (
     turned_as,
     warn_of_lost_parts,
 )
+from saidcodec.picture import Picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -32,7 +33,7 @@ ROUNDING = {"GIF": 10, "WEBP": 1}  # milliseconds
 
 
 def save_frames(
-    frames: Iterable[Shown], plays: int, file: BinaryIO, name: str, *, lossy: bool = False
+    frames: Iterable[Picture], plays: int, file: BinaryIO, name: str, *, lossy: bool = False
 ) -> None:
     """Write frames in Pillow's format ``name``, read them back and compare.
 
@@ -66,14 +67,16 @@ def save_frames(
     warn_of_lost_parts(shown[0].metadata, first, file, name)
 
 
-def write(images: Sequence[Image], shown: Sequence[Shown], plays: int, file: BinaryIO, name: str) -> None:
+def write(images: Sequence[Image], shown: Sequence[Picture], plays: int, file: BinaryIO, name: str) -> None:
     """Raises ImageError."""
     metadata = shown[0].metadata
     options = saving_options(metadata, name, images[0].size)
     if name in ANIMATIONS:
         options["duration"] = durations(shown, name)
         if name == "GIF":
-            options.update(optimize=False, disposal=2 if any("A" in one.mode for one in shown) else 1)
+            options.update(
+                optimize=False, disposal=2 if any("A" in one.presentation.mode for one in shown) else 1
+            )
         if name != "GIF" or plays != 1:
             options["loop"] = plays - 1 if name == "GIF" and plays else plays
     if name == "WEBP":
@@ -90,7 +93,7 @@ def write(images: Sequence[Image], shown: Sequence[Shown], plays: int, file: Bin
         add_png_chunks(metadata, file, images[0].mode)
 
 
-def durations(shown: Sequence[Shown], name: str) -> list[float]:
+def durations(shown: Sequence[Picture], name: str) -> list[float]:
     """Milliseconds of every frame, as a format can hold them; rounding is named by a SaidWarning."""
     wanted = [one.duration for one in shown]
     step = ROUNDING.get(name)
@@ -102,19 +105,19 @@ def durations(shown: Sequence[Shown], name: str) -> list[float]:
     return rounded
 
 
-def as_written(one: Shown, name: str, exact: bool) -> Image:
+def as_written(one: Picture, name: str, exact: bool) -> Image:
     """A frame as an image that Pillow writes without converting it, where the format can hold it."""
-    image = to_pillow(one.pixels, Metadata())
+    image = to_pillow(one._replace(metadata=Metadata()))
     if name != "GIF":
         return image
-    palette = with_palette(one.pixels, one.mode)
+    palette = with_palette(one.pixels)
     if palette is None and exact:
         sentence = f"GIF cannot hold a frame of more than {COLOURS} colours or of half transparent ones"
         raise ImageError(f"{sentence} exactly; {HOLD_FRAMES} can.")
     return palette or image
 
 
-def with_palette(pixels: np.ndarray, mode: str) -> Image | None:
+def with_palette(pixels: np.ndarray) -> Image | None:
     """A frame of at most 256 colours, opaque or fully transparent, as a palette image; None of others."""
     from PIL import Image
 
@@ -130,9 +133,9 @@ def with_palette(pixels: np.ndarray, mode: str) -> Image | None:
     return image
 
 
-def same_frames(found: ImageFrames, shown: Sequence[Shown], name: str) -> bool:
+def same_frames(found: ImageFrames, shown: Sequence[Picture], name: str) -> bool:
     """Whether a file shows the same; where it is an animation, equal frames may have become one."""
-    wanted = (to_pillow(one.pixels, one.metadata) for one in shown)
+    wanted = (to_pillow(one) for one in shown)
     pairs = zip_longest(steps(found.each(), name), steps(wanted, name))
     return all(one and other and same_pixels(one, turned_as(one, other)) for one, other in pairs)
 

@@ -21,7 +21,7 @@ from dataclasses import replace
 from typing import IO, Any
 
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, ImagePalette
 
 from saidcodec import arguments, codec, images, inspection, thumbnails
 from saidcodec.errors import SaidError
@@ -29,6 +29,7 @@ from saidcodec.format import container
 from saidcodec.format.header import OLD_SIGNATURE, SIGNATURE, Metadata, Unit
 from saidcodec.frames import Frames
 from saidcodec.images import resolution
+from saidcodec.picture import Picture
 from saidcodec.sequences import encode_all
 
 FORMAT = "SAID"
@@ -62,8 +63,14 @@ class SaidImageFile(ImageFile.ImageFile):
         if file.header.wide and file.header.channels > 1:
             raise OSError(NO_MODE.format(file.header.presentation.mode))
         self._size = (file.header.width, file.header.height)
-        self._mode = file.header.presentation.mode
+        self._presentation = file.header.presentation
+        self._mode = self._presentation.mode
         self.info.update(images.info_of(file.metadata))
+        self.info.update(images.transparency_of(self._presentation))
+        if palette := self._presentation.palette:
+            mode = "RGBA" if palette.channels == 4 else "RGB"
+            self.palette = ImagePalette.raw(mode, palette.colours)
+            self.palette.mode = mode
         self._reduce_by(1)
         if several:
             self._open_frames()
@@ -88,7 +95,7 @@ class SaidImageFile(ImageFile.ImageFile):
         self._frame, self.fp = frame, self._file
         with as_os_error():
             header = self._frames.header(frame)
-        self._size, self._mode = (header.width, header.height), header.mode
+        self._size, self._mode = (header.width, header.height), header.presentation.mode
         self.info["duration"] = self._frames.durations[frame]
         self._reduce_by(1)
 
@@ -98,9 +105,9 @@ class SaidImageFile(ImageFile.ImageFile):
     def load(self) -> Any:
         if self._several and self.tile:
             with as_os_error():
-                pixels, mode, _ = self._frames.frame(self._frame)
-            self.fp = io.BytesIO(pixels.tobytes())
-            self.tile = [ImageFile._Tile("raw", (0, 0, *self.size), 0, mode)]
+                picture = self._frames.frame(self._frame)
+            self.fp = io.BytesIO(picture.pixels.tobytes())
+            self.tile = [ImageFile._Tile("raw", (0, 0, *self.size), 0, picture.presentation.mode)]
         return super().load()
 
     def _reduce_by(self, factor: int) -> None:
@@ -111,13 +118,17 @@ class SaidImageFile(ImageFile.ImageFile):
         self, mode: str | None, size: tuple[int, int] | None
     ) -> tuple[str, tuple[int, int, float, float]] | None:
         """Let ``load`` give the image reduced by the largest whole factor that leaves it no smaller than
-        ``size``; returns the mode, which stays, and where the image then lies in the reduced one."""
+        ``size``; returns the mode, which has no palette or bits then, and where the image then lies in the
+        reduced one."""
         if size is None or len(self.tile) != 1 or self._factor > 1 or self._several or self.mode == DEEP:
             return None
         width, height = self.size
         factor = max(1, min(width // max(1, size[0]), height // max(1, size[1])))
         self._size = (-(-width // factor), -(-height // factor))
         self._reduce_by(factor)
+        if factor > 1 and self._presentation.mode != (smooth := self._presentation.smooth().mode):
+            self._mode, self.palette = smooth, None
+            self.info.pop("transparency", None)
         return self.mode, (0, 0, width / factor, height / factor)
 
     def load_end(self) -> None:
@@ -152,14 +163,15 @@ class Decoder(ImageFile.PyDecoder):
 
     def decode(self, buffer: object) -> tuple[int, int]:
         assert self.fd is not None
-        self.set_as_raw(decoded(self.fd, *self.args))
+        self.set_as_raw(decoded(self.fd, *self.args), "1;8" if self.mode == "1" else None)
         return -1, 0
 
 
 def decoded(file: IO[bytes], factor: int = 1) -> bytes:
     """All samples of a .said file, or of squares of ``factor`` pixels a side.  Raises OSError."""
     with as_os_error():
-        return codec.decode(file).tobytes() if factor == 1 else thumbnails.decode(file, factor).tobytes()
+        pixels = codec.decode_image(file).pixels if factor == 1 else thumbnails.decode(file, factor)
+    return pixels.tobytes()
 
 
 def accept(prefix: bytes) -> bool:
@@ -170,9 +182,9 @@ def save(image: Image.Image, file: IO[bytes], name: str | bytes) -> None:
     """Write an image as .said.  Raises OSError where it cannot be encoded."""
     options: dict[str, Any] = getattr(image, "encoderinfo", {})
     with as_os_error():
-        pixels, _, own = images.from_pillow(image, whole=False)
-        metadata = chosen_metadata(own, options)
-        file.write(codec.encode(pixels, metadata=metadata, **chosen(options)))
+        picture = images.from_pillow(image, whole=False)
+        metadata = chosen_metadata(picture.metadata, options)
+        file.write(codec.encode(picture, metadata=metadata, **chosen(options)))
 
 
 def chosen(options: dict[str, Any]) -> dict[str, Any]:
@@ -207,12 +219,12 @@ def save_all(image: Image.Image, file: IO[bytes], name: str | bytes) -> None:
         return
     plays = options.get("loop", frames.plays if images.frames_of(image) > 1 else 0)
 
-    def shown() -> Iterator[images.Shown]:
+    def shown() -> Iterator[Picture]:
         duration = options.get("duration")
         each = duration if isinstance(duration, (list, tuple)) else [duration] * frames.count
         for one, milliseconds in zip(frames, each, strict=True):
-            found = replace(one, metadata=chosen_metadata(one.metadata, options))
-            yield found if milliseconds is None else replace(found, duration=milliseconds)
+            found = one._replace(metadata=chosen_metadata(one.metadata, options))
+            yield found if milliseconds is None else found._replace(duration=milliseconds)
 
     def encode(pixels: np.ndarray, metadata: Metadata) -> bytes:
         return codec.encode(pixels, metadata=metadata, **chosen(options))

@@ -8,6 +8,7 @@ from factory import random_model
 from saidcodec.codec import header_of
 from saidcodec.encoder.calibrate import calibration, symbols_of
 from saidcodec.format.header import Header
+from saidcodec.format.presentation import Presentation
 from saidcodec.residual.engine import SYMBOL_BITS
 from saidcodec.residual.lengths import lengths
 
@@ -17,7 +18,9 @@ MODEL = random_model()
 def sample(count: int, channels: int = 4) -> list[tuple[Header, np.ndarray]]:
     rng = np.random.default_rng(2)
     images = [rng.integers(100, 110, (20, 20, channels)).astype(np.uint8) for _ in range(count)]
-    return [(header_of(image, "RGBA", MODEL, "context", 0, "normal"), image) for image in images]
+    return [
+        (header_of(image, Presentation("RGBA"), MODEL, "context", 0, "normal"), image) for image in images
+    ]
 
 
 def test_stand_ins_save_bits() -> None:

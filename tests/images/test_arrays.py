@@ -14,9 +14,9 @@ from saidcodec.errors import ImageError
 
 @pytest.mark.parametrize("shape", [(3, 4), (3, 4, 1), (3, 4, 2), (3, 4, 3), (3, 4, 4), (1, 1)])
 def test_arrays(shape: tuple[int, ...]) -> None:
-    pixels, mode, _ = images.from_any(np.ones(shape, np.uint8))
+    pixels, presentation, _, _ = images.from_any(np.ones(shape, np.uint8))
     assert pixels.shape[:2] == shape[:2]
-    assert len(Image.new(mode, (1, 1)).getbands()) == (1 if len(shape) == 2 else shape[2])
+    assert len(Image.new(presentation.mode, (1, 1)).getbands()) == (1 if len(shape) == 2 else shape[2])
 
 
 @pytest.mark.parametrize("shape", [(), (4,), (0, 4), (4, 0, 3), (3, 4, 5), (3, 4, 0), (1, 3, 4, 3)])
@@ -25,9 +25,19 @@ def test_arrays_that_are_no_images(shape: tuple[int, ...]) -> None:
         images.from_any(np.ones(shape, np.uint8))
 
 
-@pytest.mark.parametrize("dtype", [np.uint32, np.int8, np.int16, np.float32, bool])
+def test_bits() -> None:
+    bits = RNG.integers(0, 2, (5, 7)).astype(bool)
+    for given in (bits, bits[..., None], np.asfortranarray(bits)):
+        pixels, presentation, _, _ = images.from_any(given)
+        assert presentation.mode == "1"
+        np.testing.assert_array_equal(pixels, bits)
+    with pytest.raises(ImageError, match="is no image"):
+        images.from_any(np.ones((3, 4, 3), bool))
+
+
+@pytest.mark.parametrize("dtype", [np.uint32, np.int8, np.int16, np.float32])
 def test_arrays_of_other_types(dtype: Any) -> None:
-    with pytest.raises(ImageError, match="uint8 and uint16"):
+    with pytest.raises(ImageError, match="uint8, uint16 and bool"):
         images.from_any(np.ones((3, 4), dtype))
 
 
@@ -65,7 +75,7 @@ def variants(pixels: np.ndarray, folder: Path) -> dict[str, Any]:
 def test_arrays_of_every_memory_order_and_class(shape: tuple[int, ...], tmp_path: Path) -> None:
     pixels = RNG.integers(0, 256, shape).astype(np.uint8)
     for name, given in variants(pixels, tmp_path).items():
-        found, _, _ = images.from_any(given)
+        found, _, _, _ = images.from_any(given)
         assert type(found) is np.ndarray, name
         assert found.flags.c_contiguous
         assert found.strides == np.empty(found.shape, np.uint8).strides
@@ -74,8 +84,8 @@ def test_arrays_of_every_memory_order_and_class(shape: tuple[int, ...], tmp_path
 
 def test_a_matrix_and_a_repeated_row() -> None:
     grey = pixels_of("L")
-    found, mode, _ = images.from_any(np.matrix(grey))
-    assert (type(found), mode) == (np.ndarray, "L")
+    found, presentation, _, _ = images.from_any(np.matrix(grey))
+    assert (type(found), presentation.mode) == (np.ndarray, "L")
     np.testing.assert_array_equal(found, grey)
     repeated = np.broadcast_to(grey[:1], (6, 7))
     np.testing.assert_array_equal(images.from_any(repeated)[0], repeated)

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from factory import EVERY_KIND
-from pictures import XMP, exif, icc
+from pictures import XMP, exif, frame_of, icc, picture_of
 from PIL import Image
 
 import saidcodec
@@ -31,7 +31,7 @@ def picture(channels: int, height: int = 11, width: int = 17) -> np.ndarray:
 
 def written(pixels: np.ndarray, name: str, metadata: Metadata) -> bytes:
     file = io.BytesIO()
-    images.save_exactly(pixels, metadata, file, name)
+    images.save_exactly(picture_of(pixels, metadata), file, name)
     return file.getvalue()
 
 
@@ -42,9 +42,9 @@ def test_what_is_written_is_read(name: str, channels: int) -> None:
     pixels = picture(channels)
     metadata = Metadata(icc=icc(), xmp=XMP, exif=exif().removeprefix(b"Exif\0\0") if name == "PNG" else b"")
     data = written(pixels, name, metadata)
-    found, mode, kept = images.from_file(data, None)
+    found, mode, kept, _ = images.from_file(data, None)
     np.testing.assert_array_equal(found, pixels)
-    assert (found.dtype, mode, kept) == (np.uint16, MODES[channels], metadata)
+    assert (found.dtype, mode.mode, kept) == (np.uint16, MODES[channels], metadata)
     shown = Image.open(io.BytesIO(data))  # what other programs see
     shown.load()
     assert shown.size == (17, 11)
@@ -59,11 +59,11 @@ def test_rows_of_a_png_are_filtered() -> None:
 
 def test_grey_comes_from_pillow() -> None:
     pixels = picture(1)
-    found, mode, _ = images.from_pillow(Image.fromarray(pixels))
+    found, mode, _, _ = images.from_pillow(Image.fromarray(pixels))
     np.testing.assert_array_equal(found, pixels)
-    assert mode == "I;16"
+    assert mode.mode == "I;16"
     for data in (b"P5 17 11 65535\n", b"P5 17 11 60000\n"):
-        found, _, _ = images.from_file(data + pixels.astype(">u2").tobytes(), None)
+        found, _, _, _ = images.from_file(data + pixels.astype(">u2").tobytes(), None)
         np.testing.assert_array_equal(found, pixels)
 
 
@@ -99,9 +99,9 @@ def big_endian_tiff(pixels: np.ndarray, rows: int) -> bytes:
 @pytest.mark.parametrize("rows", [3, 6])
 def test_tiff_files_of_other_orders_and_several_strips(rows: int) -> None:
     pixels = picture(3)
-    found, mode, _ = images.from_file(big_endian_tiff(pixels, rows), None)
+    found, mode, _, _ = images.from_file(big_endian_tiff(pixels, rows), None)
     np.testing.assert_array_equal(found, pixels)
-    assert mode == "RGB;16"
+    assert mode.mode == "RGB;16"
 
 
 def test_a_colour_that_stands_for_transparency_becomes_alpha() -> None:
@@ -109,8 +109,8 @@ def test_a_colour_that_stands_for_transparency_becomes_alpha() -> None:
     key = picture(3)[4, 5]
     body = struct.pack(">3H", *key.tolist())
     chunk = struct.pack(">I", 6) + b"tRNS" + body + struct.pack(">I", zlib.crc32(b"tRNS" + body))
-    found, mode, _ = images.from_file(data[:33] + chunk + data[33:], None)
-    assert mode == "RGBA;16"
+    found, mode, _, _ = images.from_file(data[:33] + chunk + data[33:], None)
+    assert mode.mode == "RGBA;16"
     np.testing.assert_array_equal(found[..., :3], picture(3))
     np.testing.assert_array_equal(found[..., 3] == 0, (picture(3) == key).all(2))
 
@@ -119,14 +119,16 @@ def test_a_colour_that_stands_for_transparency_becomes_alpha() -> None:
 def test_other_formats_are_refused(name: str) -> None:
     for save in (images.save, images.save_exactly):
         with pytest.raises(ImageError, match=r"\.png and \.tif can"):
-            save(picture(3), Metadata(), io.BytesIO(), name)
+            save(picture_of(picture(3), Metadata()), io.BytesIO(), name)
 
 
 def test_what_tiff_does_not_keep_is_told() -> None:
     with pytest.warns(SaidWarning, match="EXIF"):
-        images.save_exactly(picture(3), Metadata(exif=b"II*\0\x08\0\0\0\0\0"), io.BytesIO(), "TIFF")
+        images.save_exactly(
+            picture_of(picture(3), Metadata(exif=b"II*\0\x08\0\0\0\0\0")), io.BytesIO(), "TIFF"
+        )
     with pytest.raises(ImageError, match="Grey and alpha"):
-        images.save(picture(2), Metadata(), io.BytesIO(), "TIFF")
+        images.save(picture_of(picture(2), Metadata()), io.BytesIO(), "TIFF")
 
 
 @pytest.mark.parametrize("name", ["PNG", "TIFF"])
@@ -175,6 +177,6 @@ def test_frames_are_kept_and_had_one_by_one() -> None:
     with saidcodec.Frames(saidcodec.encode(io.BytesIO(file.getvalue()))) as found:
         for one, page in zip(found, pages, strict=True):
             np.testing.assert_array_equal(one, np.asarray(page))
-    shown = [images.Shown(one, "I;16", Metadata()) for one in frames[:2]]
+    shown = [frame_of(one, "I;16", Metadata()) for one in frames[:2]]
     with pytest.raises(ImageError, match="more than 8 bits a sample cannot be written"):
         images.save_any(shown, 0, io.BytesIO(), "TIFF", False)

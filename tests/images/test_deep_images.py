@@ -28,8 +28,8 @@ def test_deep_colours_are_read_with_all_bits(data: bytes, sample: int) -> None:
     image = Image.open(io.BytesIO(data))
     assert image.mode == "RGB"
     for source in (image, io.BytesIO(data)):
-        pixels, mode, _ = images.from_any(source)
-        assert (pixels.dtype, pixels.tolist(), mode) == (np.uint16, [[[sample] * 3]], "RGB;16")
+        pixels, mode, _, _ = images.from_any(source)
+        assert (pixels.dtype, pixels.tolist(), mode.mode) == (np.uint16, [[[sample] * 3]], "RGB;16")
 
 
 @pytest.mark.parametrize("path", DEEP, ids=lambda path: path.name)

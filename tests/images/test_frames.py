@@ -34,15 +34,15 @@ def test_frames_are_what_pillow_shows(name: str) -> None:
     for _ in range(2):  # each pass is the same
         for number, one in enumerate(found):
             shown.seek(number)
-            np.testing.assert_array_equal(one.pixels, np.asarray(shown.convert(one.mode)))
+            np.testing.assert_array_equal(one.pixels, np.asarray(shown.convert(one.presentation.mode)))
             assert one.duration == (0 if name == "TIFF" else [40, 70, 110][number])
-    assert len({one.mode for one in found}) == 1
+    assert len({one.presentation.mode for one in found}) == 1
 
 
 def test_frames_of_one_animation_have_one_mode() -> None:
     frames = [Image.new("L", (4, 4), 7), Image.new("RGB", (4, 4), (1, 2, 3)), Image.new("LA", (4, 4), (9, 0))]
     found = images.ImageFrames(frames)
-    assert [one.mode for one in found] == ["RGBA"] * 3
+    assert [one.presentation.mode for one in found] == ["RGBA"] * 3
     assert [one.pixels[0, 0].tolist() for one in found] == [[7, 7, 7, 255], [1, 2, 3, 255], [9, 9, 9, 0]]
 
 
@@ -52,7 +52,7 @@ def test_pages_keep_their_modes_sizes_and_metadata() -> None:
         page.encoderinfo = {"dpi": (72 + number, 72)}
     found = images.several_frames(file_of(pages, "TIFF"))
     assert found is not None
-    assert [(one.mode, one.pixels.shape) for one in found] == [
+    assert [(one.presentation.mode, one.pixels.shape) for one in found] == [
         ("L", (4, 4)), ("RGB", (3, 6, 3)), ("RGB", (3, 6, 3))
     ]  # fmt: skip
     assert [one.metadata.resolution.across for one in found] == [(72, 1), (73, 1), (74, 1)]
@@ -88,7 +88,7 @@ def test_a_photograph_with_further_views_is_its_first() -> None:
     image = reopened(frames[0], "MPO", save_all=True, append_images=frames[1:])
     assert image.format == "MPO"
     assert images.several_frames(image) is None
-    assert images.from_pillow(image)[1] == "RGB"
+    assert images.from_pillow(image).presentation.mode == "RGB"
 
 
 def test_a_frame_that_was_sought_is_taken() -> None:
@@ -133,4 +133,4 @@ def test_animations_that_are_cut_off(name: str) -> None:
             warnings.simplefilter("ignore")
             with suppress(ImageError):  # unless some frames are whole
                 found = images.several_frames(images.ImageFile(data[:length], "it"))
-                assert found is None or {one.mode for one in found} <= {*SHAPES}
+                assert found is None or {one.presentation.mode for one in found} <= {*SHAPES}

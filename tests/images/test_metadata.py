@@ -5,7 +5,17 @@ import warnings
 
 import numpy as np
 import pytest
-from pictures import ORIENTED, SHAPES, XMP, exif, icc, pixels_of, reopened, source_with_metadata
+from pictures import (
+    ORIENTED,
+    SHAPES,
+    XMP,
+    exif,
+    icc,
+    picture_of,
+    pixels_of,
+    reopened,
+    source_with_metadata,
+)
 from PIL import Image, ImageOps
 
 from saidcodec import codec, images
@@ -16,12 +26,12 @@ from saidcodec.format.header import Metadata, Resolution, Text, Unit
 @pytest.mark.parametrize("source", ["PNG", "JPEG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("target", ["PNG", "JPEG", "WEBP", "TIFF"])
 def test_metadata_survives(source: str, target: str) -> None:
-    pixels, _, metadata = images.from_pillow(source_with_metadata(source))
+    pixels, _, metadata, _ = images.from_pillow(source_with_metadata(source))
     assert metadata.icc == icc()
     assert metadata.xmp == XMP
     assert metadata.exif[:2] in (b"II", b"MM")
     file = io.BytesIO()
-    images.save(pixels, metadata, file, target)
+    images.save(picture_of(pixels, metadata), file, target)
     again = Image.open(io.BytesIO(file.getvalue()))
     tags = again.getexif()
     assert tags[0x010F] == "A camera"
@@ -34,9 +44,9 @@ def test_metadata_survives(source: str, target: str) -> None:
 
 def test_orientation_turns_no_pixels() -> None:
     image = reopened(Image.fromarray(pixels_of("RGB")), "PNG", exif=exif())
-    pixels, _, metadata = images.from_pillow(image)
+    pixels, _, metadata, _ = images.from_pillow(image)
     assert pixels.shape == SHAPES["RGB"]
-    assert images.to_pillow(pixels, metadata).getexif()[0x0112] == ORIENTED
+    assert images.to_pillow(picture_of(pixels, metadata)).getexif()[0x0112] == ORIENTED
 
 
 def test_too_much_metadata_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,13 +60,15 @@ def test_too_much_metadata_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_metadata_that_a_format_cannot_hold() -> None:
     with pytest.raises(ImageError, match="cannot be written as JPEG"):
-        images.save(pixels_of("RGB"), Metadata(exif=b"MM\0*" + bytes(70_000)), io.BytesIO(), "JPEG")
+        images.save(
+            picture_of(pixels_of("RGB"), Metadata(exif=b"MM\0*" + bytes(70_000))), io.BytesIO(), "JPEG"
+        )
 
 
 def test_metadata_that_a_format_drops_is_named() -> None:
     metadata = Metadata(icc=icc(), exif=exif().removeprefix(images.EXIF_PREFIX), xmp=XMP)
     with pytest.warns(SaidWarning, match="PPM does not keep the image's ICC profile, EXIF and XMP"):
-        images.save_exactly(pixels_of("RGB"), metadata, io.BytesIO(), "PPM")
+        images.save_exactly(picture_of(pixels_of("RGB"), metadata), io.BytesIO(), "PPM")
 
 
 @pytest.mark.parametrize("name", ["TIFF", "AVIF"])
@@ -65,7 +77,7 @@ def test_exif_that_is_none_is_left_out_where_it_must_be_valid(name: str) -> None
     pixels = np.full((4, 4), 7, np.uint8)
     file = io.BytesIO()
     with pytest.warns(SaidWarning, match=f"{name} cannot hold the image's EXIF") as noted:
-        images.save_exactly(pixels, metadata, file, name)
+        images.save_exactly(picture_of(pixels, metadata), file, name)
     assert len(noted) == 1
     assert Image.open(file).info["xmp"] == b"<x/>"
 
@@ -74,10 +86,14 @@ def test_exif_that_is_none_is_left_out_where_it_must_be_valid(name: str) -> None
 @pytest.mark.parametrize("target", ["JPEG", "GIF", "PNG"])
 def test_comments_survive(source: str, target: str) -> None:
     image = reopened(Image.fromarray(np.zeros((8, 8), np.uint8)), source, comment=b"seen \xe9")
-    pixels, _, metadata = images.from_pillow(image)
+    pixels, _, metadata, _ = images.from_pillow(image)
     assert metadata.comment == b"seen \xe9"
     file = io.BytesIO()
-    images.save(np.full((8, 8), pixels[0, 0, 0] if pixels.ndim > 2 else 0, np.uint8), metadata, file, target)
+    images.save(
+        picture_of(np.full((8, 8), pixels[0, 0, 0] if pixels.ndim > 2 else 0, np.uint8), metadata),
+        file,
+        target,
+    )
     found = images.from_file(file.getvalue(), "it")[2]
     if target == "PNG":
         assert found.texts == (Text("Comment", "seen é"),)
@@ -92,7 +108,7 @@ def test_a_text_of_png_becomes_a_comment() -> None:
         file = io.BytesIO()
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            images.save(np.zeros((8, 8), np.uint8), metadata, file, name)
+            images.save(picture_of(np.zeros((8, 8), np.uint8), metadata), file, name)
         found = images.from_file(file.getvalue(), "it")[2]
         assert found.comment == "gesehen é".encode()
         assert images.differing(found, metadata) == []
@@ -118,7 +134,7 @@ def test_what_a_format_cannot_hold_is_named_once() -> None:
     lost = r"comment, texts \(Title, Author\) and PNG chunks \(gAMA, sRGB\)\.$"
     for name, save, more in (("WEBP", images.save_exactly, ""), ("PPM", images.save, "XMP, resolution, ")):
         with pytest.warns(SaidWarning, match=f"^{name} does not keep the image's {more}{lost}") as noted:
-            save(pixels_of("RGB"), metadata, io.BytesIO(), name)
+            save(picture_of(pixels_of("RGB"), metadata), io.BytesIO(), name)
         assert len(noted) == 1
 
 
@@ -131,11 +147,11 @@ def test_an_image_that_is_turned_is_turned_once(source: str, target: str) -> Non
     tags = Image.Exif()
     tags[0x0112] = ORIENTED
     before = reopened(Image.fromarray(pixels), source, exif=tags)
-    found, _, metadata = images.from_pillow(before)
+    found, _, metadata, _ = images.from_pillow(before)
     data = codec.encode(found, metadata=metadata, model="photo", effort="fast")
-    decoded, _, kept = codec.decode_image(data)
+    decoded, _, kept, _ = codec.decode_image(data)
     file = io.BytesIO()
-    images.save(decoded, kept, file, target)
+    images.save(picture_of(decoded, kept), file, target)
     shown = ImageOps.exif_transpose(Image.open(file))
     assert shown.size == (8, 16)
     wanted = np.asarray(ImageOps.exif_transpose(Image.fromarray(pixels)).rotate(-90, expand=True))
@@ -144,7 +160,7 @@ def test_an_image_that_is_turned_is_turned_once(source: str, target: str) -> Non
 
 def test_a_comment_that_is_too_long_for_jpeg_is_named() -> None:
     with pytest.warns(SaidWarning, match="JPEG does not keep the image's comment"):
-        images.save(pixels_of("RGB"), Metadata(comment=bytes(65534)), io.BytesIO(), "JPEG")
+        images.save(picture_of(pixels_of("RGB"), Metadata(comment=bytes(65534))), io.BytesIO(), "JPEG")
     file = io.BytesIO()
-    images.save(pixels_of("RGB"), Metadata(comment=bytes(65533)), file, "JPEG")
+    images.save(picture_of(pixels_of("RGB"), Metadata(comment=bytes(65533))), file, "JPEG")
     assert images.from_file(file.getvalue(), "it")[2].comment == bytes(65533)

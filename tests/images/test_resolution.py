@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pictures import picture_of
 from PIL import Image, TiffImagePlugin
 
 from saidcodec import images
@@ -30,7 +31,7 @@ FOUND = {
 
 def through(metadata: Metadata, name: str, save: Any = images.save) -> Metadata:
     file = io.BytesIO()
-    save(PIXELS, metadata, file, name)
+    save(picture_of(PIXELS, metadata), file, name)
     return images.from_file(file.getvalue(), "it")[2]
 
 
@@ -77,7 +78,7 @@ def test_files_of_pillow(name: str) -> None:
     assert found.exif == b""
     for target in ("PNG", "JPEG", "TIFF", "BMP"):
         out = io.BytesIO()
-        images.save(PIXELS, found, out, target)
+        images.save(picture_of(PIXELS, found), out, target)
         assert [round(number) for number in Image.open(out).info["dpi"]] == [300, 150]
 
 

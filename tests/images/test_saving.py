@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
-from pictures import RNG, SHAPES, exif, pixels_of
+from pictures import RNG, SHAPES, exif, picture_of, pixels_of
 from PIL import Image
 
 from saidcodec import images
@@ -18,7 +18,7 @@ from saidcodec.format.header import Metadata
 def test_lossless_formats_keep_every_sample(mode: str, name: str) -> None:
     pixels = pixels_of(mode)
     file = io.BytesIO()
-    images.save(pixels, Metadata(), file, name)
+    images.save(picture_of(pixels), file, name)
     back = Image.open(io.BytesIO(file.getvalue()))
     np.testing.assert_array_equal(np.array(back.convert(mode)), pixels)
 
@@ -33,7 +33,7 @@ def test_formats_by_suffix() -> None:
 
 def test_modes_that_a_format_cannot_hold() -> None:
     with pytest.raises(ImageError, match="RGBA image cannot be written as JPEG"):
-        images.save(pixels_of("RGBA"), Metadata(), io.BytesIO(), "JPEG")
+        images.save(picture_of(pixels_of("RGBA")), io.BytesIO(), "JPEG")
 
 
 @pytest.mark.parametrize("name", ["PNG", "WEBP", "TIFF", "JPEG2000", "TGA", "ICO", "GIF", "PPM", "BMP"])
@@ -45,34 +45,34 @@ def test_saving_exactly_saves_the_same_or_refuses(mode: str, name: str) -> None:
     exact |= {"PPM", "BMP"} if mode in ("L", "RGB") else set()
     exact |= {"GIF"} if mode == "L" else set()
     if name in exact:
-        images.save_exactly(pixels, Metadata(), file, name)
+        images.save_exactly(picture_of(pixels), file, name)
         back = Image.open(file)
         np.testing.assert_array_equal(
             np.asarray(back.convert("RGBA")), np.asarray(Image.fromarray(pixels).convert("RGBA"))
         )
     else:
         with pytest.raises(ImageError, match=f"{name}"):
-            images.save_exactly(pixels, Metadata(), file, name)
+            images.save_exactly(picture_of(pixels), file, name)
 
 
 def test_colours_do_not_go_through_avif() -> None:
     pixels = RNG.integers(0, 256, (40, 50, 3)).astype(np.uint8)
     with pytest.raises(ImageError, match=r"AVIF cannot hold this 50×40 RGB image exactly; .*--lossy"):
-        images.save_exactly(pixels, Metadata(), io.BytesIO(), "AVIF")
+        images.save_exactly(picture_of(pixels), io.BytesIO(), "AVIF")
 
 
 def test_an_opaque_alpha_may_go() -> None:
     pixels = pixels_of("RGBA")
     pixels[..., 3] = 255
-    images.save_exactly(pixels, Metadata(), io.BytesIO(), "PPM")
+    images.save_exactly(picture_of(pixels), io.BytesIO(), "PPM")
 
 
 def test_icons_keep_their_size_or_are_refused() -> None:
     file = io.BytesIO()
-    images.save_exactly(np.zeros((100, 37, 3), np.uint8), Metadata(), file, "ICO")
+    images.save_exactly(picture_of(np.zeros((100, 37, 3), np.uint8)), file, "ICO")
     assert Image.open(file).size == (37, 100)
     with pytest.raises(ImageError, match=r"cannot be written as ICO: .*; \.png, \.webp and \.tif can"):
-        images.save_exactly(np.zeros((300, 37, 3), np.uint8), Metadata(), io.BytesIO(), "ICO")
+        images.save_exactly(picture_of(np.zeros((300, 37, 3), np.uint8)), io.BytesIO(), "ICO")
 
 
 @pytest.mark.parametrize("name", ["PNG", "WEBP", "TIFF"])
@@ -80,4 +80,4 @@ def test_a_turned_image_is_the_same_when_read_back(name: str) -> None:
     metadata = Metadata(exif=exif().removeprefix(images.EXIF_PREFIX))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        images.save_exactly(pixels_of("RGB"), metadata, io.BytesIO(), name)
+        images.save_exactly(picture_of(pixels_of("RGB"), metadata), io.BytesIO(), name)

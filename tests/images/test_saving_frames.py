@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from factory import EVERY_KIND
-from pictures import RNG, SHAPES
+from pictures import RNG, SHAPES, frame_of
 from PIL import Image
 
 from saidcodec import images
 from saidcodec.errors import ImageError, SaidWarning
 from saidcodec.format.header import Metadata, Resolution, Unit
-from saidcodec.images import Shown
 from saidcodec.images.saving_frames import save_frames
+from saidcodec.picture import Picture
 
 
-def frames_of(mode: str, colours: int = 256, metadata: Metadata = EVERY_KIND) -> list[Shown]:
+def frames_of(mode: str, colours: int = 256, metadata: Metadata = EVERY_KIND) -> list[Picture]:
     """Four frames, the third of which is the second again; fully transparent pixels are black."""
     base = (RNG.integers(0, colours, (20, 24, *SHAPES[mode][2:])) * (255 // (colours - 1))).astype(np.uint8)
     if mode.endswith("A"):
@@ -27,11 +27,11 @@ def frames_of(mode: str, colours: int = 256, metadata: Metadata = EVERY_KIND) ->
     for number in range(3):
         pixels = base.copy()
         pixels[number : number + 4, 2:5] = 255
-        frames.append(Shown(pixels, mode, metadata, [50, 70, 120][number]))
+        frames.append(frame_of(pixels, mode, metadata, [50, 70, 120][number]))
     return [*frames[:2], frames[1], frames[2]]
 
 
-def saved(frames: list[Shown], name: str, plays: int = 3, lossy: bool = False) -> images.ImageFrames:
+def saved(frames: list[Picture], name: str, plays: int = 3, lossy: bool = False) -> images.ImageFrames:
     file = io.BytesIO()
     save_frames(frames, plays, file, name, lossy=lossy)
     found = images.several_frames(images.ImageFile(file.getvalue(), "it"))
@@ -64,7 +64,7 @@ def test_how_often_animations_are_shown(name: str, plays: int) -> None:
 
 def test_pages_keep_sizes_modes_and_metadata() -> None:
     pages = [
-        Shown(RNG.integers(0, 256, shape).astype(np.uint8), mode, metadata)
+        frame_of(RNG.integers(0, 256, shape).astype(np.uint8), mode, metadata)
         for (mode, shape), metadata in zip(
             SHAPES.items(),
             (
@@ -75,12 +75,12 @@ def test_pages_keep_sizes_modes_and_metadata() -> None:
             ),
         )
     ]
-    pages[1] = Shown(pages[1].pixels[:3], "LA", pages[1].metadata)
+    pages[1] = frame_of(pages[1].pixels[:3], "LA", pages[1].metadata)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = [*saved(pages, "TIFF")]
     for one, other in zip(found, pages, strict=True):
-        assert (one.mode, one.metadata) == (other.mode, other.metadata)
+        assert (one.presentation.mode, one.metadata) == (other.presentation.mode, other.metadata)
         np.testing.assert_array_equal(one.pixels, other.pixels)
 
 
@@ -100,7 +100,7 @@ def test_what_is_lost_beside_the_frames_is_named(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "step"), [("GIF", 10), ("WEBP", 1)])
 def test_durations_are_rounded_with_a_note(name: str, step: int) -> None:
-    frames = [Shown(one.pixels, one.mode, Metadata(), 33.3) for one in frames_of("L", 4)]
+    frames = [frame_of(one.pixels, one.presentation.mode, Metadata(), 33.3) for one in frames_of("L", 4)]
     with pytest.warns(SaidWarning, match=f"{name} holds the durations of frames in steps of {step} ms"):
         assert next(iter(saved(frames, name))).duration == step * round(33.3 / step)
     assert next(iter(saved(frames, "PNG"))).duration == pytest.approx(33.3)
@@ -112,10 +112,10 @@ def test_durations_are_rounded_with_a_note(name: str, step: int) -> None:
         (frames_of("RGB"), "GIF", r"GIF cannot hold a frame of more than 256 colours.*\.png and \.tif can"),
         (frames_of("LA"), "GIF", "GIF cannot hold a frame of more than 256 colours or of half transparent"),
         (frames_of("RGB"), "BMP", r"BMP cannot hold the 4 frames; \.png and \.tif can"),
-        ([*frames_of("RGB"), Shown(np.zeros((3, 3), np.uint8), "L", Metadata())], "PNG", "several sizes"),
+        ([*frames_of("RGB"), frame_of(np.zeros((3, 3), np.uint8), "L", Metadata())], "PNG", "several sizes"),
     ],
 )
-def test_what_a_format_cannot_hold(frames: list[Shown], name: str, sentence: str) -> None:
+def test_what_a_format_cannot_hold(frames: list[Picture], name: str, sentence: str) -> None:
     with pytest.raises(ImageError, match=sentence):
         saved(frames, name)
 

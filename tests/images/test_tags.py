@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from pictures import pixels_of
+from pictures import picture_of, pixels_of
 from PIL import Image
 
 from saidcodec import images
@@ -21,7 +21,8 @@ def test_a_tiff_file_says_of_itself_only_what_is_true() -> None:
     tags[256], tags[257], tags[259], tags[0x010F] = 4000, 3000, 6, "A camera"
     file = io.BytesIO()
     pixels = pixels_of("RGB")
-    images.save(pixels, Metadata(exif=tags.tobytes().removeprefix(images.EXIF_PREFIX)), file, "TIFF")
+    metadata = Metadata(exif=tags.tobytes().removeprefix(images.EXIF_PREFIX))
+    images.save(picture_of(pixels, metadata), file, "TIFF")
     image = Image.open(io.BytesIO(file.getvalue()))
     assert image.getexif()[0x010F] == "A camera"
     np.testing.assert_array_equal(np.array(image), pixels)
@@ -62,8 +63,8 @@ def tiff(tags: dict[int, tuple[int, int, bytes]], big: bool) -> bytes:
 def test_tiff_files_of_both_sizes(big: bool) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        pixels, mode, metadata = images.from_file(tiff({}, big), "it")
-    assert (pixels.tolist(), mode) == ([[0x99]], "L")
+        pixels, presentation, metadata, _ = images.from_file(tiff({}, big), "it")
+    assert (pixels.tolist(), presentation.mode) == ([[0x99]], "L")
     tags = parsed_exif(metadata.exif)
     assert tags is not None
     assert tags[271] == "Cam"
@@ -73,7 +74,7 @@ def test_tiff_files_of_both_sizes(big: bool) -> None:
 def test_a_tag_that_exif_cannot_hold_is_named(big: bool) -> None:
     data = tiff({65000: (16, 1, struct.pack("<Q", 1 << 40))}, big)
     with pytest.warns(SaidWarning, match="cannot be kept: 65000"):
-        pixels, _, metadata = images.from_file(data, "it")
+        pixels, _, metadata, _ = images.from_file(data, "it")
     assert pixels.tolist() == [[0x99]]
     tags = parsed_exif(metadata.exif)
     assert tags is not None
