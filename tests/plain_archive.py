@@ -104,7 +104,8 @@ def read_group(data, tensors, banks):
         for image in run:
             found = read_image(files[image], described[image], tensors, calibrated, stream)
             check = zlib.crc32(np.ascontiguousarray(found), check)
-            pixels.append(plain_decoder.as_pixels(files[image], found))
+            file = files[image]
+            pixels.append(plain_decoder.shown(file.form, plain_decoder.as_pixels(file, found)))
         stream.finish(check & 0xFFFFFF)
     need(source.at == len(data))
     texts = [name.decode() for name in names[1:]]

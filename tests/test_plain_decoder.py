@@ -309,6 +309,22 @@ def test_samples_that_there_are_not(header, sample, banks):
             plain_decoder.decode(data, model.tensors, banks)
 
 
+def test_indices_have_no_said_layer(banks):
+    model = random_model(3)
+    grey = codec.encode(picture(40, 50, "L"), model=model, residual="gaussian", glimpses=2)
+    file = container.unpack(grey)
+    said = codec.read_said(file, model, whole=True)
+    assert TileKind.SAID in said.kinds
+    header = replace(said.header, palette=Palette(bytes(768)))
+    data = codec.join(header, model, Metadata(), said.kinds.tolist(), said.descriptions, [Encoder().finish()])
+    with pytest.raises(CorruptError, match="palette has a SAID layer"):
+        codec.decode(data, model=model)
+    with pytest.raises(CorruptError, match="palette has a SAID layer"):
+        saidcodec.preview(data, model=model)
+    with pytest.raises(plain_decoder.RefusedError):
+        plain_decoder.decode(data, model.tensors, banks)
+
+
 def test_metadata(banks):
     metadata = Metadata(icc=b"a profile", xmp=b"<x/>" * 100)
     data, _ = agree(picture(9, 9, "L"), random_model(3), banks, metadata=metadata)

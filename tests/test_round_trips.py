@@ -177,8 +177,8 @@ def test_pillow_images_and_their_metadata() -> None:
     image = Image.fromarray(smooth(9, 8, 3))
     image.info["icc_profile"] = b"profile"
     data = saidcodec.encode(image, model=FLAT)
-    pixels, mode, metadata, _ = codec.decode_image(data, model=FLAT)
-    assert (mode, metadata) == ("RGB", Metadata(icc=b"profile"))
+    pixels, presentation, metadata, _ = codec.decode_image(data, model=FLAT)
+    assert (presentation.mode, metadata) == ("RGB", Metadata(icc=b"profile"))
     np.testing.assert_array_equal(pixels, np.asarray(image))
     other = saidcodec.encode(image, model=FLAT, metadata=Metadata(xmp=b"<x/>"))
     assert codec.decode_image(other, model=FLAT)[2] == Metadata(xmp=b"<x/>")

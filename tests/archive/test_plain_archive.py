@@ -54,6 +54,29 @@ def test_the_specification_reads_graphics_whole_files_and_calibrations(tmp_path:
     compare(target)
 
 
+@pytest.mark.parametrize("options", [{}, {"max_error": 2}, {"residual": "gaussian"}])
+def test_the_specification_reads_every_mode(options: dict[str, object], tmp_path: Path) -> None:
+    scene = Image.fromarray(RNG.integers(0, 256, (9, 11, 3)).astype(np.uint8))
+    indexed, other = scene.quantize(7), scene.quantize(5)
+    indexed.info["transparency"] = 2
+    keyed = scene.copy()
+    keyed.info["transparency"] = (1, 2, 3)
+    images = [indexed, other, indexed, scene.convert("1"), scene.convert("CMYK"), keyed, scene]
+    target = tmp_path / "all.saids"
+    saidcodec.pack(images, target, model=MODEL, **options)
+    compare(target)
+    archive = saidcodec.Archive(target, model=MODEL)
+    found = [picture for run in archive.runs(0) for picture in archive.read_run(0, run)]
+    modes = ["RGBA", "RGB", "RGBA", "L"] if "max_error" in options else ["P", "P", "P", "1"]
+    modes += ["CMYK", "RGB", "RGB"]
+    assert [picture.presentation.mode for picture in found] == modes
+    assert [archive.entry(number).mode for number in range(len(images))] == modes
+    if "max_error" not in options:
+        for picture, image in zip(found, images):
+            np.testing.assert_array_equal(picture.pixels, np.asarray(image))
+            assert (saidcodec.images.to_pillow(picture).getpalette()) == image.getpalette()
+
+
 def compare(target: Path) -> None:
     archive = saidcodec.Archive(target, model=MODEL)
     found = plain_archive.decode(target.read_bytes(), MODEL.tensors, BANKS)
