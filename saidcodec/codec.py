@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saidcodec import arguments, images, models, wide
+from saidcodec import arguments, images, models
 from saidcodec.entropy.rans import Decoder, Encoder, uniform
 from saidcodec.errors import CorruptError, ModelError, SaidError, TruncatedError, about
 from saidcodec.format import container, planes
@@ -85,6 +85,8 @@ def encode(
     height, width = pixels.shape[:2]
     metadata = found if metadata is None else metadata
     if pixels.dtype != np.uint8:
+        from saidcodec import wide  # with the coders that few files need
+
         wide.check_options(residual, glimpses)
         return wide.encode(pixels, mode, metadata, max_error, threads or cores(), progress or no_progress)
 
@@ -186,6 +188,8 @@ def read_place(
     """
     with damage():
         if model is None:
+            from saidcodec import wide  # as above
+
             return wide.read(file, place, threads, progress)
         return read(file, model, place, threads, progress)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saidcodec import arguments, codec, thumbnails, wide
+from saidcodec import arguments, codec, thumbnails
 from saidcodec.arguments import Source
 from saidcodec.codec import AnyModel, SaidSection
 from saidcodec.entropy.rans import Decoder
@@ -43,6 +43,8 @@ def read_head(data: Source, model: AnyModel | None) -> tuple[Container, Model, S
     with about(arguments.name_of(data)), arguments.opened(data) as contents:
         file = container.unpack(contents, whole=False)
         if file.header.wide:
+            from saidcodec import wide  # with coders that few files need
+
             with codec.damage():
                 wide.check_head(file)
             return file
