@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saidcodec import arguments, images, models, wide
+from saidcodec import arguments, images, models
 from saidcodec.entropy.rans import Decoder, Encoder, uniform
 from saidcodec.errors import CorruptError, ModelError, RegionError, SaidError, TruncatedError, about
 from saidcodec.format import container, planes
@@ -106,6 +106,8 @@ def encode(
     picture = images.from_any(image)
     kept = picture.metadata if metadata is None else metadata
     if picture.pixels.dtype == np.uint16:
+        from saidcodec import wide  # with the coders that few files need
+
         wide.check_options(residual, glimpses)
         mode = picture.presentation.mode
         return wide.encode(picture.pixels, mode, kept, max_error, threads or cores(), progress or no_progress)
@@ -230,6 +232,8 @@ def read_place(
     """
     with damage():
         if model is None:
+            from saidcodec import wide  # as above
+
             return wide.read(file, place, threads, progress)
         return read(file, model, place, threads, progress)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saidcodec import arguments, codec, images, thumbnails, wide
+from saidcodec import arguments, codec, images, thumbnails
 from saidcodec.arguments import Source
 from saidcodec.codec import AnyModel, SaidSection
 from saidcodec.entropy.rans import Decoder
@@ -52,6 +52,8 @@ def head_in(contents: Bytes, model: AnyModel | None) -> tuple[Container, Model, 
     """``read_head`` of a file's bytes."""
     file = container.unpack(contents, whole=False)
     if file.header.wide:
+        from saidcodec import wide  # with coders that few files need
+
         with codec.damage():
             wide.check_head(file)
         return file

@@ -118,6 +118,7 @@ def read_kind(kind, model):
         return None
     file = plain_decoder.parse(kind)
     need(file.head == kind and not file.metadata and model.startswith(file.model))
+    need(file.form.depth <= 8)
     need(file.band_count == 1 and not file.adaptive and file.width * file.height <= 1 << 14)
     return file
 

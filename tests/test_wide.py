@@ -25,11 +25,14 @@ from saidcodec.errors import CorruptError, ImageError, SaidError, TruncatedError
 from saidcodec.format import container
 from saidcodec.format.header import Metadata
 from saidcodec.format.levels import Levels
+from saidcodec.residual import wide as coder
 from saidcodec.residual import wide_packed
 from saidcodec.residual.mixed import add_head
 from saidcodec.residual.wide_band import WideMethod
 from saidcodec.residual.wide_levels import Ladder, ladder_of
 
+# The twin in Python takes a second for some thousand samples; tests/residual/test_wide.py compares both.
+pytestmark = pytest.mark.skipif(not coder.available(), reason="the library was not built")
 few = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 

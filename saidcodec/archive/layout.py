@@ -90,7 +90,9 @@ def runs_of(shared: Sequence[bool], together: int) -> list[range]:
 def is_shareable(header: Header) -> bool:
     """Whether images of such a header may share a run."""
     single = Tiling.of(header).count_bands() == 1
-    return single and not header.adaptive and header.width * header.height <= MOST_IMAGE_PIXELS
+    return (
+        single and not (header.adaptive or header.wide) and header.width * header.height <= MOST_IMAGE_PIXELS
+    )
 
 
 def pack_group(head: Head, runs: Sequence[bytes]) -> bytes:

@@ -133,7 +133,10 @@ def gather(paths: Iterable[str]) -> list[np.ndarray]:
         for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
             try:
                 with about(str(file)):
-                    found.append(images.from_pillow(images.open_image(file, str(file))).smooth().pixels)
+                    pixels = images.from_pillow(images.open_image(file, str(file))).smooth().pixels
+                    if pixels.dtype != np.uint8:
+                        raise ImageError("It has more than 8 bits a sample; others are compared here.")
+                    found.append(pixels)
             except ImageError:
                 if not path.is_dir():
                     raise

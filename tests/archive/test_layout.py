@@ -157,6 +157,7 @@ def changed(**facts: object) -> bytes:
         (changed(model="02020304"), CorruptError, "another model than the group"),
         (changed(kinds=(replace(header(), adaptive=True), None, header())), CorruptError, "cannot share"),
         (changed(kinds=(header(200, 200), None, header())), CorruptError, "cannot share"),
+        (changed(kinds=(replace(header(), depth=9, model=""), None, header())), CorruptError, "cannot share"),
     ],
 )
 def test_what_is_refused(group: bytes, error: type[SaidError], sentence: str) -> None:

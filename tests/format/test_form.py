@@ -90,3 +90,36 @@ def test_what_is_shown() -> None:
     assert {header.presentation.mode for header in shown.values()} == set(shown)
     assert shown["P"].presentation.palette == palette
     assert replace(GREY, key=(3,)).presentation.key == (3,)
+
+
+WIDE = replace(COLOUR, depth=12, model="")
+
+
+@pytest.mark.parametrize("header", [WIDE, replace(WIDE, depth=16, mode=Mode.L, max_error=32767)])
+def test_wide_images_have_a_depth_and_no_model(header: Header) -> None:
+    head = head_of(header)
+    channels = 2 if header.mode == Mode.RGB else 0
+    start = b"\xd7\r\n" + bytes([16 | 7 | 64 * bool(header.max_error), channels | 16, header.depth, 0x0E])
+    assert head.startswith(start)
+    assert read(head) == header
+    assert read(head).presentation.mode == ("RGB;16" if channels else "I;16")
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (LAYOUT, 7), (LAYOUT, 8 | 7), (LAYOUT, 24 | 7),  # other residual coders
+        (FORM, 6 | 16), (FORM, 7 | 16), (FORM, 2 | 16 | 64), (FORM, 2 | 16 | 128),  # not wide
+        (FORM + 1, 8), (FORM + 1, 17), (FORM + 1, 0), (FORM + 1, 255),  # depths
+    ],
+)  # fmt: skip
+def test_wide_images_that_there_are_not_are_refused(place: int, value: int) -> None:
+    head = bytearray(head_of(WIDE))
+    head[place] = value
+    with pytest.raises(CorruptError, match="does not exist"):
+        read(bytes(head) + b"\1\1\1\1")
+
+
+def test_errors_of_wide_images_are_bounded() -> None:
+    with pytest.raises(CorruptError, match="impossible error"):
+        read(head_of(replace(WIDE, max_error=32768)))

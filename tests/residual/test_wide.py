@@ -86,7 +86,7 @@ def test_core_and_twin_agree_on_a_photograph(components: int) -> None:
     np.testing.assert_array_equal(wide.encode(samples, tops)[0], wide_reference.encode(samples, tops, 0)[0])
 
 
-@many
+@few
 @given(pictures(6), st.integers(0, 2**15 - 1))
 def test_errors_are_bounded(samples: np.ndarray, max_error: int) -> None:
     tops = tops_of(samples)
