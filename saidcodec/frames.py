@@ -89,6 +89,7 @@ class Frames:
         if frame.kind != FrameKind.SAME:
             data = self._files[number]
             with about(f"Frame {number}" if len(self) > 1 else None):
+                self.unpacked(number)  # a file of several frames is no frame
                 picture = codec.decode_image(
                     bytes(data), model=self._asked, threads=self._threads, progress=progress
                 )
