@@ -517,10 +517,10 @@ def test_deep_images(name: str) -> None:
 
 def test_refusals_name_their_file() -> None:
     encoded()
-    Image.new("F", (4, 4)).save("reals.tif")
-    assert "reals.tif: Images of mode F" in refused("encode", "reals.tif", "new.said")
+    Image.new("LAB", (4, 4)).save("lab.tif")
+    assert "lab.tif: Images of mode LAB" in refused("encode", "lab.tif", "new.said")
     Path("bad.said").write_bytes(Path("it.said").read_bytes()[:-1])
-    for arguments in (("decode", "bad.said"), ("bench", "reals.tif")):
+    for arguments in (("decode", "bad.said"), ("bench", "lab.tif")):
         assert f"{arguments[1]}: " in refused(*arguments)
     Path("bad.said").write_bytes(b"")
     for command in ("preview", "inspect"):
