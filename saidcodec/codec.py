@@ -16,35 +16,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saidcodec import arguments, images, models
-from saidcodec.entropy.rans import Decoder, Encoder, uniform
+from saidcodec.entropy.rans import Decoder, uniform
 from saidcodec.errors import CorruptError, ModelError, RegionError, SaidError, TruncatedError, about
 from saidcodec.format import container, planes
 from saidcodec.format.container import Container
 from saidcodec.format.header import (
-    ADAPTIVE_PIXELS,
     Header,
     Metadata,
     ResidualCoder,
     TileKind,
 )
-from saidcodec.format.presentation import Presentation
-from saidcodec.format.tiling import Band, Place, Tiling, choose_tiling
+from saidcodec.format.tiling import Band, Place, Tiling
 from saidcodec.models import Model
 from saidcodec.parallel import Progress, cores, in_threads, no_progress
 from saidcodec.picture import Picture
 from saidcodec.residual import band as residual
 from saidcodec.residual.band import Method, Outline, method_of
-from saidcodec.said import Description, read_section, render_band, write_section
+from saidcodec.said import Description, read_section, render_band
 
 if TYPE_CHECKING:
-    from saidcodec.encoder.plan import Plan
-    from saidcodec.encoder.sources import Sources
-    from saidcodec.residual.mixed import Source
+    pass
 
-CODERS = {name: ResidualCoder[name.upper()] for name in arguments.RESIDUALS}
 DAMAGED = "The file is damaged or truncated, or has bytes too many at its end"
 FIRST_BYTES, FIRST_GROWTH = 1 << 12, 4  # how much of the first stream is read for its SAID section
-STORED_SLACK = 6  # bytes of a stream that are none of its samples
 
 AnyModel = Model | models.AnyPath
 
@@ -79,6 +73,7 @@ def encode(
     kind.  Metadata that cannot be kept is named by a SaidWarning.
     """
     from saidcodec.encoder import auto, forms  # decoding imports nothing of the encoder
+    from saidcodec.encoder.writing import header_of, is_large, sources_of, write
 
     max_error, glimpses, threads = arguments.check_encoding(
         residual, max_error, glimpses, metadata, threads, effort
@@ -136,43 +131,6 @@ def encode(
 
     header = header_of(pixels, presentation, tried[0], residual, max_error, effort)
     return min(map(file_of, forms.candidates(header, pixels, effort)), key=len)
-
-
-def header_of(
-    pixels: np.ndarray,
-    presentation: Presentation,
-    model: Model,
-    residual: str,
-    max_error: int,
-    effort: str,
-) -> Header:
-    """The header of an image, H×W or H×W×C, that is encoded with one model."""
-    from saidcodec.encoder import forms  # decoding imports nothing of the encoder
-
-    height, width = pixels.shape[:2]
-    mode = forms.coded_mode(presentation)
-    replicated = planes.is_replicated(pixels, mode)
-    coder = CODERS[residual]
-    adaptive = coder == ResidualCoder.CONTEXT and is_large(width, height) and effort != "fast"
-    tiling = choose_tiling(width, height)
-    header = Header(width, height, mode, replicated, coder, max_error, model.id, *tiling, adaptive)
-    return forms.in_form(header, presentation)
-
-
-def sources_of(header: Header, pixels: np.ndarray, effort: str, looks: bool) -> Sources | None:
-    """What an image may have been made of, where that is asked; ``looks``: of small images, too."""
-    from saidcodec.encoder.sources import Sources  # decoding imports nothing of the encoder
-
-    large = is_large(header.width, header.height)
-    asked = effort == "best" or header.flat or (effort == "normal" and (large or looks))
-    if not asked or header.coder != ResidualCoder.CONTEXT or header.max_error:
-        return None
-    return Sources(header, planes.channels_of(header, pixels), effort == "best")
-
-
-def is_large(width: int, height: int) -> bool:
-    """Whether an image is long enough to learn from."""
-    return width * height >= ADAPTIVE_PIXELS
 
 
 def decode(
@@ -267,142 +225,6 @@ def damage() -> Iterator[None]:
         yield
     except CorruptError as error:
         raise CorruptError(f"{DAMAGED}. {error}") from None
-
-
-def write(
-    header: Header,
-    model: Model,
-    pixels: np.ndarray,
-    metadata: Metadata,
-    glimpses: int | None,
-    sources: Sources | None,
-    threads: int,
-    progress: Progress,
-) -> bytes:
-    """Encode with one model: bands, then the sections around them."""
-    method, bands = method_of(header, model), Tiling.of(header).bands()
-    channels = planes.channels_of(header, pixels)
-    within = threads if len(bands) == 1 else 1  # threads that share one band
-
-    def coded(band: Band) -> tuple[Plan, bytes, bool]:
-        one = code_band(header, model, method, band, channels[band.rows], glimpses, sources, within)
-        return one.plan, one.stream, one.mixed  # its symbols are many times as large
-
-    written = [*in_threads(coded, bands, threads, progress)]
-    streams = [stream for _, stream, _ in written]
-    if any(is_mixed for *_, is_mixed in written):
-        from saidcodec.residual import mixed
-
-        header = replace(header, coder=ResidualCoder.MIXED)
-        streams = [stream if is_mixed else mixed.plain(stream) for _, stream, is_mixed in written]
-    kinds = [kind for plan, *_ in written for kind in plan.kinds.tolist()]
-    descriptions = [description for plan, *_ in written for description in plan.descriptions]
-    return join(header, model, metadata, kinds, descriptions, streams)
-
-
-def join(
-    header: Header,
-    model: Model,
-    metadata: Metadata,
-    kinds: Sequence[int],
-    descriptions: Sequence[Description | None],
-    streams: Sequence[bytes],
-) -> bytes:
-    """The file of the bands' streams: the SAID section and the head's checksum come before the first."""
-    head = container.head_of(header, metadata)
-    first = Encoder()
-    write_section(kinds, descriptions, header.grey, model, first)
-    first.add(np.frombuffer(container.head_check(head, model.id), np.uint8), uniform(256))
-    first.add_stream(streams[0])
-    return container.pack(header, head, [first.finish(), *streams[1:]])
-
-
-@dataclass(frozen=True)
-class CodedBand:
-    """A band that can be written.
-
-    ``encoder`` has collected its residual, which ``stream`` holds over its checksum.  ``decoded``: the band's
-    channels as a decoder will see them, uint8 [h, w, channels].  ``mixed``: it is coded as what it was made
-    of.
-    """
-
-    plan: Plan
-    encoder: Encoder
-    stream: bytes
-    decoded: np.ndarray
-    mixed: bool
-
-    @classmethod
-    def of(
-        cls, header: Header, plan: Plan, encoder: Encoder, decoded: np.ndarray, mixed: bool = False
-    ) -> CodedBand:
-        return cls(plan, encoder, encoder.finish(planes.checksum(header, decoded)), decoded, mixed)
-
-
-def code_band(
-    header: Header,
-    model: Model,
-    method: Method,
-    band: Band,
-    channels: np.ndarray,
-    glimpses: int | None,
-    sources: Sources | None,
-    threads: int,
-) -> CodedBand:
-    """Code one band, uint8 [h, w, channels], as it is or as what it was made of, whichever is shorter."""
-    from saidcodec.encoder.plan import Plan  # decoding imports nothing of the encoder
-    from saidcodec.residual import mixed
-
-    plan = Plan.plain(len(band.places))
-
-    def made_of(source: Source) -> CodedBand:
-        encoder = Encoder()
-        mixed.add(header, method, Outline.plain(band), channels, source, encoder)
-        return CodedBand.of(header, plan, encoder, channels, mixed=True)
-
-    found: CodedBand | None = None
-    for source in sources.of(band, channels) if sources else ():
-        made = made_of(source)
-        if found is None or len(made.stream) < len(found.stream):
-            found = made
-    if found is None or not (sources and sources.suffice) or len(found.stream) > channels.size:
-        as_it_is = write_band(header, model, method, band, channels, glimpses, threads)
-        if found is None or len(as_it_is.stream) <= len(found.stream):
-            found = as_it_is
-    return found
-
-
-def write_band(
-    header: Header,
-    model: Model,
-    method: Method,
-    band: Band,
-    channels: np.ndarray,
-    glimpses: int | None,
-    threads: int,
-) -> CodedBand:
-    """Code one band, uint8 [h, w, channels], as it is."""
-    from saidcodec.encoder.plan import plan_band  # decoding imports nothing of the encoder
-
-    plan = plan_band(header, model, method.network, band, channels, glimpses, threads)
-    if header.coder == ResidualCoder.NONE:
-        size = (band.height, band.width)
-        shown = planes.without_residual(header, plan.reconstruction, size)
-        return CodedBand.of(header, plan, Encoder(), shown)
-    found = plain_band(header, method, Outline(band, plan.stored, plan.reconstruction), plan, channels)
-    if len(found.stream) > channels.size + STORED_SLACK:
-        plan = plan.all_stored()
-        found = plain_band(header, method, Outline(band, plan.stored, None), plan, channels)
-    return found
-
-
-def plain_band(
-    header: Header, method: Method, outline: Outline, plan: Plan, channels: np.ndarray
-) -> CodedBand:
-    """Code one band as it was planned."""
-    encoder = Encoder()
-    decoded = residual.add(header, method, outline, channels, encoder)
-    return CodedBand.of(header, plan, encoder, decoded)
 
 
 def read(

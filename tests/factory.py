@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from saidcodec import codec
+from saidcodec.encoder import writing
 from saidcodec.entropy.rans import TOTAL
 from saidcodec.format.header import Header, Metadata, Mode, ResidualCoder, Resolution, Text, Unit
 from saidcodec.models import Model, identify
@@ -191,7 +191,7 @@ def banded_file(model: Model) -> tuple[bytes, np.ndarray]:
     """A noisy RGBA image of 70×53 pixels in four bands, and its pixels; quick to decode on every engine."""
     pixels = np.random.default_rng(8).integers(0, 256, (53, 70, 4)).astype(np.uint8)
     header = Header(70, 53, Mode.RGBA, False, ResidualCoder.GAUSSIAN, 0, model.id, 16, 4)
-    return codec.write(header, model, pixels, Metadata(), 0, None, 1, lambda share: None), pixels
+    return writing.write(header, model, pixels, Metadata(), 0, None, 1, lambda share: None), pixels
 
 
 def random_description(

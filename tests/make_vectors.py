@@ -18,7 +18,8 @@ from pictures import frame_of
 from PIL import Image
 
 import saidcodec
-from saidcodec import codec, models
+from saidcodec import models
+from saidcodec.encoder import writing
 from saidcodec.entropy.bank import bank
 from saidcodec.entropy.rans import uniform
 from saidcodec.format import container
@@ -139,7 +140,7 @@ def encode_in_bands(
     height, width, channels = pixels.shape
     mode, found = Mode("RGBA"[:channels]), models.find(model)
     header = Header(width, height, mode, False, ResidualCoder.CONTEXT, 0, found.id, side, bands, True)
-    return codec.write(header, found, pixels, Metadata(), glimpses, None, 1, lambda share: None)
+    return writing.write(header, found, pixels, Metadata(), glimpses, None, 1, lambda share: None)
 
 
 def encode_made_of(pixels: np.ndarray, *, model: str, source: mixed.Source) -> bytes:
@@ -150,7 +151,7 @@ def encode_made_of(pixels: np.ndarray, *, model: str, source: mixed.Source) -> b
     (band,) = Tiling.of(header).bands()
     stream = mixed.write(header, method_of(header, found), Outline.plain(band), pixels, source)
     tiles = len(band.places)
-    return codec.join(header, found, Metadata(), [0] * tiles, [None] * tiles, [stream])
+    return writing.join(header, found, Metadata(), [0] * tiles, [None] * tiles, [stream])
 
 
 def write_vectors() -> None:

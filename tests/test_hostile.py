@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import saidcodec
 from saidcodec import codec
+from saidcodec.encoder import writing
 from saidcodec.entropy.rans import words_of
 from saidcodec.errors import LimitError, ModelError, SaidError
 from saidcodec.format import container
@@ -36,7 +37,7 @@ def mixed_file(pixels: np.ndarray, source: mixed.Source) -> bytes:
     head = replace(container.unpack(FILES["context"]).header, coder=ResidualCoder.MIXED, model=MODEL.id)
     outline = Outline.plain(Tiling.of(head).bands()[0])
     stream = mixed.write(head, method_of(head, MODEL), outline, pixels, source)
-    data = codec.join(head, MODEL, Metadata(), [0], [None], [stream])
+    data = writing.join(head, MODEL, Metadata(), [0], [None], [stream])
     assert np.array_equal(saidcodec.decode(data, model=MODEL), pixels)
     return data
 
@@ -119,7 +120,9 @@ def test_any_residual_is_read_or_refused(residual: str, stream: bytes) -> None:
     said = codec.read_said(file, MODEL)
     try:
         words_of(stream, whole=True)
-        data = codec.join(said.header, MODEL, file.metadata, said.kinds.tolist(), said.descriptions, [stream])
+        data = writing.join(
+            said.header, MODEL, file.metadata, said.kinds.tolist(), said.descriptions, [stream]
+        )
         read_all(data)
     except SaidError:
         return

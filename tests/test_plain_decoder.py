@@ -17,7 +17,7 @@ from PIL import Image
 
 import saidcodec.entropy
 from saidcodec import codec, models, wide
-from saidcodec.encoder import plan, preimage
+from saidcodec.encoder import plan, preimage, writing
 from saidcodec.entropy.rans import Encoder
 from saidcodec.errors import CorruptError
 from saidcodec.format import container, maps, planes
@@ -67,7 +67,7 @@ def agree_in_tiles(image, mode, model, banks, bands=1, max_error=0, adaptive=Tru
     height, width = image.shape[:2]
     how = False, ResidualCoder[coder.upper()], max_error, model.id, 16, bands, adaptive
     header = Header(width, height, Mode(mode), *how)
-    data = codec.write(header, model, image, Metadata(), None, None, 1, lambda share: None)
+    data = writing.write(header, model, image, Metadata(), None, None, 1, lambda share: None)
     expected = codec.decode(data, model=model, threads=1)
     found = plain_decoder.decode(data, model.tensors, banks)
     assert (found == expected).all()
@@ -89,7 +89,7 @@ def kinds_mixed(monkeypatch):
         ]
         return plan.Plan(kinds, described, render_band(described, band, header.grey, model))
 
-    monkeypatch.setattr(plan, "plan_band", plan_band)
+    monkeypatch.setattr(writing, "plan_band", plan_band)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -141,7 +141,7 @@ def test_adaptation_of_narrow_images(width, height, banks):
     image = picture(height, width, "L")
     header = Header(width, height, Mode.L, False, ResidualCoder.CONTEXT, 0, random_model(3).id, 64, 1, True)
     model = random_model(3)
-    data = codec.write(header, model, image, Metadata(), None, None, 1, lambda share: None)
+    data = writing.write(header, model, image, Metadata(), None, None, 1, lambda share: None)
     assert (plain_decoder.decode(data, model.tensors, banks) == image).all()
 
 
@@ -298,7 +298,7 @@ def test_samples_that_there_are_not(header, sample, banks):
         outline = Outline.plain(*Tiling.of(grey).bands())
         residual.add(grey, method_of(grey, model), outline, pixels[..., None], rest)
         stream = rest.finish(planes.checksum(grey, pixels[..., None]))
-        data = codec.join(plain, model, Metadata(), [0], [None], [stream])
+        data = writing.join(plain, model, Metadata(), [0], [None], [stream])
         if not wrong:
             codec.decode(data, model=model)
             plain_decoder.decode(data, model.tensors, banks)
@@ -316,7 +316,9 @@ def test_indices_have_no_said_layer(banks):
     said = codec.read_said(file, model, whole=True)
     assert TileKind.SAID in said.kinds
     header = replace(said.header, palette=Palette(bytes(768)))
-    data = codec.join(header, model, Metadata(), said.kinds.tolist(), said.descriptions, [Encoder().finish()])
+    data = writing.join(
+        header, model, Metadata(), said.kinds.tolist(), said.descriptions, [Encoder().finish()]
+    )
     with pytest.raises(CorruptError, match="palette has a SAID layer"):
         codec.decode(data, model=model)
     with pytest.raises(CorruptError, match="palette has a SAID layer"):
@@ -414,7 +416,7 @@ def agree_in_bands(image, mode, model, banks, sources, adaptive=True, replicated
     streams, plans = [], []
     for band, source in zip(bands, sources, strict=True):
         own = channels[band.rows]
-        coded = codec.write_band(header, model, method, band, own, 1, 1)
+        coded = writing.write_band(header, model, method, band, own, 1, 1)
         planned, stream = coded.plan, coded.stream
         if source:
             planned, stream = (
@@ -427,7 +429,7 @@ def agree_in_bands(image, mode, model, banks, sources, adaptive=True, replicated
         streams.append(stream)
     kinds = [kind for planned in plans for kind in planned.kinds.tolist()]
     descriptions = [description for planned in plans for description in planned.descriptions]
-    data = codec.join(header, model, Metadata(), kinds, descriptions, streams)
+    data = writing.join(header, model, Metadata(), kinds, descriptions, streams)
     assert (codec.decode(data, model=model, threads=1) == image).all()
     assert (plain_decoder.decode(data, model.tensors, banks) == image).all()
     return data

@@ -22,8 +22,8 @@ import numpy as np
 import results
 
 import saidcodec
-from saidcodec import codec, images, models
-from saidcodec.encoder import plan
+from saidcodec import images, models
+from saidcodec.encoder import plan, writing
 from saidcodec.encoder.price import Meter, Pricer, styled
 from saidcodec.encoder.proposal import latents_in
 from saidcodec.encoder.search import valid
@@ -74,7 +74,7 @@ class Scales:
             height,
             Mode(presentation.mode),
             same,
-            codec.CODERS[self.coder],
+            writing.CODERS[self.coder],
             0,
             self.model.id,
             *choose_tiling(width, height),

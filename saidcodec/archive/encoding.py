@@ -15,8 +15,8 @@ from saidcodec import codec
 from saidcodec.archive import layout
 from saidcodec.archive.group import CHECK_MASK, COLOURED, GREY, calibrated, section_of
 from saidcodec.archive.layout import Head, Kind, is_shareable, runs_of
-from saidcodec.codec import CodedBand
-from saidcodec.encoder import auto, forms
+from saidcodec.encoder import auto, forms, writing
+from saidcodec.encoder.writing import CodedBand
 from saidcodec.entropy.bank import Rows
 from saidcodec.entropy.rans import Encoder
 from saidcodec.format import planes
@@ -45,7 +45,7 @@ class Options:
     def header(self, picture: Picture, model: Model) -> Header:
         """The header of an image."""
         coded = self.residual, self.max_error, self.effort
-        return codec.header_of(picture.pixels, picture.presentation, model, *coded)
+        return writing.header_of(picture.pixels, picture.presentation, model, *coded)
 
     def file(self, picture: Picture, model: Model) -> bytes:
         """An image as a file of its own."""
@@ -99,10 +99,10 @@ def encoded(picture: Picture, options: Options, model: Model, rows: Rows | None)
 def shared(header: Header, picture: Picture, options: Options, model: Model, rows: Rows | None) -> Shared:
     """One image, encoded with this header."""
     pixels, asked = picture.pixels, not options.glimpses
-    sources = codec.sources_of(header, pixels, options.effort, options.looks) if asked else None
+    sources = writing.sources_of(header, pixels, options.effort, options.looks) if asked else None
     method, (band,) = calibrated(header, model, rows), Tiling.of(header).bands()
     channels = planes.channels_of(header, pixels)
-    coded = codec.code_band(header, model, method, band, channels, options.glimpses, sources, 1)
+    coded = writing.code_band(header, model, method, band, channels, options.glimpses, sources, 1)
     if coded.mixed:
         header = replace(header, coder=ResidualCoder.MIXED)
     return Shared(header, coded, picture.metadata)

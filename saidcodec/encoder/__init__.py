@@ -1,6 +1,8 @@
 """What the encoder decides.  Decoding imports none of it, and none of it is part of the format.
 
 ``auto``      which models are tried, and which of their files is kept
+``writing``   an image with one model → a file
+``forms``     what modes are coded as: indices, their ranks, bits
 ``plan``      for each tile: SAID layer or none, how many glimpses, samples stored as they are
 ``search``    the glimpse loop: where to look, and whether it pays by N log σ
 ``proposal``  the encoder's own networks: where to look, and what a patch means

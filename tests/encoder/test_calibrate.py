@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from factory import random_model
 
-from saidcodec.codec import header_of
 from saidcodec.encoder.calibrate import calibration, symbols_of
+from saidcodec.encoder.writing import header_of
 from saidcodec.format.header import Header
 from saidcodec.format.presentation import Presentation
 from saidcodec.residual.engine import SYMBOL_BITS

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from saidcodec import codec, inspection, models
-from saidcodec.encoder import plan
+from saidcodec.encoder import plan, writing
 from saidcodec.training.datasets import multi_dsprites
 
 pytestmark = pytest.mark.skipif(not models.installed(), reason="no model is shipped")
@@ -41,14 +41,14 @@ def test_only_noise_is_worth_storing() -> None:
 
 def test_auto_searches_only_near_the_shortest(monkeypatch: pytest.MonkeyPatch) -> None:
     searched = []
-    original = codec.write
+    original = writing.write
 
     def write(header, model, pixels, metadata, glimpses, *rest):  # type: ignore[no-untyped-def]
         if glimpses is None:
             searched.append(model.name)
         return original(header, model, pixels, metadata, glimpses, *rest)
 
-    monkeypatch.setattr(codec, "write", write)
+    monkeypatch.setattr(writing, "write", write)
     data = codec.encode(DIGITS)
     assert searched == ["multimnist"]
     assert inspection.inspect(data)["model"]["name"] == "multimnist"
@@ -56,13 +56,13 @@ def test_auto_searches_only_near_the_shortest(monkeypatch: pytest.MonkeyPatch) -
 
 def test_auto_encodes_once_with_blind_models(monkeypatch: pytest.MonkeyPatch) -> None:
     written = []
-    original = codec.write
+    original = writing.write
 
     def write(header, model, *rest):  # type: ignore[no-untyped-def]
         written.append(model.name)
         return original(header, model, *rest)
 
-    monkeypatch.setattr(codec, "write", write)
+    monkeypatch.setattr(writing, "write", write)
     pixels = np.asarray(Image.open(Path(__file__).parents[2] / "examples" / "scene.png"))[60:124, 60:124]
     data = codec.encode(pixels)
     kept = models.find(inspection.inspect(data)["model"]["name"])

@@ -10,8 +10,7 @@ from factory import random_model
 from PIL import Image
 
 import saidcodec
-from saidcodec import codec
-from saidcodec.encoder import preimage
+from saidcodec.encoder import preimage, writing
 from saidcodec.entropy.rans import Decoder, Encoder, uniform
 from saidcodec.errors import CorruptError, SaidError
 from saidcodec.format import container
@@ -107,7 +106,7 @@ def test_large_flat_pictures_come_back() -> None:
     method = method_of(head, MODEL)
     stream = mixed.write(head, method, Outline.plain(band), pixels, mixed.Graphics())
     tiles = len(band.places)
-    data = codec.join(head, MODEL, Metadata(), [0] * tiles, [None] * tiles, [stream])
+    data = writing.join(head, MODEL, Metadata(), [0] * tiles, [None] * tiles, [stream])
     assert len(data) < 100
     assert np.array_equal(saidcodec.decode(data, model=MODEL), pixels)
 
