@@ -313,3 +313,15 @@ def test_a_copy_of_an_animation_is_its_frame() -> None:
     other = copy.deepcopy(image)
     assert other.n_frames == 1
     np.testing.assert_array_equal(np.asarray(other), np.asarray(frames[1]))
+
+
+@pytest.mark.parametrize("replicated", [False, True])
+def test_colours_of_16_bits_have_no_mode_in_pillow(replicated: bool, tmp_path: Path) -> None:
+    """Also where all channels are the same, so that one is coded."""
+    pixels = np.random.default_rng(3).integers(0, 65536, (5, 6, 3)).astype(np.uint16)
+    if replicated:
+        pixels[:] = pixels[..., :1]
+    path = tmp_path / "deep.said"
+    path.write_bytes(saidcodec.encode(pixels))
+    with pytest.raises(OSError, match=r"no mode for RGB;16 images; saidcodec\.decode"):
+        Image.open(path)

@@ -26,7 +26,7 @@ from PIL import Image, ImageFile, ImagePalette
 from saidcodec import arguments, codec, images, inspection, thumbnails
 from saidcodec.errors import SaidError
 from saidcodec.format import container
-from saidcodec.format.header import OLD_SIGNATURE, SIGNATURE, Metadata, Unit
+from saidcodec.format.header import OLD_SIGNATURE, SIGNATURE, Header, Metadata, Unit
 from saidcodec.frames import Frames
 from saidcodec.images import resolution
 from saidcodec.picture import Picture
@@ -47,6 +47,13 @@ def as_os_error() -> Iterator[None]:
         raise OSError(str(error)) from error
 
 
+def check_mode(header: Header) -> None:
+    """Raises OSError where Pillow has no mode for such an image."""
+    mode = header.presentation.mode
+    if header.wide and mode != DEEP:
+        raise OSError(NO_MODE.format(mode))
+
+
 class SaidImageFile(ImageFile.ImageFile):
     """A .said file that Pillow has opened."""
 
@@ -60,8 +67,7 @@ class SaidImageFile(ImageFile.ImageFile):
         with as_os_error(), arguments.opened(self.fp) as contents:
             file = container.unpack(contents, whole=False)
             several = container.split(contents, whole=False) is not None
-        if file.header.wide and file.header.channels > 1:
-            raise OSError(NO_MODE.format(file.header.presentation.mode))
+        check_mode(file.header)
         self._size = (file.header.width, file.header.height)
         self._presentation = file.header.presentation
         self._mode = self._presentation.mode
@@ -95,6 +101,7 @@ class SaidImageFile(ImageFile.ImageFile):
         self._frame, self.fp = frame, self._file
         with as_os_error():
             header = self._frames.header(frame)
+        check_mode(header)
         self._size, self._mode = (header.width, header.height), header.presentation.mode
         self.info["duration"] = self._frames.durations[frame]
         self._reduce_by(1)
