@@ -47,7 +47,7 @@ class Reader:
             self._open = stack.pop_all()
         header = self._file.header
         shown = header.presentation.smooth().mode
-        self.mode = "1" if header.depth == 1 else shown
+        self.mode = shown if header.palette else header.presentation.mode
         self.dtype = np.dtype(np.bool_ if header.depth == 1 else np.uint16 if header.wide else np.uint8)
         self.metadata = self._file.metadata
         channels = len(shown if header.palette else header.mode)

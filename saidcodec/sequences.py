@@ -21,7 +21,7 @@ from saidcodec.format.frames import (
     FrameTable,
     pack_frames,
 )
-from saidcodec.format.header import Metadata
+from saidcodec.format.header import Metadata, Mode
 from saidcodec.frames import is_key
 from saidcodec.picture import Picture
 
@@ -65,7 +65,7 @@ class Sequencer:
     def shortest(self, pixels: np.ndarray, own: Metadata | None) -> tuple[Frame, bytes]:
         """How a frame is coded in the fewest bytes, and its file; ``own``: the metadata that goes there."""
         whole, metadata = Frame(FrameKind.WHOLE), own or Metadata()
-        if self.last is None or self.last.shape != pixels.shape:
+        if self.last is None or (self.last.shape, self.last.dtype) != (pixels.shape, pixels.dtype):
             return whole, self.encode(pixels, metadata)
         changed = (pixels != self.last).reshape(*pixels.shape[:2], -1).any(2)
         if not changed.any():
@@ -164,7 +164,9 @@ def encode_frames(
     def shown() -> Iterator[Picture]:
         for number, frame in enumerate(frames):
             with about(f"Frame {number}"):
-                picture = images.from_any(frame)
+                picture = images.from_any(frame).smooth()
+                if picture.presentation.mode == Mode.CMYK:
+                    raise ImageError("Several frames of mode CMYK cannot be encoded yet.")
             duration = durations if each is None else next(each, None)
             if not isinstance(duration, (int, float)) or not 0 <= duration < 1 << 32:
                 raise ValueError("durations must be milliseconds, one number or one for each frame.")

@@ -66,14 +66,16 @@ def same(found: Picture, picture: Picture, largest_error: int | None = 0) -> boo
     """Whether an image that was found has the pixels that it should have, as far as ``verify`` asks."""
     if largest_error != 0:
         found, picture = found.smooth(), picture.smooth()
-    if found.pixels.shape != picture.pixels.shape or found.presentation != picture.presentation:
+    if found.pixels.shape != picture.pixels.shape or found.pixels.dtype != picture.pixels.dtype:
+        return False
+    if found.presentation != picture.presentation:
         return False
     return largest_error is None or difference(found.pixels, picture.pixels) <= largest_error
 
 
 def difference(one: np.ndarray, other: np.ndarray) -> int:
-    """The largest difference between two arrays of one shape, uint8 or bool."""
+    """The largest difference between two arrays of one shape and type, unsigned or bool."""
     if np.array_equal(one, other):
         return 0
-    one, other = one.astype(np.uint8, copy=False), other.astype(np.uint8, copy=False)
-    return int((np.maximum(one, other) - np.minimum(one, other)).max())
+    greater, less = np.maximum(one, other), np.minimum(one, other)
+    return int((greater ^ less if one.dtype == np.bool_ else greater - less).max())

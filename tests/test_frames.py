@@ -277,3 +277,29 @@ def test_progress_is_told_after_every_frame() -> None:
     shares.clear()
     decode_all(data, model=MODEL, progress=shares.append)
     assert shares == pytest.approx([1 / 3, 2 / 3, 1])
+
+
+def test_frames_of_bits_palettes_and_keys_come_back_as_colours() -> None:
+    bits = np.random.default_rng(2).random((20, 20)) > 0.5
+    moved = bits.copy()
+    moved[::9, ::7] ^= True
+    indexed = Image.fromarray(BASE).quantize(9)
+    keyed = Image.fromarray(BASE[..., 0])
+    keyed.info["transparency"] = int(BASE[0, 0, 0])
+    for frames, wanted in (
+        ([bits, moved], [bits * np.uint8(255), moved * np.uint8(255)]),
+        ([indexed] * 2, [np.asarray(indexed.convert("RGB"))] * 2),
+        ([keyed] * 2, [np.asarray(keyed.convert("LA"))] * 2),
+    ):
+        with saidcodec.Frames(saidcodec.encode_frames(frames, model=MODEL), model=MODEL) as found:
+            for one, other in zip(found, wanted, strict=True):
+                np.testing.assert_array_equal(one, other)
+    with pytest.raises(ImageError, match="CMYK"):
+        saidcodec.encode_frames([Image.new("CMYK", (3, 3))] * 2, model=MODEL)
+
+
+def test_frames_of_other_types_are_whole() -> None:
+    deep = np.full((6, 7), 65, np.uint16)
+    data = saidcodec.encode_frames([deep, deep.astype(np.uint8), deep], model=MODEL)
+    with saidcodec.Frames(data, model=MODEL) as found:
+        assert [one.dtype for one in found] == [np.uint16, np.uint8, np.uint16]

@@ -325,3 +325,11 @@ def test_colours_of_16_bits_have_no_mode_in_pillow(replicated: bool, tmp_path: P
     path.write_bytes(saidcodec.encode(pixels))
     with pytest.raises(OSError, match=r"no mode for RGB;16 images; saidcodec\.decode"):
         Image.open(path)
+
+
+def test_frames_of_several_sizes_and_modes_have_memory_of_their_own() -> None:
+    frames = [np.zeros((40, 50), np.uint8), np.full((40, 50, 3), 65, np.uint8), np.full((9, 8), 3, np.uint16)]
+    image = Image.open(io.BytesIO(saidcodec.encode_frames(frames)))
+    for number in (0, 1, 2, 1, 0):
+        image.seek(number)
+        np.testing.assert_array_equal(np.asarray(image), frames[number])

@@ -54,3 +54,9 @@ def test_frames_are_compared_one_by_one() -> None:
     for other in (frames[::-1], frames[:1], [*frames, frames[0]], [frames[0], late]):
         with pytest.raises(CorruptError, match="does not decode to the image"):
             verify(data, other, model=MODEL)
+
+
+def test_differences_of_16_bits_are_whole() -> None:
+    deep = np.full((2, 2), 7, np.uint16)
+    assert difference(deep, deep + np.uint16(256)) == 256
+    assert difference(deep > 0, deep > 9) == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,14 +21,22 @@ class Presentation:
     key: tuple[int, ...] | None = None
 
     def smooth(self) -> Presentation:
-        """The same in a mode whose samples may be averaged, or a little wrong: neither indices nor bits."""
+        """The same in a mode whose samples may be averaged, or a little wrong: without indices, bits and a
+        colour that stands for transparency."""
         if self.palette:
             return Presentation("RGB" if self.palette.shown().shape[1] == 3 else "RGBA")
-        return replace(self, mode="L") if self.mode == "1" else self
+        mode = "L" if self.mode == "1" else self.mode
+        return Presentation(mode if self.key is None else f"{mode}A")
 
     def smoothed(self, samples: np.ndarray) -> np.ndarray:
-        """Samples as those of ``smooth``, uint8: colours for indices, greys for bits."""
-        return samples * np.uint8(WHITE) if self.mode == "1" else self.colours(samples)
+        """Samples as those of ``smooth``, uint8: colours for indices, greys for bits, alpha for a key."""
+        shown = samples * np.uint8(WHITE) if self.mode == "1" else self.colours(samples)
+        if self.key is None:
+            return shown
+        colours = samples.reshape(*samples.shape[:2], -1)
+        clear = (colours == np.array(self.key)).all(2)
+        alpha = np.where(clear, np.uint8(0), np.uint8(WHITE))[..., None]
+        return np.concatenate([shown.reshape(*colours.shape), alpha], 2)
 
     def colours(self, samples: np.ndarray) -> np.ndarray:
         """Samples H×W or H×W×C as an array shows them: indices as their colours, uint8 H×W×3 or ×4."""

@@ -102,6 +102,7 @@ class SaidImageFile(ImageFile.ImageFile):
         with as_os_error():
             header = self._frames.header(frame)
         check_mode(header)
+        self._im = None  # Pillow would decode into the memory of the frame before
         self._size, self._mode = (header.width, header.height), header.presentation.mode
         self.info["duration"] = self._frames.durations[frame]
         self._reduce_by(1)
