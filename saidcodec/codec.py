@@ -1,8 +1,8 @@
 """encode() and decode(): from pixels to a .said file and back (bitstream_spec.md, section 1).
 
-An image is cut into bands of whole tile rows.  Encoding plans each band (``encoder.plan``), codes its
-residual (``residual.band``), puts what was planned (``said.section``) before the first band's, and the
-streams of the bands into a file (``format.container``).  Decoding goes the other way.  Bands are independent,
+An image is cut into bands of whole tile rows.  Encoding (``encoder.writing``) plans each band, codes its
+residual, puts what was planned before the first band's, and the streams of the bands into a file.  Decoding
+goes the other way, here.  Bands are independent,
 so that each thread takes one.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -20,12 +20,7 @@ from saidcodec.entropy.rans import Decoder, uniform
 from saidcodec.errors import CorruptError, ModelError, RegionError, SaidError, TruncatedError, about
 from saidcodec.format import container, planes
 from saidcodec.format.container import Container
-from saidcodec.format.header import (
-    Header,
-    Metadata,
-    ResidualCoder,
-    TileKind,
-)
+from saidcodec.format.header import Header, Metadata, ResidualCoder, TileKind
 from saidcodec.format.tiling import Band, Place, Tiling
 from saidcodec.models import Model
 from saidcodec.parallel import Progress, cores, in_threads, no_progress
@@ -33,9 +28,6 @@ from saidcodec.picture import Picture
 from saidcodec.residual import band as residual
 from saidcodec.residual.band import Method, Outline, method_of
 from saidcodec.said import Description, read_section, render_band
-
-if TYPE_CHECKING:
-    pass
 
 DAMAGED = "The file is damaged or truncated, or has bytes too many at its end"
 FIRST_BYTES, FIRST_GROWTH = 1 << 12, 4  # how much of the first stream is read for its SAID section

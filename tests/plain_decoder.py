@@ -1174,7 +1174,8 @@ def shown(form, samples):
 
 def shown_as(file):
     """2: what two frames must have in common for one to be a part of the other."""
-    return file.mode, replace(file.form, channels=6 * (file.form.channels == 6), ranked=False)
+    form = replace(file.form, channels=6 * (file.form.channels == 6), ranked=False)
+    return file.mode, replace(form, depth=min(form.depth, 9))  # of wide images the bits may differ
 
 
 def decode_frames(data, tensors, banks):

@@ -21,6 +21,7 @@ from saidcodec.encoder import plan, preimage, writing
 from saidcodec.entropy.rans import Encoder
 from saidcodec.errors import CorruptError
 from saidcodec.format import container, maps, planes
+from saidcodec.format.frames import FrameKind
 from saidcodec.format.header import Header, Metadata, Mode, ResidualCoder, TileKind
 from saidcodec.format.levels import levels_of
 from saidcodec.format.palette import Palette
@@ -689,3 +690,16 @@ SOUND = [
 def test_heads_that_are_sound(head):
     plain_decoder.MappedHead.parse(head, 5, 6)
     assert maps.parse_head(head, 5, 6)[1] == len(head)
+
+
+def test_parts_of_wide_frames_may_have_fewer_bits(banks):
+    frames = [np.random.default_rng(0).integers(0, 60_000, (40, 40)).astype(np.uint16)] * 2
+    frames[1] = frames[0].copy()
+    frames[1][3:9, 4:9] = 300
+    data = saidcodec.encode_frames(frames)
+    table, files = container.split(data)
+    assert table.frames[1].kind == FrameKind.PART
+    assert [container.unpack_image(file).header.depth for file in files] == [16, 9]
+    _, _, found = plain_decoder.decode_frames(data, {}, banks)
+    for (_, frame, _), wanted in zip(found, frames):
+        np.testing.assert_array_equal(frame, wanted)

@@ -25,7 +25,6 @@ from saidcodec.parallel import Progress, in_threads
 from saidcodec.residual import band as residual
 from saidcodec.residual import mixed
 from saidcodec.residual.band import Method, Outline, method_of
-from saidcodec.residual.mixed import Source
 from saidcodec.said import Description, write_section
 
 CODERS = {name: ResidualCoder[name.upper()] for name in arguments.RESIDUALS}
@@ -144,18 +143,11 @@ def code_band(
     threads: int,
 ) -> CodedBand:
     """Code one band, uint8 [h, w, channels], as it is or as what it was made of, whichever is shorter."""
-    from saidcodec.encoder.plan import Plan  # decoding imports nothing of the encoder
-
-    plan = Plan.plain(len(band.places))
-
-    def made_of(source: Source) -> CodedBand:
+    plan, found = Plan.plain(len(band.places)), None
+    for source in sources.of(band, channels) if sources else ():
         encoder = Encoder()
         mixed.add(header, method, Outline.plain(band), channels, source, encoder)
-        return CodedBand.of(header, plan, encoder, channels, mixed=True)
-
-    found: CodedBand | None = None
-    for source in sources.of(band, channels) if sources else ():
-        made = made_of(source)
+        made = CodedBand.of(header, plan, encoder, channels, mixed=True)
         if found is None or len(made.stream) < len(found.stream):
             found = made
     if found is None or not (sources and sources.suffice) or len(found.stream) > channels.size:

@@ -80,8 +80,8 @@ def from_pillow(
     """An image of Pillow's.  Raises ImageError, LimitError.
 
     ``whole`` refuses an image that has more frames than the current one.  ``colours``: neither a palette nor
-    a key is kept, nor that it has 1 bit.  ``png``: what its PNG file says; of
-    an image without one, what Pillow tells of it is kept.
+    a key is kept, nor that it has 1 bit.  ``png``: what its PNG file says; of an image without one, what
+    Pillow tells of it is kept.
     """
     check_size(image.width, image.height)
     try:

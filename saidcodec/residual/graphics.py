@@ -8,7 +8,6 @@ it was not built; both give the same bytes.
 
 from __future__ import annotations
 
-import os
 from ctypes import POINTER, byref, c_int, c_int32, c_size_t, c_uint32, c_void_p
 from functools import lru_cache
 from types import ModuleType
@@ -18,7 +17,6 @@ import numpy as np
 
 from saidcodec.residual import native
 from saidcodec.residual.decisions import push as twin_push
-from saidcodec.residual.engine import ENGINE_VARIABLE
 
 INTERFACE = 1  # said_graphics_interface() of _graphics.c
 NO_MEMORY = 1
@@ -31,20 +29,17 @@ SIZE_MAX = c_size_t(-1).value
 @lru_cache(maxsize=1)
 def library() -> Any:
     """The loaded library, or None where it was not built or the reference is asked for."""
-    if os.environ.get(ENGINE_VARIABLE) == "reference":
-        return None
     p, i, n = c_void_p, c_int32, c_size_t
-    found = native.load(
-        "_graphics",
+    return native.coder(
+        "graphics",
+        INTERFACE,
         {
-            "said_graphics_interface": (c_int, []),
-            "said_graphics_encode": (c_int, [p, i, i, i, POINTER(POINTER(c_uint32)), POINTER(n)]),
-            "said_graphics_free": (None, [POINTER(c_uint32)]),
-            "said_graphics_push": (n, [p, n, p, n]),
-            "said_graphics_decode": (c_int, [p, POINTER(n), i, i, i, p]),
+            "encode": (c_int, [p, i, i, i, POINTER(POINTER(c_uint32)), POINTER(n)]),
+            "free": (None, [POINTER(c_uint32)]),
+            "push": (n, [p, n, p, n]),
+            "decode": (c_int, [p, POINTER(n), i, i, i, p]),
         },
     )
-    return found if found and found.said_graphics_interface() == INTERFACE else None
 
 
 def available() -> bool:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from importlib.machinery import EXTENSION_SUFFIXES
 from typing import Any
 
+from saidcodec.residual.engine import ENGINE_VARIABLE
+
 Signature = tuple[Any, Sequence[Any]]  # the type of the result, those of the arguments
 
 
@@ -28,3 +30,16 @@ def load(name: str, signatures: Mapping[str, Signature]) -> Any:
                 continue
             return found
     return None
+
+
+def coder(name: str, interface: int, signatures: Mapping[str, Signature]) -> Any:
+    """The library of a coder, whose functions' names begin with ``said_`` and its name.
+
+    None where it was not built, has another interface, or the reference is asked for.
+    """
+    if os.environ.get(ENGINE_VARIABLE) == "reference":
+        return None
+    own = {f"said_{name}_{function}": types for function, types in signatures.items()}
+    asked = f"said_{name}_interface"
+    found = load(f"_{name}", {asked: (ctypes.c_int, []), **own})
+    return found if found and getattr(found, asked)() == interface else None

@@ -8,7 +8,6 @@ the same bytes.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from ctypes import POINTER, byref, c_int, c_int32, c_size_t, c_uint32, c_void_p
 from functools import lru_cache
@@ -19,7 +18,6 @@ import numpy as np
 
 from saidcodec.residual import decisions as in_python
 from saidcodec.residual import native
-from saidcodec.residual.engine import ENGINE_VARIABLE
 
 INTERFACE = 1  # said_wide_interface() of _wide.c
 NO_MEMORY = 1
@@ -33,20 +31,17 @@ SIZE_MAX = c_size_t(-1).value
 @lru_cache(maxsize=1)
 def library() -> Any:
     """The loaded library, or None where it was not built or the reference is asked for."""
-    if os.environ.get(ENGINE_VARIABLE) == "reference":
-        return None
     p, i, n = c_void_p, c_int32, c_size_t
-    found = native.load(
-        "_wide",
+    return native.coder(
+        "wide",
+        INTERFACE,
         {
-            "said_wide_interface": (c_int, []),
-            "said_wide_encode": (c_int, [p, i, i, i, p, i, POINTER(POINTER(c_uint32)), POINTER(n)]),
-            "said_wide_free": (None, [POINTER(c_uint32)]),
-            "said_wide_push": (n, [p, n, p, n]),
-            "said_wide_decode": (c_int, [p, POINTER(n), i, i, i, p, i, p]),
+            "encode": (c_int, [p, i, i, i, p, i, POINTER(POINTER(c_uint32)), POINTER(n)]),
+            "free": (None, [POINTER(c_uint32)]),
+            "push": (n, [p, n, p, n]),
+            "decode": (c_int, [p, POINTER(n), i, i, i, p, i, p]),
         },
     )
-    return found if found and found.said_wide_interface() == INTERFACE else None
 
 
 def available() -> bool:
