@@ -19,6 +19,7 @@ from saidcodec.said import Description
 
 LATENTS, REACH, CANVAS, MOST_GLIMPSES, SCALES = 10, 64, 64, 32, 44
 DECODER = ((10, 128), (128, 512), (288, 32), (288, 16), (144, 16), (144, 4))
+FINE_DECODER = (*DECODER[:-1], (144, 16), (144, 4))  # of patches of 16×16
 STYLES = 2
 AROUND = ((0, 0), (1, 0), (0, 1))
 COPIES = ((-1, 0), (0, -1), (2, -2))
@@ -132,12 +133,15 @@ def encoder(rng: np.random.Generator) -> Tensors:
     return found
 
 
-def random_tensors(seed: int = 0, copies: bool = False, origins: bool = False, told: int = 3) -> Tensors:
+def random_tensors(
+    seed: int = 0, copies: bool = False, origins: bool = False, told: int = 3, fine: bool = False
+) -> Tensors:
     """A whole model of random integers within all limits, of a network with copies or without, whose
-    differences count from random origins or all from the reference, and whose heads hear ``told`` bytes."""
+    differences count from random origins or all from the reference, and whose heads hear ``told`` bytes.
+    ``fine``: of patches of 16×16."""
     rng = np.random.default_rng(seed)
     found = {**tables(rng), **residual(rng, copies, origins, told=told), **encoder(rng)}
-    for i, (inputs, outputs) in enumerate(DECODER):
+    for i, (inputs, outputs) in enumerate(FINE_DECODER if fine else DECODER):
         put(found, f"said.decoder.{i}", layer(rng, inputs, outputs, 112, 64))
     found["said.latent.multiplier"] = rng.integers(1, 129, LATENTS).astype(np.int32)
     found["said.latent.posterior"] = rng.integers(50, 1025, LATENTS).astype(np.int32)
@@ -179,8 +183,10 @@ def model_of(tensors: Mapping[str, np.ndarray], name: str = "test") -> Model:
     return Model(name, identify(tensors), tensors, {"name": name})
 
 
-def random_model(seed: int = 0, copies: bool = False, origins: bool = False, told: int = 3) -> Model:
-    return model_of(random_tensors(seed, copies, origins, told))
+def random_model(
+    seed: int = 0, copies: bool = False, origins: bool = False, told: int = 3, fine: bool = False
+) -> Model:
+    return model_of(random_tensors(seed, copies, origins, told, fine))
 
 
 def flat_colour_model() -> Model:

@@ -241,7 +241,7 @@ def palette_of(source):
 
 def parse(data):
     source = Bytes(data)
-    need(source.take(3) == b"\xd7\r\n")
+    need(source.take(3) == b"\xd8\r\n")
     layout = source.take(1)[0]
     mode, coder = layout & 7, layout >> 3 & 3
     need(coder < 3 or not layout & 64)
@@ -390,22 +390,22 @@ def layer(tensors, name, x):
 # 9. The SAID section
 
 
-def place(i, n):
-    """(k, f) of output i of n (9.3)."""
-    p = clamp((2 * i + 1) * 8 * 128 // (2 * n) - 64, 0, 7 * 128)
+def place(i, n, side):
+    """(k, f) of output i of n from ``side`` samples (9.3)."""
+    p = clamp((2 * i + 1) * side * 128 // (2 * n) - 64, 0, (side - 1) * 128)
     return p >> 7, p & 127
 
 
 def upsample(v, width, height):
-    """One channel: v[8][8] → rows of integers (9.3)."""
-    out = []
+    """One channel: v[side][side] → rows of integers (9.3)."""
+    out, side = [], len(v)
     for y in range(height):
-        k, f = place(y, height)
-        upper, lower = v[k], v[min(k + 1, 7)]
+        k, f = place(y, height, side)
+        upper, lower = v[k], v[min(k + 1, side - 1)]
         row = []
         for x in range(width):
-            m, g = place(x, width)
-            right = min(m + 1, 7)
+            m, g = place(x, width, side)
+            right = min(m + 1, side - 1)
             total = (128 - f) * ((128 - g) * int(upper[m]) + g * int(upper[right]))
             total += f * ((128 - g) * int(lower[m]) + g * int(lower[right]))
             row.append((total + 2**13) >> 14)
@@ -432,13 +432,15 @@ def convolution(tensors, name, x):
 
 
 def patch(tensors, latent):
-    """R, G, B, alpha, int64 [8, 8, 4] (9.5)."""
+    """R, G, B, alpha, int64 [side, side, 4] (9.5)."""
     multiplier = tensors["said.latent.multiplier"]
     x = np.array([[clamp(128 + int(m) * int(q), 0, 255) for m, q in zip(multiplier, latent)]])
     x = layer(tensors, "said.decoder.1", layer(tensors, "said.decoder.0", x)).reshape(4, 4, 32)
-    x = convolution(tensors, "said.decoder.2", x).repeat(2, 0).repeat(2, 1)
-    for i in (3, 4, 5):
+    fine = "said.decoder.6.weight" in tensors
+    for i in range(2, 7 if fine else 6):
         x = convolution(tensors, f"said.decoder.{i}", x)
+        if i == 2 or (fine and i == 4):
+            x = x.repeat(2, 0).repeat(2, 1)
     return x
 
 
@@ -660,7 +662,7 @@ class Plane:
         learnt = np.array([i for i in places if i not in copied], int)
         beside = np.zeros((len(x), 0), np.int64)  # e_Y, then e_Y and e_Co
         for c in range(self.components):
-            start = near[0, :, c]
+            start = 16 * near[0, :, c]
             if c:
                 clues = np.zeros((len(x), 0), np.int64)
                 if self.copies:
@@ -676,7 +678,7 @@ class Plane:
             means, scales, tails = (
                 np.array([halves_to_even(int(t), 1 << int(shift[k])) for t in total[:, k]]) for k in range(3)
             )
-            means = np.clip(16 * start + means, 16 * COMPONENT_LOW[c], 16 * 255)
+            means = np.clip(start + means, 16 * COMPONENT_LOW[c], 16 * 255)
             scales, tails = np.clip(scales, 0, 43), np.clip(tails, 0, 3)
             choices = means[learnt], scales[learnt], tails[learnt]
             if self.adaptation:
@@ -726,13 +728,20 @@ def table_of(mean, scale, tail):
 
 
 def chroma_start(near, luma, c):
-    """6.8: where the mean of Co (1) or Cg (2) starts, and the clues; ``near``: [20, 3]."""
+    """6.8: where the mean of Co (1) or Cg (2) starts, in sixteenths, and the clues; ``near``: [20, 3]."""
     equal, luma = (near[:, 0] == luma).nonzero()[0], int(luma)
-    bright, *chroma = (int(v) for v in near[equal[0] if len(equal) else near[:, 0].argmax()])
-    chroma = chroma[c - 1]
-    start = clamp((2 * chroma * luma + bright) // (2 * bright), -255, 255) if bright else chroma
+    bright, *light = (int(v) for v in near[equal[0] if len(equal) else near[:, 0].argmax()])
+    dark, *shade = (int(v) for v in near[near[:, 0].argmin()])
+    if not dark < luma < bright:
+        dark, shade = 0, (0, 0)
+    apart = light[c - 1] - shade[c - 1]
+    if bright > dark:
+        apart = (32 * apart * (luma - dark) + bright - dark) // (2 * (bright - dark))
+    else:
+        apart *= 16
+    start = clamp(16 * shade[c - 1] + apart, -16 * 255, 16 * 255)
     brighter = 127 if bright == luma else (luma - bright) >> 1
-    return start, [start - int(near[0, c]), bright >> 1, brighter]
+    return start, [((start + 8) >> 4) - int(near[0, c]), bright >> 1, brighter]
 
 
 # 6.9. Adaptation
@@ -1181,7 +1190,7 @@ def shown_as(file):
 def decode_frames(data, tensors, banks):
     """Plays, ticks a second, and (duration in ticks, pixels, metadata) of each frame of a file of several."""
     source = Bytes(data)
-    need(source.take(3) == b"\xd7\r\n" and source.take(2) == b"\x80\x80")
+    need(source.take(3) == b"\xd8\r\n" and source.take(2) == b"\x80\x80")
     table = source.take(source.number())
     need(zlib.crc32(table).to_bytes(4, "little") == source.take(4))
     table = Bytes(table)

@@ -68,7 +68,7 @@ def looker(
         return from_files, painting.SIDE
     name = "said" if method == "truth" else method
     model, settings = methods.trained(name, "multimnist", wanted.mnist, seed, wanted.steps, wanted.runs)
-    side = painting.SIDE if isinstance(model, networks.Said) else model.side
+    side = model.side
     if method == "truth":
 
         def true_boxes(data: Dataset) -> list[methods.Seen]:

@@ -173,7 +173,7 @@ class Foreground(nn.Module):
         self.backbone = attend.Backbone(FEATURES)
         self.lateral = nn.Conv2d(FEATURES, FEATURES, 3, padding=1)
         self.heads = attend.mlp(FEATURES, HIDDEN, 8 + 2 + 1)
-        self.encoder = networks.Encoder()
+        self.encoder = networks.Encoder(SIDE)
         self.decoder = GlimpseDecoder()
         attend.he(self.encoder)
         attend.he(self.decoder)

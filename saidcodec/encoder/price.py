@@ -21,8 +21,7 @@ from saidcodec.residual.network import FARTHEST, ResidualNetwork
 from saidcodec.said import Description, account, planes_of
 from saidcodec.said.description import box_pixels, iou
 from saidcodec.said.latent import latent_bits
-from saidcodec.said.painter import blend, painted, patches
-from saidcodec.said.resampling import SIDE
+from saidcodec.said.painter import blend, painted, patch_side, patches
 from saidcodec.said.section import box_bits, tables_of
 
 BOX_WORTH = "encoder.box.worth"  # tensor float32 [1], bits
@@ -171,12 +170,13 @@ class Pricer:
         return more
 
     def patches(self, latents: np.ndarray) -> np.ndarray:
-        """What ``painter.patches`` gives, which are painted once only; uint8 [n, 8, 8, 4]."""
+        """What ``painter.patches`` gives, which are painted once only; uint8 [n, side, side, 4]."""
         keys = [latent.tobytes() for latent in latents.astype(np.int32)]
         new = {key: latent for key, latent in zip(keys, latents, strict=True) if key not in self.known}
         if new:
             self.known.update(zip(new, patches(np.array([*new.values()]), self.model), strict=True))
-        return np.array([self.known[key] for key in keys]).reshape(-1, SIDE, SIDE, 4)
+        side = patch_side(self.model)
+        return np.array([self.known[key] for key in keys]).reshape(-1, side, side, 4)
 
     def rendered(self, descriptions: Sequence[Description]) -> list[Rendered]:
         """The descriptions with their x̂(T)."""

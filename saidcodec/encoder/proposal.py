@@ -12,9 +12,12 @@ from saidcodec.integer import product
 from saidcodec.models import Model
 from saidcodec.said.description import CANVAS
 from saidcodec.said.latent import quantise
+from saidcodec.said.painter import FINE_SIDE, patch_side
+from saidcodec.said.resampling import SIDE
 
 GLIMPSE = "encoder.glimpse."
 VAE = "encoder.vae."
+STRIDES = {SIDE: (1, 2, 1, 1), FINE_SIDE: (1, 2, 2, 1)}  # of the VAE's convolutions, by the patches' side
 FOCUS = 4.0  # inverse temperature of the spatial softmax, as in training
 
 
@@ -30,9 +33,9 @@ def propose(error: np.ndarray, scope: np.ndarray, model: Model) -> np.ndarray:
 
 
 def encode_patches(patches: np.ndarray, model: Model) -> np.ndarray:
-    """Patches float [n, 8, 8, 3] in 0..1 → mean latents float32 [n, 10]."""
+    """Patches float [n, side, side, 3] in 0..1 → mean latents float32 [n, 10]."""
     x = patches.astype(np.float32)
-    for i, stride in enumerate((1, 2, 1, 1)):
+    for i, stride in enumerate(STRIDES[patches.shape[1]]):
         x = relu(convolve(x, model, f"{VAE}conv{i}", stride))
     x = relu(dense(flat(x), model, VAE + "dense0"))
     return dense(x, model, VAE + "dense1")[:, : len(model.tensors["said.latent.multiplier"])]
@@ -40,7 +43,8 @@ def encode_patches(patches: np.ndarray, model: Model) -> np.ndarray:
 
 def latents_in(tile: np.ndarray, boxes: np.ndarray, model: Model) -> np.ndarray:
     """Of a tile uint8 RGB [h, w, 3], what each box int [n, 4] shows; quantised latents int [n, 10]."""
-    return quantise(encode_patches(crop(tile.astype(np.float32) / 255, boxes), model), model)
+    patches = crop(tile.astype(np.float32) / 255, boxes, patch_side(model))
+    return quantise(encode_patches(patches, model), model)
 
 
 def focus(maps: np.ndarray) -> np.ndarray:

@@ -14,13 +14,15 @@ import numpy as np
 
 from saidcodec.encoder.price import Pricer
 from saidcodec.encoder.proposal import latents_in
-from saidcodec.encoder.search import SMALLEST_BOX, energy_of, largest, on_canvas, valid
+from saidcodec.encoder.regions import regions
+from saidcodec.encoder.search import SMALLEST_BOX, energy_of, largest, on_canvas, to_canvas, valid
 from saidcodec.entropy.rans import Table
 from saidcodec.said import Description, render
 from saidcodec.said.description import CANVAS, MOST_GLIMPSES, box_pixels
 from saidcodec.said.painter import paste
 from saidcodec.said.section import tables_of
 
+REGIONS = "encoder.regions"  # tensor of a model of scenes whose objects are regions of even colour
 SCALES = (0.6, 1.5, 2.2)  # of the usual size of a box, to look for larger and smaller objects
 LITTLE = 3.0  # bits that another width or height may cost more than the usual
 MOVES = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))  # of a box, canvas units; the diagonal ones save 0.2 %
@@ -85,24 +87,28 @@ def thinned(pricer: Pricer, description: Description) -> tuple[Description, floa
 def completed(pricer: Pricer, tile: np.ndarray, description: Description) -> Description:
     """The description with more glimpses, as long as they are worth their bits.
 
-    A round looks where x̂ is most wrong, and then about the places that promise something.  Glimpses that
-    do not touch each other are taken together.
+    A round looks where x̂ is most wrong, in a model of regions at those that are left, and then about the
+    places that promise something.  Glimpses that do not touch each other are taken together.
     """
     sizes = usual_sizes(tables_of(pricer.model).box)
+    waiting = regions(to_canvas(tile)) if REGIONS in pricer.model.tensors else np.zeros((0, 4), np.int64)
     pricer.price(description)
     canvas = render(description, pricer.model, *tile.shape[1::-1]).astype(np.int32)
     tried: set[tuple[int, ...]] = set()
     while len(description.boxes) < MOST_GLIMPSES:
         found = np.concatenate([remains(tile, canvas, description.boxes, size) for size in sizes])
-        groups = [box[None] for box in found if tuple(box.tolist()) not in tried]
+        new = [box for box in found if tuple(box.tolist()) not in tried]
         tried.update(tuple(box) for box in found.tolist())
+        groups = [box[None] for box in (*waiting, *new)]
         first = offers(pricer, tile, canvas, description, groups)
+        promising = np.array([offer.more < PROMISING for offer in first], bool)
+        waiting = waiting[promising[: len(waiting)]]
         groups = [about(offer.box) for offer in first if offer.more < PROMISING]
         taken = 0
         best = sorted(offers(pricer, tile, canvas, description, groups), key=lambda offer: offer.more)
         for offer in best[: MOST_GLIMPSES - len(description.boxes)]:
-            new = description.boxes[len(description.boxes) - taken :]
-            if offer.more < 0 and apart(offer.box[None], new).all():
+            latest = description.boxes[len(description.boxes) - taken :]
+            if offer.more < 0 and apart(offer.box[None], latest).all():
                 description = description.added(offer.box, offer.latent)
                 paste(canvas, offer.box, offer.patch)
                 taken += 1

@@ -25,7 +25,7 @@ from saidcodec.models import Model
 from saidcodec.said import base
 from saidcodec.said.description import CANVAS, LATENTS, Description, box_pixels
 from saidcodec.said.latent import latent_bits, quantise
-from saidcodec.said.painter import blend, paste, patches
+from saidcodec.said.painter import blend, paste, patch_side, patches
 from saidcodec.said.section import box_bits, tables_of
 
 TOGETHER = 16  # tiles that go through the networks at once
@@ -178,7 +178,8 @@ def paint(easels: Sequence[Easel], model: Model, limit: int, forced: bool) -> No
 def best(easels: Sequence[Easel], options: Sequence[np.ndarray], model: Model) -> list[Glimpse]:
     """The best of each tile's boxes, int [n, 4] a tile; the networks run once for all of them."""
     tables = tables_of(model)
-    crops = [crop(easel.units, boxes) for easel, boxes in zip(easels, options, strict=True)]
+    side = patch_side(model)
+    crops = [crop(easel.units, boxes, side) for easel, boxes in zip(easels, options, strict=True)]
     latents = quantise(encode_patches(np.concatenate(crops), model), model)
     paints = patches(latents, model)
     bits = latent_bits(latents, tables.latent_bits)
@@ -218,6 +219,11 @@ def on_canvas(values: np.ndarray) -> np.ndarray:
         for c in range(3)
     ]
     return np.stack(channels, -1)
+
+
+def to_canvas(tile: np.ndarray) -> np.ndarray:
+    """A tile uint8 RGB [h, w, 3] → the canvas, uint8 [64, 64, 3]."""
+    return np.rint(on_canvas(tile.astype(np.float32))).astype(np.uint8)
 
 
 def around(proposed: np.ndarray, error: np.ndarray, scope: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from enum import Enum, IntEnum
 from saidcodec.format.palette import Palette
 from saidcodec.format.presentation import Presentation
 
-VERSION = (0, 7)
+VERSION = (0, 8)
 SIGNATURE = bytes([0xD0 | VERSION[1]]) + b"\r\n"  # names the version, and breaks where line ends are changed
 ARCHIVE_SIGNATURE = b"\xd3S\r\n"  # of archives, which hold many images (archive_spec.md)
 OLD_SIGNATURE = b"\xd3A\r\n"  # up to version 0.5, which the next byte gives

@@ -115,7 +115,7 @@ static void FOR_ISA(front_trunk)(Walk *w, int n) {
     const Cell *near[NEAR], *reference = front_cell(w, w->step - 1, w->top);
     for (int c = 0; c < 3; c++) {
         i32 *restrict start = w->start[c], *restrict own = w->reference[c], *restrict value = w->value[c];
-        for (int i = 0; i < n; i++) start[i] = own[i] = value[i] = reference[i].at[c];
+        for (int i = 0; i < n; i++) start[i] = 16 * (own[i] = value[i] = reference[i].at[c]);
     }
     if (w->network->copies) {
         for (int i = 0; i < n; i++) {
@@ -126,7 +126,7 @@ static void FOR_ISA(front_trunk)(Walk *w, int n) {
     for (int e = 0; e < edge_count; e++) {
         int i = edges[e];
         near_at_edge(w, w->step - 2 * (w->top + i), w->top + i, beyond[e]);
-        for (int c = 0; c < 3; c++) w->start[c][i] = w->reference[c][i] = w->value[c][i] = beyond[e][0].at[c];
+        for (int c = 0; c < 3; c++) w->start[c][i] = 16 * (w->reference[c][i] = w->value[c][i] = beyond[e][0].at[c]);
         if (w->network->copies) memcpy(w->near + (size_t)i * NEAR, beyond[e], sizeof beyond[e]);
     }
     for (int first = 0; first < n; first += BATCH) {

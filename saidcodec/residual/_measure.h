@@ -17,7 +17,7 @@ static int FOR_ISA(measure_list)(Walk *w, int n) {
                 for (int k = 0; k < NEAR; k++) kept[k] = *near[k];
             FOR_ISA(context)(w, at->x, at->y, near, w->scratch[0] + 4 * (i - first));
             for (int c = 0; c < 3; c++) {
-                w->start[c][i] = w->reference[c][i] = near[0]->at[c];
+                w->start[c][i] = 16 * (w->reference[c][i] = near[0]->at[c]);
                 w->truth[c][i] = own->at[c];
             }
             w->active[i] = 1;

@@ -73,7 +73,7 @@ static inline void FOR_ISA(context)(const Walk *w, i32 x, i32 y, const Cell *con
 /* From the raw numbers of a head, i32 [3][BATCH], the means and tables of n samples. */
 static inline void FOR_ISA(choose)(const i32 *raw, const i32 *start, i32 low, i32 *mean, u32 *choice, int n) {
     for (int i = 0; i < n; i++) {
-        i32 m = clamp(16 * start[i] + raw[i], 16 * low, 16 * 255);
+        i32 m = clamp(start[i] + raw[i], 16 * low, 16 * 255);
         i32 scale = clamp(raw[BATCH + i], 0, SCALES - 1), tail = clamp(raw[2 * BATCH + i], 0, TAILS - 1);
         mean[i] = m;
         choice[i] = (u32)((m & 15) + FRACTIONS * (tail + TAILS * scale));
@@ -95,29 +95,35 @@ static inline void FOR_ISA(surprise)(const i32 *value, const i32 *mean, const u3
     }
 }
 
-/* Where chroma starts in a model with copies (section 6.8): start[1], start[2] and the clues' groups. */
+/* Where chroma starts in a model with copies (section 6.8): start[1], start[2] and the clues' groups.
+   The products stay below 2^23. */
 static void FOR_ISA(chroma_starts)(Walk *w, int n) {
     const Network *net = w->network;
     size_t groups = (size_t)net->hidden_groups + 4;
     for (int i = 0; i < n; i++) {
         const Cell *near = w->near + (size_t)i * NEAR;
         i32 luma = w->value[0][i];
-        int chosen = 0, best = -1;
+        int chosen = 0, best = -1, darkest = 0;
         for (int k = 0; k < NEAR; k++) {
             int key = near[k].at[0] == luma ? 256 : near[k].at[0];
             if (key > best) {
                 best = key;
                 chosen = k;
             }
+            if (near[k].at[0] < near[darkest].at[0]) darkest = k;
         }
-        i32 bright = near[chosen].at[0];
+        i32 bright = near[chosen].at[0], dark = near[darkest].at[0];
+        int between = dark < luma && luma < bright;
+        if (!between) dark = 0;
+        i32 span = bright - dark;
         u8 *clues = w->hidden + ((size_t)(i / BATCH) * groups + (size_t)net->hidden_groups + 2) * GROUP + 4 * (size_t)(i % BATCH);
         for (int c = 1; c < 3; c++) {
-            i32 chroma = near[chosen].at[c], start = chroma;
-            if (bright > 0) start = clamp(floor_div(2 * chroma * luma + bright, 2 * bright), -255, 255);
+            i32 other = between ? near[darkest].at[c] : 0, apart = near[chosen].at[c] - other;
+            i32 blended = span ? floor_div(32 * apart * (luma - dark) + span, 2 * span) : 16 * apart;
+            i32 start = clamp(16 * other + blended, -16 * 255, 16 * 255);
             w->start[c][i] = start;
             /* The clue's first byte differs between Co and Cg; that of Cg waits in a group of its own. */
-            clues[c == 1 ? 0 : GROUP] = FOR_ISA(input)(start - near[0].at[c]);
+            clues[c == 1 ? 0 : GROUP] = FOR_ISA(input)(((start + 8) >> 4) - near[0].at[c]);
             clues[(c == 1 ? 0 : GROUP) + 1] = FOR_ISA(input)(bright >> 1);
             clues[(c == 1 ? 0 : GROUP) + 2] = FOR_ISA(input)(bright == luma ? 127 : (luma - bright) >> 1);
         }

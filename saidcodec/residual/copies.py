@@ -36,18 +36,27 @@ def chroma_start(near: np.ndarray, luma: np.ndarray) -> tuple[np.ndarray, np.nda
     """Where Co and Cg start once the pixel's luma is known.
 
     ``near`` int [n, k, 3]: Y, Co, Cg of the reference and the window; ``luma`` int [n].  Returns the two
-    chroma values, int32 [n, 2], and the clues of each, -128..127, int32 [n, 2, 3].  The neighbour is the
-    first of equal luma or else the first of the brightest.
+    chroma values in sixteenths, int32 [n, 2], and the clues of each, -128..127, int32 [n, 2, 3].
+
+    The pixel is taken for a blend of two colours.  One is the first neighbour of equal luma, or else the
+    first of the brightest.  The other is the first of the darkest where luma lies between both, or else
+    black.
     """
-    key = np.where(near[..., 0] == luma[:, None], 256, near[..., 0])
-    chosen = near[np.arange(len(near)), key.argmax(1)].astype(np.int32)
-    bright, chroma = chosen[:, :1], chosen[:, 1:]
+    rows = np.arange(len(near))
     own = luma[:, None].astype(np.int32)
-    scaled = (2 * chroma * own + bright) // np.maximum(2 * bright, 1)
-    start = np.where(bright > 0, np.clip(scaled, -255, 255), chroma)
-    brighter = np.where(bright == own, 127, (own - bright) >> 1)
-    shared = np.broadcast_to(np.concatenate([bright >> 1, brighter], 1)[:, None], (len(near), 2, 2))
-    clues = np.concatenate([(start - near[:, 0, 1:])[..., None], shared], 2)
+    key = np.where(near[..., 0] == own, 256, near[..., 0])
+    bright = near[rows, key.argmax(1)].astype(np.int32)
+    dark = near[rows, near[..., 0].argmin(1)].astype(np.int32)
+    dark *= (dark[:, :1] < own) & (own < bright[:, :1])
+    span = bright - dark
+    luma_span = span[:, :1]
+    blended = (32 * span[:, 1:] * (own - dark[:, :1]) + luma_span) // np.maximum(2 * luma_span, 1)
+    start = 16 * dark[:, 1:] + np.where(luma_span > 0, blended, 16 * span[:, 1:])
+    start = np.clip(start, -16 * 255, 16 * 255)
+    brighter = np.where(bright[:, :1] == own, 127, (own - bright[:, :1]) >> 1)
+    shared = np.concatenate([bright[:, :1] >> 1, brighter], 1)[:, None]
+    away = ((start + 8) >> 4) - near[:, 0, 1:]
+    clues = np.concatenate([away[..., None], np.broadcast_to(shared, (len(near), 2, 2))], 2)
     return start, np.clip(clues, -128, 127)
 
 

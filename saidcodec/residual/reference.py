@@ -206,7 +206,7 @@ def walk(
         state.look(x[active], y[active])
     coded: list[tuple[np.ndarray, np.ndarray]] = []
     first = len(network.copies)
-    start, extras = near[:, 0].astype(np.int32), [hidden]
+    start, extras = MEAN_STEPS * near[:, 0].astype(np.int32), [hidden]
     clues = np.zeros((len(x), COMPONENTS - 1, 0), np.uint8)  # those of a model with copies come with Y
     for c in range(components):
         if c:
@@ -310,9 +310,12 @@ def contexts(
 
 
 def choose(raw: np.ndarray, start: np.ndarray, component: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A head's raw outputs [n, 3] → mean in sixteenths, scale index and tail index, int32 [n] (spec 6.6)."""
+    """A head's raw outputs [n, 3] → mean, scale index and tail index, int32 [n] (spec 6.6).
+
+    Mean and ``start`` [n] are in sixteenths.
+    """
     whole = np.rint(raw).astype(np.int32)
-    mean = np.clip(MEAN_STEPS * start + whole[:, 0], MEAN_STEPS * LOW[component], MEAN_STEPS * HIGH)
+    mean = np.clip(start + whole[:, 0], MEAN_STEPS * LOW[component], MEAN_STEPS * HIGH)
     scale, tail = whole[:, 1].clip(0, SCALES - 1), whole[:, 2].clip(0, TAILS - 1)
     return mean, scale, tail
 

@@ -20,17 +20,29 @@ from saidcodec.said.resampling import SIDE, upsample
 from saidcodec.tensors import tensor
 
 DENSE = 2  # layers 0 and 1 are dense, the others are 3×3 convolutions
-# Inputs and outputs of each layer.
-SHAPES = ((LATENTS, 128), (128, 4 * 4 * 32), (9 * 32, 32), (9 * 32, 16), (9 * 16, 16), (9 * 16, 4))
 SMALL_SIDE = 4  # of the feature map before it is doubled
-DOUBLED_AFTER = 2  # this layer works at 4×4, the ones after it at 8×8
+FINE_SIDE = 16
+# Inputs and outputs of each layer, by the side of the patches.
+SHAPES = {
+    SIDE: ((LATENTS, 128), (128, 4 * 4 * 32), (9 * 32, 32), (9 * 32, 16), (9 * 16, 16), (9 * 16, 4)),
+    FINE_SIDE: (
+        (LATENTS, 128), (128, 4 * 4 * 32), (9 * 32, 32), (9 * 32, 16), (9 * 16, 16), (9 * 16, 16),
+        (9 * 16, 4),
+    ),
+}  # fmt: skip
+DOUBLED_AFTER = {SIDE: (2,), FINE_SIDE: (2, 4)}  # the layers whose outputs are repeated to twice the side
+
+
+def patch_side(model: Model) -> int:
+    """Samples along one side of a model's patches."""
+    return FINE_SIDE if f"said.decoder.{len(SHAPES[SIDE])}.weight" in model.tensors else SIDE
 
 
 @lru_cache(maxsize=8)
 def layers(model: Model) -> tuple[Layer, ...]:
     """The decoder's layers.  Raises ModelError where they are missing or unfit."""
     found = []
-    for i, (inputs, outputs) in enumerate(SHAPES):
+    for i, (inputs, outputs) in enumerate(SHAPES[patch_side(model)]):
         layer = Layer(
             tensor(model, f"said.decoder.{i}.weight", np.int8, (inputs, outputs)),
             tensor(model, f"said.decoder.{i}.bias", np.int32, (outputs,)),
@@ -43,9 +55,10 @@ def layers(model: Model) -> tuple[Layer, ...]:
 
 
 def patches(latents: np.ndarray, model: Model) -> np.ndarray:
-    """Quantised latents int [n, 10] → R, G, B, alpha of the patches, uint8 [n, 8, 8, 4]."""
+    """Quantised latents int [n, 10] → R, G, B, alpha of the patches, uint8 [n, side, side, 4]."""
+    last = patch_side(model)
     if not len(latents):
-        return np.zeros((0, SIDE, SIDE, 4), np.uint8)
+        return np.zeros((0, last, last, 4), np.uint8)
     n, stack = len(latents), layers(model)
     x = as_bytes(latents, model)
     for layer in stack[:DENSE]:
@@ -54,12 +67,12 @@ def patches(latents: np.ndarray, model: Model) -> np.ndarray:
     for i, layer in enumerate(stack[DENSE:], DENSE):
         windows = windows3x3(x.reshape(n, side, side, -1), doubled)
         side <<= doubled
-        x, doubled = layer.rounded(windows), i == DOUBLED_AFTER
-    return x.reshape(n, SIDE, SIDE, 4).astype(np.uint8)
+        x, doubled = layer.rounded(windows), i in DOUBLED_AFTER[last]
+    return x.reshape(n, last, last, 4).astype(np.uint8)
 
 
 def blend(under: np.ndarray, patch: np.ndarray) -> np.ndarray:
-    """Paint patches uint8 [..., 8, 8, 4] over all of int32 RGB [..., h, w, 3]."""
+    """Paint patches uint8 [..., side, side, 4] over all of int32 RGB [..., h, w, 3]."""
     paint = upsample(patch, under.shape[-2], under.shape[-3])
     return under + ((paint[..., :3] - under) * paint[..., 3:] + 127) // 255
 
@@ -76,7 +89,7 @@ def render_steps(description: Description, model: Model, width: int, height: int
 
 
 def painted(description: Description, paints: np.ndarray, width: int, height: int) -> Iterator[np.ndarray]:
-    """The same from the patches of the glimpses, uint8 [n, 8, 8, 4]."""
+    """The same from the patches of the glimpses, uint8 [n, side, side, 4]."""
     canvas = base.start(description.base, description.step, width, height)
     yield canvas.astype(np.uint8)
     for box, patch in zip(description.boxes, paints, strict=True):

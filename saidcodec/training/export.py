@@ -15,10 +15,10 @@ from saidcodec.entropy.rans import TOTAL
 from saidcodec.errors import ModelError
 from saidcodec.models import Model
 from saidcodec.said import base, section
-from saidcodec.said.description import CANVAS, MOST_GLIMPSES, Description
+from saidcodec.said.description import CANVAS, LATENTS, MOST_GLIMPSES, Description
 from saidcodec.said.latent import LATENT_REACH
 from saidcodec.training import checkpoints
-from saidcodec.training.networks import LATENT_UNIT, Said
+from saidcodec.training.networks import LATENT_UNIT, Said, said_of
 from saidcodec.training.quantise import HIDDEN_UNIT, WEIGHT_MAX, IntegerConv, exponents, set_quantised
 from saidcodec.training.residual_network import ResidualNetwork, best_style
 from saidcodec.training.said import Settings
@@ -26,6 +26,7 @@ from saidcodec.training.windows import Tiles, WindowSampler
 
 POSTERIOR_UNITS = 1024
 BASE_STEPS = 9
+PRIOR_GLIMPSES = 30  # how many glimpses N(0, 1) counts as beside those that were seen
 BLUR = np.array([1, 3, 6, 3, 1]) / 14
 STEPS = (3, 5, 7)  # of the base, as the codec tries them
 
@@ -48,6 +49,14 @@ def normal_tables(multiplier: np.ndarray) -> np.ndarray:
         above = np.array([0.5 * math.erfc(edge * step / math.sqrt(2)) for edge in edges])
         rows.append(np.where(edges[:-1] > 0, above[:-1] - above[1:], below[1:] - below[:-1]))
     return frequency(np.array(rows))
+
+
+def learnt_latents(described: Sequence[Description | None], multiplier: np.ndarray) -> dict[str, np.ndarray]:
+    """Tables of the latents from what an encoder chose: counts of each dimension, on top of N(0, 1)."""
+    latents = np.concatenate([np.zeros((0, LATENTS), np.int64), *(d.latents for d in described if d)])
+    shares = normal_tables(multiplier) / TOTAL
+    counts = [blurred(np.bincount(q + LATENT_REACH, minlength=2 * LATENT_REACH + 1)) for q in latents.T]
+    return {"said.latent.frequency": frequency(np.stack(counts) + PRIOR_GLIMPSES * shares)}
 
 
 def decoder_tensors(model: Said) -> dict[str, np.ndarray]:
@@ -140,8 +149,7 @@ def said_tensors(model: Said) -> dict[str, np.ndarray]:
 def load_said(path: Path) -> tuple[Said, Settings]:
     """The model of a checkpoint, quantised, and the settings it was trained with.  Raises ModelError."""
     state = checkpoints.read(path, "model", "settings")
-    model = Said()
-    model.load_state_dict(state["model"])
+    model = said_of(state["model"])
     if not model.multiplier.any():
         raise ModelError(f"{path} was saved before the quantisation-aware phase began.")
     set_quantised(model, True)

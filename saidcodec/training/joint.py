@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from saidcodec import codec, models
 from saidcodec.encoder.price import BOX_WORTH
+from saidcodec.encoder.regions import regions
 from saidcodec.encoder.search import Easel, paint
 from saidcodec.errors import ModelError
 from saidcodec.format import colour, container
@@ -36,11 +37,13 @@ from saidcodec.training.windows import COMPONENTS, INPUT_UNIT, Batch, Shape, Til
 
 TOGETHER = 16  # images in one search
 OVERLAP = 0.4  # share of a box that earlier ones may cover; more is a second look at the same thing
+CROWDED = 0.6  # likewise of regions, which are whole objects that may lie over each other
 WITHOUT = 0.15  # share of images whose SAID layer is off
 PARTIAL = 0.15  # share of images that lack some of their glimpses
 ROUNDS = 2  # of encoding images and learning the tables of what was chosen
 LAVISH = 30.0  # bits
 LOOK_NICE = 0.3  # deviation of a patch's error that keeps previews recognisable, pixels in 0..1
+LOOK_RIGHT = 0.05  # of the reconstruction's, while the VAE learns alone
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Settings:
     windows: int = 256  # of each image
     rate: float = 1e-3
     qat_from: float = 0.5
+    warm_up: float = 0.0  # share of the schedule in which the VAE learns alone to paint what is in the boxes
     base_step: int = 8  # x̂(0) has cells quantised in steps of 2**base_step
     grey: bool = False
     seed: int = 0
@@ -82,13 +86,25 @@ def look(images: np.ndarray, model: Model, most: int, settings: Settings) -> Sce
     return Scenes(images, boxes, there)
 
 
-def first_looks(boxes: Sequence[np.ndarray]) -> list[bool]:
+def look_at_regions(images: np.ndarray, most: int) -> Scenes:
+    """Boxes of the regions of the images, the largest first, without those within others."""
+    boxes = np.zeros((len(images), most, 4), np.int64)
+    there = np.zeros((len(images), most), bool)
+    for i, image in enumerate(images):
+        found = regions(image)
+        found = found[np.argsort(-(found[:, 2:] - found[:, :2]).prod(1), kind="stable")]
+        found = found[np.array(first_looks(list(found), CROWDED), bool)][:most]
+        boxes[i, : len(found)], there[i, : len(found)] = found, True
+    return Scenes(images, boxes, there)
+
+
+def first_looks(boxes: Sequence[np.ndarray], overlap: float = OVERLAP) -> list[bool]:
     """Which boxes are mostly outside those kept before them."""
     covered = np.zeros((painting.CANVAS, painting.CANVAS), bool)
     kept = []
     for x0, y0, x1, y1 in boxes:
         inside = covered[y0:y1, x0:x1]
-        kept.append(bool(inside.mean() < OVERLAP))
+        kept.append(bool(inside.mean() < overlap))
         if kept[-1]:
             inside[:] = True
     return kept
@@ -126,7 +142,7 @@ class Studio:
         images, canvas = self.images[chosen].float() / 255.0, self.starts[chosen].float() / 255.0
         n, k = there.shape
         boxes = self.boxes[chosen]
-        inside = nn.functional.avg_pool2d(painting.samples(images, boxes), 2).expand(-1, 3, -1, -1)
+        inside = painting.reduced(painting.samples(images, boxes), model.side)
         mean, log_variance = model.encoder(inside)
         kept = there.reshape(-1)
         kl = (painting.kl(mean, log_variance).sum(1) * kept).reshape(n, k).sum(1)
@@ -189,8 +205,7 @@ def train(
     writes checkpoints of both layers, ``out``."""
     torch.manual_seed(settings.seed)
     state = checkpoints.read(seen, "model", "settings")
-    model = networks.Said()
-    model.load_state_dict(state["model"])
+    model = networks.said_of(state["model"])
     model.multiplier.zero_()
     set_quantised(model, False)
     paper = [*model.encoder.parameters(), *model.decoder.parameters()]
@@ -210,12 +225,16 @@ def train(
         rate = settings.rate * min(1.0, (step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * share))
         for group in optimiser.param_groups:
             group["lr"] = rate
-        if settings.qat_from <= share:
+        warming = share < settings.warm_up
+        if max(settings.qat_from, settings.warm_up) <= share:
             network.quantise(True)
             if share < said.SETTLED and (step % said.REFITTED == 0 or not model.multiplier.any()):
                 model.quantise()
         chosen = torch.randint(len(studio.images), (settings.batch,))
-        bits, kl, misfit = costs(studio, model, network, chosen, quick)
+        if warming:
+            bits, kl, misfit = painted_alone(studio, model, chosen)
+        else:
+            bits, kl, misfit = costs(studio, model, network, chosen, quick)
         loss = (bits.mean() + kl.mean()) / 1000.0 + misfit / (1000.0 * 2 * math.log(2) * LOOK_NICE**2)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -223,7 +242,10 @@ def train(
         nn.utils.clip_grad_norm_(paper, 1.0)
         optimiser.step()
         step += 1
-        if step % settings.log_every == 0:
+        if step % settings.log_every == 0 and warming:
+            spent = time.monotonic() - began
+            log(f"step {step} seconds {spent:.0f} bits {1000.0 * float(loss.detach()):.0f}")
+        elif step % settings.log_every == 0:
             log(
                 f"step {step} seconds {time.monotonic() - began:.0f} lr {rate:.1e} "
                 + report(judge, model, network)
@@ -244,7 +266,7 @@ def widened(path: Path, shape: Shape) -> ResidualNetwork:
     old = narrower.shape
     if not set(old.around) <= set(shape.around):
         raise ModelError(f"{path} sees the reconstruction where joint training does not.")
-    wider = replace(shape, adjacent=old.adjacent, marks=old.marks)
+    wider = replace(shape, hidden=old.hidden, head=old.head, adjacent=old.adjacent, marks=old.marks)
     fits = replace(wider, around=old.around, surprises=old.surprises)
     if old != fits:
         raise ModelError(
@@ -295,6 +317,16 @@ def costs(
     return (bits.sum(1) * share).reshape(n, -1).sum(1), kl, misfit
 
 
+def painted_alone(studio: Studio, model: networks.Said, chosen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Bits of what the glimpses of each chosen image leave, by a normal distribution, and of the latents, [n]
+    each, and the patches' misfit."""
+    seen, kl, misfit = studio.reconstruct(model, chosen, studio.there[chosen])
+    error = (seen - studio.images[chosen]) / 255.0
+    within = torch.stack([painting.extent(boxes) for boxes in studio.boxes[chosen].unbind(1)]).amax(0)
+    left = (error * within).square().flatten(1).sum(1)
+    return left / (2 * math.log(2) * LOOK_RIGHT**2), kl, misfit
+
+
 def window_bits(network: ResidualNetwork, batch: Batch, dtype: torch.dtype) -> Tensor:
     """Weighted bits of the components of a batch's windows under a network's only style; [N, 3]."""
     style = torch.zeros(len(batch.sample), dtype=torch.long)
@@ -343,6 +375,7 @@ def settle(
             file = container.unpack(codec.encode(image, model=model))
             described += codec.read_said(file, model).descriptions
         settled.update(export.learnt_tables(described, grey))
+        settled.update(export.learnt_latents(described, settled["said.latent.multiplier"]))
     del settled[BOX_WORTH]
     if worth is not None:
         settled[BOX_WORTH] = np.array([worth], np.float32)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from saidcodec.encoder.proposal import STRIDES
+from saidcodec.said.painter import DENSE, DOUBLED_AFTER, FINE_SIDE, SHAPES
+from saidcodec.said.resampling import SIDE
 from saidcodec.training.quantise import (
     HIDDEN_UNIT,
     IntegerConv,
@@ -58,14 +63,15 @@ class Glimpse(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Patch [n, 3, 8, 8] → mean and log variance [n, 10] each."""
+    """Patch [n, 3, side, side] → mean and log variance [n, 10] each."""
 
-    def __init__(self) -> None:
+    def __init__(self, side: int) -> None:
         super().__init__()
-        self.conv0 = nn.Conv2d(3, 16, 3, padding=1)
-        self.conv1 = nn.Conv2d(16, 32, 3, stride=2, padding=1)
-        self.conv2 = nn.Conv2d(32, 32, 3, padding=1)
-        self.conv3 = nn.Conv2d(32, 32, 3, padding=1)
+        strides = STRIDES[side]
+        self.conv0 = nn.Conv2d(3, 16, 3, stride=strides[0], padding=1)
+        self.conv1 = nn.Conv2d(16, 32, 3, stride=strides[1], padding=1)
+        self.conv2 = nn.Conv2d(32, 32, 3, stride=strides[2], padding=1)
+        self.conv3 = nn.Conv2d(32, 32, 3, stride=strides[3], padding=1)
         self.dense0 = nn.Linear(32 * 4 * 4, 128)
         self.dense1 = nn.Linear(128, 2 * LATENTS)
 
@@ -77,43 +83,45 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Latents [n, 10] → patch and alpha [n, 4, 8, 8] in 0..1; its integer form is the format's."""
+    """Latents [n, 10] → patch and alpha [n, 4, side, side] in 0..1; its integer form is the format's."""
 
-    def __init__(self) -> None:
+    def __init__(self, side: int) -> None:
         super().__init__()
-        self.dense0 = IntegerLinear(LATENTS, 128)
-        self.dense1 = IntegerLinear(128, 4 * 4 * 32)
-        self.conv0 = IntegerConv(32, 32)
-        self.conv1 = IntegerConv(32, 16)
-        self.conv2 = IntegerConv(16, 16)
-        self.conv3 = IntegerConv(16, 4)
+        self.doubled = [i - DENSE for i in DOUBLED_AFTER[side]]
+        shapes = SHAPES[side]
+        self.dense0, self.dense1 = (IntegerLinear(*shape) for shape in shapes[:DENSE])
+        convs = [IntegerConv(inputs // 9, outputs) for inputs, outputs in shapes[DENSE:]]
+        for i, conv in enumerate(convs):
+            self.add_module(f"conv{i}", conv)
+        self.convs = convs
         self.dense0.unit, self.dense1.unit = LATENT_UNIT, HIDDEN_UNIT
         with torch.no_grad():
-            self.conv3.bias.copy_(torch.tensor([1.0, 1.0, 1.0, 3.0]))
+            convs[-1].bias.copy_(torch.tensor([1.0, 1.0, 1.0, 3.0]))
 
     def layers(self) -> list[IntegerLinear | IntegerConv]:
-        return [self.dense0, self.dense1, self.conv0, self.conv1, self.conv2, self.conv3]
+        return [self.dense0, self.dense1, *self.convs]
 
     def forward(self, z: Tensor) -> Tensor:
         quantised = self.dense0.qat
         x = activation(self.dense0(z), quantised)
         x = activation(self.dense1(x), quantised)
         x = x.reshape(-1, 4, 4, 32).permute(0, 3, 1, 2)
-        x = activation(self.conv0(x), quantised)
-        x = functional.interpolate(x, scale_factor=2, mode="nearest")
-        for conv in (self.conv1, self.conv2, self.conv3):
+        for i, conv in enumerate(self.convs):
             x = activation(conv(x), quantised)
+            if i in self.doubled:
+                x = functional.interpolate(x, scale_factor=2, mode="nearest")
         return x * (HIDDEN_UNIT / 255.0)
 
 
 class Said(nn.Module):
     """The three networks, and the step of each latent dimension once latents are quantised."""
 
-    def __init__(self) -> None:
+    def __init__(self, side: int = SIDE) -> None:
         super().__init__()
+        self.side = side
         self.glimpse = Glimpse()
-        self.encoder = Encoder()
-        self.decoder = Decoder()
+        self.encoder = Encoder(side)
+        self.decoder = Decoder(side)
         self.register_buffer("multiplier", torch.zeros(LATENTS))  # in 1/32; 0 while not quantised
         self.register_buffer("posterior", torch.ones(LATENTS))  # mean posterior deviation
 
@@ -144,3 +152,11 @@ class Said(nn.Module):
         set_quantised(self, True)
         step = torch.round(STEP_IN_DEVIATIONS * self.posterior * LATENT_UNIT)
         self.multiplier.copy_(step.clamp(1.0, 128.0))
+
+
+def said_of(state: Mapping[str, Tensor]) -> Said:
+    """The three networks of a checkpoint's weights, whose layers tell the side of the patches."""
+    finer = f"decoder.conv{len(SHAPES[SIDE]) - DENSE}.weight" in state
+    model = Said(FINE_SIDE if finer else SIDE)
+    model.load_state_dict(state)
+    return model

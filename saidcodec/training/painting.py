@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 CANVAS, SIDE = 64, 8
+SAMPLES = 16  # along one side of a box that is looked at
 SMALLEST_BOX = 4.0
 VARIANCE_FLOOR = 1e-5
 LOG2E = 1.0 / math.log(2.0)
@@ -24,16 +25,16 @@ def boxes_of(proposal: Tensor) -> Tensor:
 
 def sample_matrix(low: Tensor, high: Tensor) -> Tensor:
     """Weights [n, 16, 64] of bilinear samples at 16 half-pixel centres of a box's side."""
-    centres = (torch.arange(2 * SIDE) + 0.5) / (2 * SIDE)
+    centres = (torch.arange(SAMPLES) + 0.5) / SAMPLES
     place = (low[:, None] + centres * (high - low)[:, None] - 0.5).clamp(0.0, CANVAS - 1.0)
     return (1.0 - (place[..., None] - torch.arange(float(CANVAS))).abs()).clamp_min(0.0)
 
 
-def paste_matrix(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
-    """Bilinear weights [n, 64, 8] of a patch in the canvas, and the box's extent [n, 64]."""
+def paste_matrix(low: Tensor, high: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    """Bilinear weights [n, 64, side] of a patch in the canvas, and the box's extent [n, 64]."""
     pixels = torch.arange(float(CANVAS)) + 0.5
-    place = ((pixels - low[:, None]) / (high - low)[:, None] * SIDE - 0.5).clamp(0.0, SIDE - 1.0)
-    hat = (1.0 - (place[..., None] - torch.arange(float(SIDE))).abs()).clamp_min(0.0)
+    place = ((pixels - low[:, None]) / (high - low)[:, None] * side - 0.5).clamp(0.0, side - 1.0)
+    hat = (1.0 - (place[..., None] - torch.arange(float(side))).abs()).clamp_min(0.0)
     inside = ((pixels > low[:, None]) & (pixels < high[:, None])).float()
     return hat, inside
 
@@ -42,17 +43,21 @@ def samples(images: Tensor, boxes: Tensor) -> Tensor:
     """[n, c, 64, 64] and boxes [n, k, 4] → their insides [n * k, c, 16, 16]; differentiable in the boxes."""
     n, k, _ = boxes.shape
     flat = boxes.reshape(-1, 4)
-    across = sample_matrix(flat[:, 0], flat[:, 2]).reshape(n, 1, k, 2 * SIDE, CANVAS)
-    down = sample_matrix(flat[:, 1], flat[:, 3]).reshape(n, 1, k * 2 * SIDE, CANVAS)
-    rows = (down @ images).reshape(n, -1, k, 2 * SIDE, CANVAS)
+    across = sample_matrix(flat[:, 0], flat[:, 2]).reshape(n, 1, k, SAMPLES, CANVAS)
+    down = sample_matrix(flat[:, 1], flat[:, 3]).reshape(n, 1, k * SAMPLES, CANVAS)
+    rows = (down @ images).reshape(n, -1, k, SAMPLES, CANVAS)
     found = rows @ across.transpose(3, 4)  # [n, c, k, 16, 16]
-    return found.transpose(1, 2).reshape(n * k, -1, 2 * SIDE, 2 * SIDE)
+    return found.transpose(1, 2).reshape(n * k, -1, SAMPLES, SAMPLES)
 
 
-def crop(images: Tensor, boxes: Tensor) -> Tensor:
-    """Patches [n, 3, 8, 8] of the boxes [n, 4]; an image of one channel is grey."""
-    patches = functional.avg_pool2d(samples(images, boxes[:, None]), 2)
-    return patches.expand(-1, 3, -1, -1)
+def reduced(inside: Tensor, side: int) -> Tensor:
+    """Samples [n, c, 16, 16] of boxes → patches [n, 3, side, side]; an image of one channel is grey."""
+    return functional.avg_pool2d(inside, SAMPLES // side).expand(-1, 3, -1, -1)
+
+
+def crop(images: Tensor, boxes: Tensor, side: int) -> Tensor:
+    """Patches [n, 3, side, side] of the boxes [n, 4]."""
+    return reduced(samples(images, boxes[:, None]), side)
 
 
 def colours(paint: Tensor, channels: int) -> Tensor:
@@ -63,9 +68,9 @@ def colours(paint: Tensor, channels: int) -> Tensor:
 
 
 def paste(canvas: Tensor, boxes: Tensor, patches: Tensor, alpha: bool) -> Tensor:
-    """x̂(t+1) = (1 - m) x̂(t) + m ε̂; canvas [n, c, 64, 64], patches [n, 4, 8, 8]."""
-    across, columns = paste_matrix(boxes[:, 0], boxes[:, 2])
-    down, rows = paste_matrix(boxes[:, 1], boxes[:, 3])
+    """x̂(t+1) = (1 - m) x̂(t) + m ε̂; canvas [n, c, 64, 64], patches [n, 4, side, side]."""
+    across, columns = paste_matrix(boxes[:, 0], boxes[:, 2], patches.shape[-1])
+    down, rows = paste_matrix(boxes[:, 1], boxes[:, 3], patches.shape[-2])
     paint = down[:, None] @ patches @ across[:, None].transpose(2, 3)
     mask = (rows[:, :, None] * columns[:, None, :])[:, None]
     if alpha:

@@ -41,7 +41,7 @@ def reconstruct(
         options = painting.candidates(whole, x - canvas, scope)
         boxes, gain = said.best_box(model, x, canvas, options, settings)
         going &= (gain > 16.0) & (t < limit)  # a box costs about two bytes
-        mean, _ = model.encoder(painting.crop(x, boxes))
+        mean, _ = model.encoder(painting.crop(x, boxes, model.side))
         after = painting.paste(canvas, boxes, model.decoder(model.latent(mean)), settings.alpha)
         canvas = torch.where(going[:, None, None, None], after, canvas)
         scope = torch.where(going[:, None, None, None], scope * (1.0 - painting.extent(boxes)), scope)

@@ -23,12 +23,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from saidcodec.errors import ModelError
+from saidcodec.said.resampling import SIDE
 from saidcodec.training import checkpoints
 from saidcodec.training.networks import Said
 from saidcodec.training.painting import (
     CANVAS,
     LOG2E,
-    SIDE,
     VARIANCE_FLOOR,
     boxes_of,
     candidates,
@@ -39,6 +39,7 @@ from saidcodec.training.painting import (
     paste,
     position_bits,
     random_boxes,
+    reduced,
     residual_bits,
     samples,
     start,
@@ -66,6 +67,7 @@ class Settings:
     deviation: float = 0.08  # of the patch's error in the VAE's loss, pixels in 0..1
     grey: bool = False  # channels are equal, so one of them is counted
     rehearsal: float = 0.0  # share of the schedule in which the VAE alone learns, from random boxes
+    side: int = SIDE  # samples along one side of a patch
     qat_from: float = 0.55
     seed: int = 0
     device: str = "cpu"
@@ -76,7 +78,7 @@ def first(model: Said, images: Tensor, settings: Settings) -> Tensor:
     canvas = start(images)
     if not settings.vae_start:
         return canvas
-    cells = functional.avg_pool2d(images, CANVAS // SIDE).expand(-1, 3, -1, -1)
+    cells = functional.avg_pool2d(images, CANVAS // model.side).expand(-1, 3, -1, -1)
     mean, log_variance = model.encoder(cells)
     whole = torch.tensor([[0.0, 0.0, CANVAS, CANVAS]]).expand(len(images), 4)
     return paste(canvas, whole, model.decoder(model.sample(mean, log_variance)), False).detach()
@@ -93,9 +95,9 @@ def best_box(
     n, k, _ = options.shape
     both = samples(torch.cat([images, canvas], 1), options)
     inside, under = both.chunk(2, 1)
-    mean, log_variance = model.encoder(functional.avg_pool2d(inside, 2).expand(-1, 3, -1, -1))
+    mean, log_variance = model.encoder(reduced(inside, model.side))
     paint = model.decoder(model.latent(mean))
-    paint = functional.interpolate(paint, scale_factor=2.0, mode="bilinear", align_corners=False)
+    paint = functional.interpolate(paint, size=inside.shape[-2:], mode="bilinear", align_corners=False)
     mask = paint[:, 3:] if settings.alpha else torch.ones_like(paint[:, 3:])
     painted = under + mask * (colours(paint, under.shape[1]) - under)
     flat = options.reshape(-1, 4)
@@ -145,7 +147,7 @@ def run(model: Said, images: Tensor, settings: Settings) -> tuple[Losses, Tensor
             chosen = torch.where(own, torch.round(box.detach()), chosen)
         else:
             chosen = rounded(box)
-        patch = crop(images, chosen)
+        patch = crop(images, chosen, model.side)
         mean, log_variance = model.encoder(patch)
         bits = kl(mean, log_variance).sum(1)
         decoded = model.decoder(model.sample(mean, log_variance))
@@ -177,7 +179,7 @@ def rehearse(model: Said, images: Tensor, settings: Settings) -> Losses:
     if settings.grey:
         images = images[:, :1]
     energy = (images - start(images)).square().sum(1)
-    patch = functional.avg_pool2d(samples(images, random_boxes(energy, REHEARSED)), 2).expand(-1, 3, -1, -1)
+    patch = reduced(samples(images, random_boxes(energy, REHEARSED)), model.side)
     mean, log_variance = model.encoder(patch)
     bits = kl(mean, log_variance).sum(1)
     decoded = model.decoder(model.sample(mean, log_variance))
@@ -232,7 +234,7 @@ def train_there(
 ) -> Said:
     """``train`` on the current device."""
     torch.manual_seed(settings.seed)
-    model = Said()
+    model = Said(settings.side)
     if begin:
         model.load_state_dict(checkpoints.read(begin, "model")["model"])
     if settings.frozen:

@@ -55,7 +55,7 @@ def watch_there(
         for _ in range(rounds):
             options = painting.candidates(boxes, error, scope)
             boxes, _ = said.best_box(model, x, canvas, options, settings)
-        mean, log_variance = model.encoder(painting.crop(x, boxes))
+        mean, log_variance = model.encoder(painting.crop(x, boxes, model.side))
         patch = model.decoder(model.latent(mean))
         after = painting.paste(canvas, boxes, patch, settings.alpha)
         saved = painting.residual_bits(error) - painting.residual_bits(x - after)

@@ -187,7 +187,7 @@ def copies_of(near: Tensor, sample: Tensor) -> Copies:
     settled = (same.cumsum(1) - same.int()) > 0
     asked = torch.from_numpy(copies.questions(words[..., None].numpy())) & ~settled
     start, clues = copies.chroma_start(near.int().numpy(), sample[:, 0].int().numpy())
-    return Copies(same, asked, torch.from_numpy(start).float(), torch.from_numpy(clues).float() / HIDDEN_UNIT)
+    return Copies(same, asked, torch.from_numpy(start) / 16.0, torch.from_numpy(clues).float() / HIDDEN_UNIT)
 
 
 def busy(planes: np.ndarray) -> Tensor:

@@ -120,22 +120,24 @@ def test_boxes_to_try_are_valid():
 def test_a_crop_of_one_colour_is_that_colour():
     tile = np.zeros((128, 64, 3), np.float32)
     tile[32:64, 16:32] = (0.25, 0.5, 1.0)
-    found = crop(tile, np.array([[16, 16, 32, 32]]))
+    found = crop(tile, np.array([[16, 16, 32, 32]]), 8)
     assert found.shape == (1, 8, 8, 3)
     assert found[0, 1:7, 1:7] == pytest.approx(np.broadcast_to((0.25, 0.5, 1.0), (6, 6, 3)))
 
 
-def test_a_crop_of_16_pixels_is_their_average_by_fours():
+def test_a_crop_of_16_pixels_is_their_average_by_fours_or_they():
     tile = np.random.default_rng(1).random((64, 64, 3), np.float32)
-    found = crop(tile, np.array([[5, 30, 21, 46]]))
-    assert found[0] == pytest.approx(tile[30:46, 5:21].reshape(8, 2, 8, 2, 3).mean((1, 3)), abs=1e-6)
+    box = np.array([[5, 30, 21, 46]])
+    pixels = tile[30:46, 5:21]
+    assert crop(tile, box, 8)[0] == pytest.approx(pixels.reshape(8, 2, 8, 2, 3).mean((1, 3)), abs=1e-6)
+    assert crop(tile, box, 16)[0] == pytest.approx(pixels, abs=1e-6)
 
 
 def test_a_crop_of_a_slope_is_the_slope_at_any_scale():
     for height, width in ((64, 64), (200, 90)):
         x = np.tile((np.arange(width) + 0.5) / width, (height, 1))
         tile = np.repeat(x[..., None], 3, -1).astype(np.float32)
-        found = crop(tile, np.array([[8, 8, 40, 24]]))
+        found = crop(tile, np.array([[8, 8, 40, 24]]), 8)
         assert found[0, 0, :, 0] == pytest.approx((8 + (np.arange(8) + 0.5) * 4) / 64, abs=1e-5)
 
 

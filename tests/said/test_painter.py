@@ -14,9 +14,10 @@ from saidcodec.said.painter import patches
 SIZES = [(64, 64), (1, 1), (3, 90), (130, 77)]
 
 
+@pytest.mark.parametrize("fine", [False, True])
 @pytest.mark.parametrize("size", SIZES)
-def test_rendering_is_the_plain_integer_arithmetic(size):
-    model = random_model(5)
+def test_rendering_is_the_plain_integer_arithmetic(size, fine):
+    model = random_model(5, fine=fine)
     description = random_description(np.random.default_rng(sum(size)), glimpses=4)
     found = render(description, model, *size)
     assert found.dtype == np.uint8
@@ -24,9 +25,11 @@ def test_rendering_is_the_plain_integer_arithmetic(size):
     assert (found == plain_decoder.render(model.tensors, *parts, *size)).all()
 
 
-def test_the_random_model_uses_its_whole_range():
+@pytest.mark.parametrize("fine", [False, True])
+def test_the_random_model_uses_its_whole_range(fine):
     """So that the comparison above means something."""
-    found = patches(np.random.default_rng(0).integers(-64, 65, (50, 10)), random_model(5))
+    found = patches(np.random.default_rng(0).integers(-64, 65, (50, 10)), random_model(5, fine=fine))
+    assert found.shape == (50, *(2 * (16 if fine else 8,)), 4)
     for channel in range(4):
         assert len(np.unique(found[..., channel])) > 100
 
@@ -92,6 +95,8 @@ def test_an_unfit_decoder_is_refused():
     floating["said.decoder.2.bias"] = floating["said.decoder.2.bias"].astype(np.float32)
     wild = random_tensors()
     wild["said.latent.multiplier"] = np.zeros(10, np.int32)
-    for tensors in (missing, heavy, narrow, floating, wild):
+    shortened = random_tensors(fine=True)
+    del shortened["said.decoder.6.weight"]
+    for tensors in (missing, heavy, narrow, floating, wild, shortened):
         with pytest.raises(ModelError):
             patches(np.zeros((1, 10), int), model_of(tensors))

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from saidcodec.said.resampling import upsample, weights
 
 
-@given(st.binary(min_size=64, max_size=64), st.integers(1, 40), st.integers(1, 40))
-def test_upsampling_is_the_plain_formula(data, width, height):
-    samples = np.frombuffer(data, np.uint8).reshape(8, 8)
+@given(
+    st.binary(min_size=256, max_size=256), st.sampled_from((8, 16)), st.integers(1, 40), st.integers(1, 40)
+)
+def test_upsampling_is_the_plain_formula(data, side, width, height):
+    samples = np.frombuffer(data, np.uint8)[: side * side].reshape(side, side)
     found = upsample(samples[..., None], width, height)
     assert found.shape == (height, width, 1)
     assert found[..., 0].tolist() == plain_decoder.upsample(samples, width, height)

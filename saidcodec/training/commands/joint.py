@@ -37,6 +37,9 @@ from saidcodec.training.defaults import BOUND, STATISTICS, WIDE
 @OUT
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), required=True, help="Of training.")
 @click.option("--glimpses", default=7, show_default=True, help="Of an image, at most.")
+@click.option("--boxes", type=click.Choice(["search", "regions"]), default="search", show_default=True,
+              help="What finds the boxes: the search of --model, or regions of even colour.")  # fmt: skip
+@click.option("--warm-up", default=0.0, show_default=True, help="Share of the time for the VAE alone.")
 @click.option("--base-step", default=8, show_default=True, help="The base's cells in steps of 2 to this.")
 @click.option("--box-worth", default=16.0, show_default=True, help="Bits that a box may cost in the end.")
 @GREY
@@ -54,6 +57,8 @@ def train_joint(
     out: Path,
     seconds: float,
     glimpses: int,
+    boxes: str,
+    warm_up: float,
     base_step: int,
     box_worth: float,
     grey: bool,
@@ -67,6 +72,7 @@ def train_joint(
     import numpy as np
 
     from saidcodec import models
+    from saidcodec.encoder import refine
     from saidcodec.training import export, joint, residual, sources
     from saidcodec.training.windows import Shape
 
@@ -76,6 +82,7 @@ def train_joint(
         steps=BOUND,
         seconds=seconds,
         rate=rate,
+        warm_up=warm_up,
         base_step=base_step,
         grey=grey,
         seed=seed,
@@ -85,7 +92,12 @@ def train_joint(
     learning, held_out = (part.images[:images] for part in parts)
     model, network = models.load(whole), joint.widened(begin, settings.shape)
     click.echo(f"looking at {len(learning)} images")
-    looks, development = (joint.look(part, model, glimpses, settings) for part in (learning, held_out))
+    looks, development = (
+        joint.look_at_regions(part, glimpses)
+        if boxes == "regions"
+        else joint.look(part, model, glimpses, settings)
+        for part in (learning, held_out)
+    )
     checkpoints = out.with_suffix(".said.pt"), out.with_suffix(".residual.pt")
     joint.train(settings, looks, development, seen, network, checkpoints, click.echo)
     trained, _ = export.load_said(checkpoints[0])
@@ -94,6 +106,8 @@ def train_joint(
         **residual.export(residual.load_checkpoint(checkpoints[1])),
         **export.style_table(np.ones(1)),
     }
+    if boxes == "regions":
+        tensors[refine.REGIONS] = np.ones(1, np.float32)
     settled = joint.settle(tensors, learning[:STATISTICS], grey, box_worth)
     metadata = {"name": out.stem, "licence": licence, "description": description, "dataset": dataset}
     click.echo(f"{out}: model {models.save(out, settled, metadata, force)}")

@@ -45,6 +45,8 @@ PICTURED = 10
 @LENGTH
 @click.option("--batch", type=click.IntRange(1), default=48, show_default=True)
 @click.option("--glimpses", "iterations", default=5, show_default=True, help="Glimpses of an image, K.")
+@click.option("--side", type=click.Choice(["8", "16"]), default="8", show_default=True,
+              help="Samples along one side of a patch.")  # fmt: skip
 @click.option("--rate", default=1e-3, show_default=True, help="Learning rate.")
 @SEED
 @click.option("--no-alpha", is_flag=True, help="Paste whole boxes.")
@@ -69,6 +71,7 @@ def train_said(
     seconds: float | None,
     batch: int,
     iterations: int,
+    side: str,
     rate: float,
     seed: int,
     no_alpha: bool,
@@ -102,6 +105,7 @@ def train_said(
         seconds=seconds or float("inf"),
         batch=batch,
         iterations=iterations,
+        side=int(side),
         rate=rate,
         alpha=not no_alpha,
         scope=not no_scope,
