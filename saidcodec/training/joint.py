@@ -42,6 +42,7 @@ WITHOUT = 0.15  # share of images whose SAID layer is off
 PARTIAL = 0.15  # share of images that lack some of their glimpses
 ROUNDS = 2  # of encoding images and learning the tables of what was chosen
 LAVISH = 30.0  # bits
+NEAR = 2  # canvas units about a box within which samples are drawn more often
 LOOK_NICE = 0.3  # deviation of a patch's error that keeps previews recognisable, pixels in 0..1
 LOOK_RIGHT = 0.05  # of the reconstruction's, while the VAE learns alone
 
@@ -132,8 +133,16 @@ class Studio:
         n = len(planes)
         tiles = Tiles(planes, np.zeros_like(planes), np.ones(n, np.uint8), np.full(n, grey, np.uint8))
         self.sampler = WindowSampler(settings.shape, tiles)
+        near = torch.zeros(n, painting.CANVAS, painting.CANVAS)
+        for boxes, there in zip(self.boxes.unbind(1), self.there.unbind(1), strict=True):
+            grown = (boxes + torch.tensor([-NEAR, -NEAR, NEAR, NEAR])) * there[:, None]
+            near = torch.maximum(near, painting.extent(grown)[:, 0])
         busy = self.sampler.is_busy.reshape(n, -1).float()
-        self.chance = 0.85 * busy / busy.sum(1, keepdim=True).clamp_min(1.0) + 0.15 / busy.shape[1]
+        self.chance = torch.full_like(busy, 1.0)
+        for share, where in ((0.35, busy), (0.5, busy * near.flatten(1))):
+            mean = where.mean(1, keepdim=True)
+            self.chance += torch.where(mean > 0, share / 0.15 * where / mean.clamp_min(1e-9), 0.0)
+        self.chance /= self.chance.sum(1, keepdim=True)
 
     def reconstruct(
         self, model: networks.Said, chosen: Tensor, there: Tensor
@@ -141,16 +150,18 @@ class Studio:
         """x̂ of the chosen images in sample values [n, c, 64, 64], their KL in bits [n], the misfit."""
         images, canvas = self.images[chosen].float() / 255.0, self.starts[chosen].float() / 255.0
         n, k = there.shape
-        boxes = self.boxes[chosen]
-        inside = painting.reduced(painting.samples(images, boxes), model.side)
+        boxes, kept = self.boxes[chosen], there.reshape(-1)
+        inside = painting.reduced(painting.samples(images, boxes)[kept], model.side)
         mean, log_variance = model.encoder(inside)
-        kept = there.reshape(-1)
-        kl = (painting.kl(mean, log_variance).sum(1) * kept).reshape(n, k).sum(1)
+        own = torch.arange(n).repeat_interleave(k)[kept]
+        kl = torch.zeros(n).index_add(0, own, painting.kl(mean, log_variance).sum(1))
         with torch.no_grad():
             if kept.any():
-                model.posterior.lerp_(torch.exp(0.5 * log_variance[kept]).mean(0), 0.01)
-        painted = model.decoder(model.sample(mean, log_variance))
-        misfit = ((painted[:, :3] - inside).square().flatten(1).sum(1) * kept).sum() / n
+                model.posterior.lerp_(torch.exp(0.5 * log_variance).mean(0), 0.01)
+        found = model.decoder(model.sample(mean, log_variance))
+        misfit = (found[:, :3] - inside).square().sum() / n
+        painted = found.new_zeros(n * k, *found.shape[1:])
+        painted[kept] = found
         painted = painted.reshape(n, k, *painted.shape[1:])
         for t in range(k):
             after = painting.paste(canvas, boxes[:, t], painted[:, t], True)
@@ -232,10 +243,10 @@ def train(
                 model.quantise()
         chosen = torch.randint(len(studio.images), (settings.batch,))
         if warming:
-            bits, kl, misfit = painted_alone(studio, model, chosen)
+            loss = painted_alone(studio, model, chosen) / 100.0
         else:
             bits, kl, misfit = costs(studio, model, network, chosen, quick)
-        loss = (bits.mean() + kl.mean()) / 1000.0 + misfit / (1000.0 * 2 * math.log(2) * LOOK_NICE**2)
+            loss = (bits.mean() + kl.mean()) / 1000.0 + misfit / (1000.0 * 2 * math.log(2) * LOOK_NICE**2)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -244,7 +255,7 @@ def train(
         step += 1
         if step % settings.log_every == 0 and warming:
             spent = time.monotonic() - began
-            log(f"step {step} seconds {spent:.0f} bits {1000.0 * float(loss.detach()):.0f}")
+            log(f"step {step} seconds {spent:.0f} glimpse {100.0 * float(loss.detach()):.0f} bits")
         elif step % settings.log_every == 0:
             log(
                 f"step {step} seconds {time.monotonic() - began:.0f} lr {rate:.1e} "
@@ -317,14 +328,18 @@ def costs(
     return (bits.sum(1) * share).reshape(n, -1).sum(1), kl, misfit
 
 
-def painted_alone(studio: Studio, model: networks.Said, chosen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Bits of what the glimpses of each chosen image leave, by a normal distribution, and of the latents, [n]
-    each, and the patches' misfit."""
-    seen, kl, misfit = studio.reconstruct(model, chosen, studio.there[chosen])
-    error = (seen - studio.images[chosen]) / 255.0
-    within = torch.stack([painting.extent(boxes) for boxes in studio.boxes[chosen].unbind(1)]).amax(0)
-    left = (error * within).square().flatten(1).sum(1)
-    return left / (2 * math.log(2) * LOOK_RIGHT**2), kl, misfit
+def painted_alone(studio: Studio, model: networks.Said, chosen: Tensor) -> Tensor:
+    """Bits of what each glimpse of the chosen images leaves inside its box, by a normal distribution, and of
+    its latents, as if it were the only one; mean over the glimpses."""
+    boxes, kept = studio.boxes[chosen], studio.there[chosen].reshape(-1)
+    both = (studio.images[chosen].float() / 255.0, studio.starts[chosen].float() / 255.0)
+    inside, under = (painting.samples(images, boxes)[kept] for images in both)
+    mean, log_variance = model.encoder(painting.reduced(inside, model.side))
+    paint = model.decoder(model.sample(mean, log_variance))
+    paint = nn.functional.interpolate(paint, size=inside.shape[-2:], mode="bilinear", align_corners=False)
+    painted = under + paint[:, 3:] * (painting.colours(paint, inside.shape[1]) - under)
+    left = (painted - inside).square().flatten(1).sum(1)
+    return (left / (2 * math.log(2) * LOOK_RIGHT**2) + painting.kl(mean, log_variance).sum(1)).mean()
 
 
 def window_bits(network: ResidualNetwork, batch: Batch, dtype: torch.dtype) -> Tensor:

@@ -62,6 +62,18 @@ class Glimpse(nn.Module):
         return torch.cat([torch.tanh(x[:, :2]), 0.04 + 0.96 * torch.sigmoid(x[:, 2:])], 1)
 
 
+def begin(network: nn.Module) -> None:
+    """Weights under which signals keep their size through rectifiers.
+
+    Under the library's own they fade, and the VAE finds no colours for a long time.
+    """
+    for layer in network.modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
+
+
 class Encoder(nn.Module):
     """Patch [n, 3, side, side] → mean and log variance [n, 10] each."""
 
@@ -74,6 +86,9 @@ class Encoder(nn.Module):
         self.conv3 = nn.Conv2d(32, 32, 3, stride=strides[3], padding=1)
         self.dense0 = nn.Linear(32 * 4 * 4, 128)
         self.dense1 = nn.Linear(128, 2 * LATENTS)
+        begin(self)
+        with torch.no_grad():
+            self.dense1.weight.mul_(0.3)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         for conv in (self.conv0, self.conv1, self.conv2, self.conv3):
@@ -95,8 +110,10 @@ class Decoder(nn.Module):
             self.add_module(f"conv{i}", conv)
         self.convs = convs
         self.dense0.unit, self.dense1.unit = LATENT_UNIT, HIDDEN_UNIT
+        begin(self)
         with torch.no_grad():
-            convs[-1].bias.copy_(torch.tensor([1.0, 1.0, 1.0, 3.0]))
+            convs[-1].weight.mul_(0.5)
+            convs[-1].bias.copy_(torch.tensor([1.5, 1.5, 1.5, 3.0]))
 
     def layers(self) -> list[IntegerLinear | IntegerConv]:
         return [self.dense0, self.dense1, *self.convs]

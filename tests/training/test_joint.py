@@ -8,7 +8,17 @@ import torch
 
 from saidcodec import codec, models
 from saidcodec.errors import ModelError
-from saidcodec.training import checkpoints, datasets, defaults, export, joint, residual, said, sources
+from saidcodec.training import (
+    checkpoints,
+    datasets,
+    defaults,
+    export,
+    joint,
+    networks,
+    residual,
+    said,
+    sources,
+)
 from saidcodec.training.windows import Shape
 
 torch.set_num_threads(1)
@@ -58,6 +68,22 @@ def test_layers_learn_together_and_their_export_decodes(tmp_path: Path) -> None:
     assert model.sees_reconstruction
     data = codec.encode(images[0], model=model, glimpses=2)
     assert np.array_equal(codec.decode(data, model=model), images[0])
+
+
+def test_the_vae_learns_alone_from_regions(tmp_path: Path) -> None:
+    images = datasets.multi_dsprites(12, seed=0).images
+    looks, held_out = (joint.look_at_regions(part, 4) for part in (images[2:], images[:2]))
+    assert 1 <= looks.there.sum(1).mean() <= 4
+    settings = joint.Settings(steps=150, warm_up=1.0, batch=8, log_every=50, rate=3e-3, shape=SHAPE)
+    seen, out, lines = tmp_path / "said.pt", (tmp_path / "a.pt", tmp_path / "b.pt"), []
+    torch.manual_seed(0)
+    checkpoints.write(seen, {"model": networks.Said(16).state_dict(), "settings": {}})
+    network = joint.widened(SHIPPED / "clevr.safetensors", SHAPE)
+    before = {name: weight.clone() for name, weight in network.state_dict().items()}
+    joint.train(settings, looks, held_out, seen, network, out, lines.append)
+    bits = [float(line.split(" glimpse ")[1].split()[0]) for line in lines[:-1]]
+    assert bits[-1] < 0.8 * bits[0]
+    assert all(torch.equal(weight, before[name]) for name, weight in network.state_dict().items())
 
 
 @pytest.mark.parametrize(
