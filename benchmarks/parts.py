@@ -1,0 +1,147 @@
+"""What each part of the residual coder's adaptation is worth: bits of the same pictures with and without it.
+
+    python benchmarks/parts.py FOLDER [--side 192] [--page docs/results.md]
+
+FOLDER holds photographs; the middle of each is coded by the plain NumPy engine, whose parts can be switched off.
+The network and its tables stay as they are.  Rows follow each other as the parts were added.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from saidcodec import models
+from saidcodec.encoder.price import styled
+from saidcodec.evaluation import conditions, page, rate
+from saidcodec.format import colour
+from saidcodec.residual import adaptation, band, reference
+from saidcodec.residual.engine import LENGTH_BITS, SYMBOL_BITS, Plane
+from saidcodec.residual.lengths import lengths
+
+MODEL, TILE = "photo", 64
+
+CLOSE = range(18)  # errors of all components at the six nearest neighbours
+FAR = range(18, 23)  # errors of the own component farther away
+VALUES = range(23, 29)  # values of the six nearest neighbours
+EARLIER = range(29, 31)  # errors of this pixel's earlier components
+CONSTANT = range(31, 32)
+
+
+@dataclass(frozen=True)
+class Part:
+    name: str
+    features: tuple[int, ...] = ()  # that the mean is corrected by
+    scale: bool = False
+    levels: bool = False  # scales shift by the energy of errors close by
+
+
+PARTS = (
+    Part("the network alone (effort fast)"),
+    Part("means corrected by errors of this pixel and of six neighbours", (*CLOSE, *EARLIER, *CONSTANT)),
+    Part("and by the neighbours' values", (*CLOSE, *EARLIER, *CONSTANT, *VALUES)),
+    Part("and by errors farther away", tuple(range(adaptation.FEATURES))),
+    Part("and scales shifted", tuple(range(adaptation.FEATURES)), scale=True),
+    Part("and that by the energy of errors (effort normal)", tuple(range(adaptation.FEATURES)), True, True),
+    Part("scales alone, by energy", (), True, True),
+)
+
+
+class Partial(adaptation.Adaptation):
+    """Adaptation of which only a part is on."""
+
+    def __init__(self, plane: Plane, part: Part):
+        super().__init__(plane.samples, plane.errors)
+        self.part = part
+
+    def look(self, x: np.ndarray, y: np.ndarray) -> None:
+        super().look(x, y)
+        if not self.part.levels:
+            self.energy[:] = 0
+
+    def adapt(
+        self, c: int, mean: np.ndarray, scale: np.ndarray, values: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        corrected, shifted = super().adapt(c, mean, scale, values)
+        if c and not self.part.levels and self.part.scale:
+            mean, corrected, scale, _, features = self.known[c]
+            level = np.zeros_like(scale)
+            self.known[c] = mean, corrected, scale, level, features
+            half = 1 << adaptation.SHIFT_BITS - 1
+            shift = (self.shifts[c, scale, level] + half) >> adaptation.SHIFT_BITS
+            shifted = np.clip(scale + shift, 0, adaptation.SCALES - 1)
+        return corrected, shifted if self.part.scale else scale
+
+    def _solve(self, c: int) -> None:
+        super()._solve(c)
+        unused = np.ones(adaptation.FEATURES, bool)
+        unused[list(self.part.features)] = False
+        self.weights[c, unused] = 0
+
+
+def middle(pixels: np.ndarray, side: int) -> np.ndarray:
+    """The middle of an RGB picture, whole tiles of at most ``side`` pixels each way."""
+    height, width = (min(n, side) // TILE * TILE for n in pixels.shape[:2])
+    y, x = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
+    return pixels[y : y + height, x : x + width, :3]
+
+
+def plane_of(pixels: np.ndarray) -> Plane:
+    """Y, Co, Cg of a picture with the styles that suit its tiles."""
+    height, width = pixels.shape[:2]
+    places = [
+        (slice(y, y + TILE), slice(x, x + TILE))
+        for y in range(0, height, TILE)
+        for x in range(0, width, TILE)
+    ]
+    network = band.network_of(models.find(MODEL))
+    return styled(network, band.plane_of(colour.forward(pixels)), places)
+
+
+def bits(plane: Plane, part: Part) -> float:
+    """Of a plane's samples by the NumPy engine, with a part of its adaptation."""
+    network, whole = band.network_of(models.find(MODEL)), reference.adaptation_of
+    reference.adaptation_of = lambda plane: Partial(plane, part)
+    try:
+        symbols = reference.ReferenceEngine().symbols(network, plane)
+    finally:
+        reference.adaptation_of = whole
+    spent = lengths()[symbols >> SYMBOL_BITS, symbols & ((1 << SYMBOL_BITS) - 1)]
+    return float(spent.sum(dtype=np.int64)) / (1 << LENGTH_BITS)
+
+
+def rows(pictures: Sequence[np.ndarray]) -> Iterator[str]:
+    """The table, line by line."""
+    yield f"| of model {MODEL}, {len(pictures)} pictures | bits per sub-pixel | to the network alone |"
+    yield "|---|---|---|"
+    planes = [plane_of(pixels) for pixels in pictures]
+    samples = sum(plane.samples.size for plane in planes)
+    alone = 0.0
+    for part in PARTS:
+        spent = sum(bits(plane, part) for plane in planes) / samples
+        alone = alone or spent
+        yield f"| {part.name} | {spent:.4f} | {100 * (spent / alone - 1):+.2f} % |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder")
+    parser.add_argument("--side", type=int, default=192, help="pixels of each picture, at most")
+    parser.add_argument("--page", type=Path, help="a page that shows what is printed")
+    wanted = parser.parse_args()
+    pictures = [middle(pixels, wanted.side) for pixels in rate.gather([wanted.folder])]
+    pictures = [pixels for pixels in pictures if pixels.size]
+    table = "\n".join(rows(pictures))
+    print(conditions.versions(), table, sep="\n\n")
+    if wanted.page:
+        page.fill(wanted.page, {"parts": table})
+
+
+if __name__ == "__main__":
+    main()
