@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from itertools import accumulate
 from types import TracebackType
 from typing import SupportsIndex
@@ -21,7 +20,7 @@ from saidcodec.format.frames import Frame, FrameKind, FrameTable
 from saidcodec.format.header import Header, Metadata
 from saidcodec.format.presentation import Presentation
 from saidcodec.parallel import Progress, no_progress
-from saidcodec.picture import Picture
+from saidcodec.picture import Decoded, Picture
 from saidcodec.window import Bytes
 
 ONE = FrameTable(1, 1000, (Frame(FrameKind.WHOLE),))  # of a file of one image
@@ -144,14 +143,6 @@ class Frames:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """All frames of a file, and how often they are shown."""
-
-    frames: list[Picture]
-    plays: int
 
 
 def decode_all(

@@ -104,7 +104,7 @@ def shared(header: Header, picture: Picture, options: Options, model: Model, row
     channels = planes.channels_of(header, pixels)
     coded = writing.code_band(header, model, method, band, channels, options.glimpses, sources, 1)
     if coded.mixed:
-        header = replace(header, coder=ResidualCoder.MIXED)
+        header = header._replace(coder=ResidualCoder.MIXED)
     return Shared(header, coded, picture.metadata)
 
 

@@ -7,7 +7,7 @@ Each band is planned (``plan``), its residual is coded (``residual.band``) as it
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -86,7 +86,7 @@ def write(
     written = [*in_threads(coded, bands, threads, progress)]
     streams = [stream for _, stream, _ in written]
     if any(is_mixed for *_, is_mixed in written):
-        header = replace(header, coder=ResidualCoder.MIXED)
+        header = header._replace(coder=ResidualCoder.MIXED)
         streams = [stream if is_mixed else mixed.plain(stream) for _, stream, is_mixed in written]
     kinds = [kind for plan, *_ in written for kind in plan.kinds.tolist()]
     descriptions = [description for plan, *_ in written for description in plan.descriptions]

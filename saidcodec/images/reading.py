@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -99,7 +98,7 @@ def from_pillow(
         if png and png.chunks:
             from saidcodec.images.png_chunks import for_mode
 
-            metadata = replace(metadata, chunks=for_mode(png, presentation.mode))
+            metadata = metadata._replace(chunks=for_mode(png, presentation.mode))
         return Picture(pixels, presentation, metadata)
     except (ImageError, MemoryError, SaidWarning):
         raise
