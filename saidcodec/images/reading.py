@@ -50,8 +50,8 @@ def from_any(image: Any) -> Picture:
     if isinstance(file, ImageFile):
         return from_file(file.data, file.name)
     raise TypeError(
-        "An image must be given as a uint8 array, a Pillow image, a path or an open binary file, "
-        f"not as {arguments.kind_of(image)}."
+        "An image must be given as an array of uint8, uint16 or bool, a Pillow image, a path or an open "
+        f"binary file, not as {arguments.kind_of(image)}."
     )
 
 
