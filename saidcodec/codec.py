@@ -72,7 +72,7 @@ def encode(
     )
     arguments.check_model(model)
     image = images.taken(image)
-    if several := images.several_frames(image):
+    if frames := images.several_frames(image):
         from dataclasses import replace
 
         from saidcodec.sequences import encode_all  # which few images need
@@ -90,8 +90,8 @@ def encode(
             )
 
         exact = not max_error and residual != "none"
-        frames = replace(several, metadata=metadata).told(progress)
-        return encode_all(frames, several.plays, encode_one, exact)
+        pictures = replace(frames, metadata=metadata).told(progress)
+        return encode_all(pictures, frames.plays, encode_one, exact)
     picture = images.from_any(image)
     kept = picture.metadata if metadata is None else metadata
     if picture.pixels.dtype == np.uint16:
@@ -110,7 +110,8 @@ def encode(
 
     def file_of(header: Header) -> bytes:
         # Looked for once, however many models are tried.
-        sources = None if glimpses else sources_of(header, pixels, effort, model == "auto")
+        looks, several = model == "auto", len(tried) > 1
+        sources = None if glimpses else sources_of(header, pixels, effort, looks, several)
 
         def file_with(one: Model, number: int | None, progress: Progress) -> bytes:
             # Of small images one model of several is enough to try other methods beside.

@@ -50,13 +50,14 @@ def header_of(
     return forms.in_form(header, presentation)
 
 
-def sources_of(header: Header, pixels: np.ndarray, effort: str, looks: bool) -> Sources | None:
-    """What an image may have been made of, where that is asked; ``looks``: of small images, too."""
+def sources_of(header: Header, pixels: np.ndarray, effort: str, looks: bool, kept: bool) -> Sources | None:
+    """What an image may have been made of, where that is asked; ``looks``: of small images, too; ``kept`` as
+    for ``Sources``."""
     large = is_large(header.width, header.height)
     asked = effort == "best" or header.flat or (effort == "normal" and (large or looks))
     if not asked or header.coder != ResidualCoder.CONTEXT or header.max_error:
         return None
-    return Sources(header, planes.channels_of(header, pixels), effort == "best")
+    return Sources(header, planes.channels_of(header, pixels), effort == "best", kept)
 
 
 def is_large(width: int, height: int) -> bool:
