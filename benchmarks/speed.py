@@ -165,6 +165,7 @@ def many(pictures: Sequence[np.ndarray], threads: int, repeats: int) -> Iterable
 def process(command: Sequence[str], folder: Path) -> str:
     """What a command prints that runs with the same package, not with what lies in the current folder."""
     env = {**os.environ, "PYTHONPATH": str(Path(saidcodec.__file__).parent.parent)}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed has its bytecode, this package too
     run = subprocess.run(command, cwd=folder, env=env, check=True, stdout=subprocess.PIPE, text=True)
     return run.stdout
 

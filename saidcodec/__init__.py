@@ -11,7 +11,9 @@ saidcodec.pack(images, "all.saids")   # an archive of small images
 saidcodec.Archive("all.saids")[17]    # one of them
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from saidcodec.lazy import attributes
 
 if TYPE_CHECKING:
     from saidcodec.archive.reader import Archive
@@ -68,13 +70,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Import on first use, so that a command that needs little starts quickly."""
-    from importlib import import_module
-
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = attributes(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -6,7 +6,6 @@ import operator
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import IO, Any
 
 from saidcodec import files
@@ -122,7 +121,7 @@ def check_metadata(metadata: Metadata | None) -> None:
             raise TypeError(f"metadata.{name} must be bytes, not {kind_of(value)}.")
     if metadata.resolution or metadata.texts or metadata.chunks:
         try:
-            own = replace(metadata, icc=b"", exif=b"", xmp=b"", comment=b"")
+            own = metadata._replace(icc=b"", exif=b"", xmp=b"", comment=b"")
             same = metadata_of(items_of(own)) == own
         except (AttributeError, TypeError):
             raise TypeError("metadata must hold a Resolution, a tuple of Text and one of chunks.") from None

@@ -82,7 +82,7 @@ def in_metadata(
         warnings.warn("There are no boxes to write as metadata.", SaidWarning, stacklevel=2)
         return metadata
     try:
-        return replace(metadata, xmp=xmp.with_regions(metadata.xmp, image.boxes, image.width, image.height))
+        return metadata._replace(xmp=xmp.with_regions(metadata.xmp, image.boxes, image.width, image.height))
     except ImageError as error:
         warnings.warn(str(error), SaidWarning, stacklevel=2)
         return metadata

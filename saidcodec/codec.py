@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from saidcodec import arguments, images, models
+from saidcodec import arguments, models
 from saidcodec.entropy.rans import Decoder, uniform
 from saidcodec.errors import CorruptError, ModelError, RegionError, SaidError, TruncatedError, about
 from saidcodec.format import container, planes
@@ -64,6 +63,7 @@ def encode(
     Raises ImageError, LimitError, FileError or ModelError; TypeError or ValueError for arguments of another
     kind.  Metadata that cannot be kept is named by a SaidWarning.
     """
+    from saidcodec import images
     from saidcodec.encoder import auto, forms  # decoding imports nothing of the encoder
     from saidcodec.encoder.writing import header_of, is_large, sources_of, write
 
@@ -72,7 +72,9 @@ def encode(
     )
     arguments.check_model(model)
     image = images.taken(image)
-    if several := images.several_frames(image):
+    if frames := images.several_frames(image):
+        from dataclasses import replace
+
         from saidcodec.sequences import encode_all  # which few images need
 
         def encode_one(pixels: np.ndarray, metadata: Metadata) -> bytes:
@@ -88,8 +90,8 @@ def encode(
             )
 
         exact = not max_error and residual != "none"
-        frames = replace(several, metadata=metadata).told(progress)
-        return encode_all(frames, several.plays, encode_one, exact)
+        pictures = replace(frames, metadata=metadata).told(progress)
+        return encode_all(pictures, frames.plays, encode_one, exact)
     picture = images.from_any(image)
     kept = picture.metadata if metadata is None else metadata
     if picture.pixels.dtype == np.uint16:
@@ -108,12 +110,13 @@ def encode(
 
     def file_of(header: Header) -> bytes:
         # Looked for once, however many models are tried.
-        sources = None if glimpses else sources_of(header, pixels, effort, model == "auto")
+        looks, several = model == "auto", len(tried) > 1
+        sources = None if glimpses else sources_of(header, pixels, effort, looks, several)
 
         def file_with(one: Model, number: int | None, progress: Progress) -> bytes:
             # Of small images one model of several is enough to try other methods beside.
             asked = not number and (effort == "best" or is_large(width, height) or one is tried[0])
-            own = replace(header, model=one.id)
+            own = header._replace(model=one.id)
             made_of = sources if asked else None
             return write(own, one, pixels, kept, number, made_of, threads or cores(), progress)
 
@@ -265,8 +268,7 @@ def read_bands(
     return top, np.ascontiguousarray(planes.pixels_of(header, channels))
 
 
-@dataclass(frozen=True)
-class SaidSection:
+class SaidSection(NamedTuple):
     """What stands in a file before its residual: of each tile its kind, and its description or None.
 
     ``header``: the file's, with the whole id of the model.  ``rest`` of the first band's stream.
@@ -300,7 +302,7 @@ def read_said(file: Container, model: Model, *, whole: bool = False) -> SaidSect
 
 def said_section(file: Container, model: Model, decoder: Decoder) -> SaidSection:
     """The section with which a stream begins.  Raises CorruptError."""
-    header = replace(file.header, model=model.id)
+    header = file.header._replace(model=model.id)
     kinds, descriptions = read_section(Tiling.of(header).count(), header.grey, model, decoder)
     check = decoder.take(uniform(256), container.HEAD_CHECK_BYTES)
     if bytes(check.astype(np.uint8)) != container.head_check(file.head, model.id):

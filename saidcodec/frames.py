@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from itertools import accumulate
-from types import TracebackType
 from typing import SupportsIndex
 
 import numpy as np
 
 from saidcodec import arguments, codec
 from saidcodec.arguments import Source
+from saidcodec.closing import Closing
 from saidcodec.codec import AnyModel
 from saidcodec.errors import CorruptError, FormatError, VersionError, about
 from saidcodec.format import container
@@ -21,13 +20,13 @@ from saidcodec.format.frames import Frame, FrameKind, FrameTable
 from saidcodec.format.header import Header, Metadata
 from saidcodec.format.presentation import Presentation
 from saidcodec.parallel import Progress, no_progress
-from saidcodec.picture import Picture
+from saidcodec.picture import Decoded, Picture
 from saidcodec.window import Bytes
 
 ONE = FrameTable(1, 1000, (Frame(FrameKind.WHOLE),))  # of a file of one image
 
 
-class Frames:
+class Frames(Closing):
     """A file that stays open, for its frames: ``len``, numbers in brackets, and in order by ``for``.
 
         with saidcodec.Frames("moves.said") as frames:
@@ -49,7 +48,7 @@ class Frames:
             contents = stack.enter_context(arguments.opened(source))
             several = container.split(contents)
             self.table, self._files = several or (ONE, [contents])
-            self._open = stack.pop_all()
+            self._held = stack.pop_all()
         self.durations, self.plays = self.table.durations(), self.table.plays
         whole = [i * (frame.kind == FrameKind.WHOLE) for i, frame in enumerate(self.table.frames)]
         self._starts = [*accumulate(whole, max)]  # of each frame the last one up to it that needs no other
@@ -129,29 +128,6 @@ class Frames:
             if self._first is None:
                 self._first = self.unpacked(0).metadata
             return self._first
-
-    def close(self) -> None:
-        """Let go of the file; nothing can be read any more."""
-        self._open.close()
-
-    def __enter__(self) -> Frames:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """All frames of a file, and how often they are shown."""
-
-    frames: list[Picture]
-    plays: int
 
 
 def decode_all(

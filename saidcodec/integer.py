@@ -6,7 +6,6 @@ weights within ±63 and sums below 2**24.  Float32 carries the integers, exact i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -30,13 +29,11 @@ def product(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return y
 
 
-@dataclass(frozen=True)
 class Layer:
-    """weight int8 [in, out], bias int32 [out], shift int32 [out]."""
+    """weight int8 [in, out], bias int32 [out], shift int32 [out]; not to be changed."""
 
-    weight: np.ndarray
-    bias: np.ndarray
-    shift: np.ndarray
+    def __init__(self, weight: np.ndarray, bias: np.ndarray, shift: np.ndarray):
+        self.weight, self.bias, self.shift = weight, bias, shift
 
     @cached_property
     def _weight(self) -> np.ndarray:

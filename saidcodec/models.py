@@ -10,7 +10,6 @@ import hashlib
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -27,14 +26,15 @@ SUFFIX = ".safetensors"
 AnyPath = str | os.PathLike[str]  # not pathlib's alone, which takes 4 ms to import
 
 
-@dataclass(frozen=True, eq=False)
 class Model:
-    """All tensors of one model; ``id`` is 8 hexadecimal digits."""
+    """All tensors of one model; ``id`` is 8 hexadecimal digits.  Not to be changed."""
 
-    name: str
-    id: str
-    tensors: Mapping[str, np.ndarray] = field(repr=False)
-    metadata: Mapping[str, str] = field(repr=False)
+    def __init__(self, name: str, id: str, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]):
+        self.name, self.id = name, id
+        self.tensors, self.metadata = tensors, metadata
+
+    def __repr__(self) -> str:
+        return f"Model(name={self.name!r}, id={self.id!r})"
 
     @property
     def sees_reconstruction(self) -> bool:

@@ -29,3 +29,10 @@ class Picture(NamedTuple):
         return self._replace(
             pixels=self.presentation.smoothed(self.pixels), presentation=self.presentation.smooth()
         )
+
+
+class Decoded(NamedTuple):
+    """All frames of a file, and how often they are shown."""
+
+    frames: list[Picture]
+    plays: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from threading import Lock
-from types import EllipsisType, TracebackType
+from types import EllipsisType
 from typing import SupportsIndex
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike
 
 from saidcodec import arguments, codec
 from saidcodec.arguments import Source
+from saidcodec.closing import Closing
 from saidcodec.codec import AnyModel
 from saidcodec.errors import about
 from saidcodec.format import container
@@ -21,7 +22,7 @@ Index = SupportsIndex | slice | EllipsisType
 SPATIAL = 2  # axes: rows and columns
 
 
-class Reader:
+class Reader(Closing):
     """A file that stays open, for many parts of one image.
 
         with saidcodec.Reader("mosaic.said") as image:
@@ -44,7 +45,7 @@ class Reader:
             contents = stack.enter_context(arguments.opened(source))
             self._file = container.unpack(contents, whole=False)
             self._model = codec.opened_model(self._file, model)
-            self._open = stack.pop_all()
+            self._held = stack.pop_all()
         header = self._file.header
         shown = header.presentation.smooth().mode
         self.mode = shown if header.palette else header.presentation.mode
@@ -77,21 +78,6 @@ class Reader:
         if copy is False:
             raise ValueError("An image that has to be decoded cannot be given without a copy.")
         return self[...].astype(self.dtype if dtype is None else dtype, copy=False)
-
-    def close(self) -> None:
-        """Let go of the file; nothing can be read any more."""
-        self._open.close()
-
-    def __enter__(self) -> Reader:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def full(keys: tuple[Index, ...], axes: int) -> list[SupportsIndex | slice]:

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
-from factory import flat_colour_tensors, random_tensors
+from click.testing import Result
+from commands import run, work_in
+from factory import random_tensors
 from PIL import Image
 
 import saidcodec
 from saidcodec import codec, models
-from saidcodec.cli import LIBRARIES, main
+from saidcodec.cli import LIBRARIES
 from saidcodec.errors import LimitError
 from saidcodec.format.header import OLD_SIGNATURE, SIGNATURE
 from saidcodec.residual import core, engine
@@ -31,20 +32,7 @@ Arguments = Sequence[str | Path]
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder, and a folder beside it with a model that paints flat colours."""
-    library = tmp_path / "library"
-    library.mkdir()
-    models.save(
-        library / "flat.safetensors", flat_colour_tensors(), {"name": "flat", "description": "Paints."}
-    )
-    monkeypatch.setenv(models.FOLDER_VARIABLE, str(library))
-    work = tmp_path / "work"
-    work.mkdir()
-    monkeypatch.chdir(work)
-    return work
-
-
-def run(*arguments: str | Path, data: bytes = b"") -> Result:
-    return CliRunner().invoke(main, [str(a) for a in arguments], input=data)
+    return work_in(tmp_path, monkeypatch, description="Paints.")
 
 
 def done(*arguments: str | Path, data: bytes = b"") -> Result:

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,7 +33,7 @@ FILES = {
 
 def mixed_file(pixels: np.ndarray, source: mixed.Source) -> bytes:
     """The file of RGB pixels of the size of PIXELS, whose one band is coded as what it was made of."""
-    head = replace(container.unpack(FILES["context"]).header, coder=ResidualCoder.MIXED, model=MODEL.id)
+    head = container.unpack(FILES["context"]).header._replace(coder=ResidualCoder.MIXED, model=MODEL.id)
     outline = Outline.plain(Tiling.of(head).bands()[0])
     stream = mixed.write(head, method_of(head, MODEL), outline, pixels, source)
     data = writing.join(head, MODEL, Metadata(), [0], [None], [stream])
@@ -136,8 +135,7 @@ def test_any_other_header_is_read_or_refused(
 ) -> None:
     residual = data.draw(st.sampled_from(list(FILES)))
     file = container.unpack(FILES[residual])
-    header = replace(
-        file.header,
+    header = file.header._replace(
         width=width,
         height=height,
         mode=mode,

@@ -5,7 +5,6 @@ import io
 import itertools
 import json
 import zlib
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -291,7 +290,7 @@ def test_keys(mode, key, banks):
 def test_samples_that_there_are_not(header, sample, banks):
     model = random_model(3)
     grey = Header(20, 20, Mode.L, False, ResidualCoder.CONTEXT, 0, model.id, 32, 1)
-    plain = replace(grey, **header)
+    plain = grey._replace(**header)
     pixels = np.zeros((20, 20), np.uint8)
     for wrong in (False, True):
         pixels[3, 4] = sample * wrong
@@ -316,7 +315,7 @@ def test_indices_have_no_said_layer(banks):
     file = container.unpack(grey)
     said = codec.read_said(file, model, whole=True)
     assert TileKind.SAID in said.kinds
-    header = replace(said.header, palette=Palette(bytes(768)))
+    header = said.header._replace(palette=Palette(bytes(768)))
     data = writing.join(
         header, model, Metadata(), said.kinds.tolist(), said.descriptions, [Encoder().finish()]
     )
@@ -396,7 +395,7 @@ def test_wide_images_in_bands(mode, bound, banks):
     )
     image = np.moveaxis(image, 0, -1).astype(np.uint16)
     image = image[..., 0] if channels == 1 else image
-    header = replace(wide.header_of(image, mode, bound), side=16, most_bands=2)
+    header = wide.header_of(image, mode, bound)._replace(side=16, most_bands=2)
     data = wide.write(header, image, Metadata(), 1)
     assert len(container.unpack(data).streams) == 2
     found = plain_decoder.decode(data, {}, banks)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import zlib
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -197,7 +196,7 @@ def test_a_file_cut_between_bands_says_so() -> None:
 def with_band(method: WideMethod, ladder: Ladder | None, max_error: int = 0, body: bytes = b"") -> bytes:
     """A file of 4×4 grey samples whose band begins as asked, and then has nothing."""
     pixels = picture((4, 4), 9)
-    header = replace(wide.header_of(pixels, "I;16", max_error), depth=9)
+    header = wide.header_of(pixels, "I;16", max_error)._replace(depth=9)
     head = container.head_of(header, Metadata())
     encoder = Encoder()
     encoder.add(np.frombuffer(container.head_check(head, ""), np.uint8), uniform(256))

@@ -99,12 +99,12 @@ def encoded(picture: Picture, options: Options, model: Model, rows: Rows | None)
 def shared(header: Header, picture: Picture, options: Options, model: Model, rows: Rows | None) -> Shared:
     """One image, encoded with this header."""
     pixels, asked = picture.pixels, not options.glimpses
-    sources = writing.sources_of(header, pixels, options.effort, options.looks) if asked else None
+    sources = writing.sources_of(header, pixels, options.effort, options.looks, False) if asked else None
     method, (band,) = calibrated(header, model, rows), Tiling.of(header).bands()
     channels = planes.channels_of(header, pixels)
     coded = writing.code_band(header, model, method, band, channels, options.glimpses, sources, 1)
     if coded.mixed:
-        header = replace(header, coder=ResidualCoder.MIXED)
+        header = header._replace(coder=ResidualCoder.MIXED)
     return Shared(header, coded, picture.metadata)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import replace
 from functools import cached_property
 from itertools import accumulate
 
@@ -125,4 +124,4 @@ def section_of(header: Header) -> int:
 def calibrated(header: Header, model: Model, rows: Rows | None) -> Method:
     """How the residual of a shared image is coded."""
     method = method_of(header, model)
-    return replace(method, rows=rows) if method.network else method
+    return method._replace(rows=rows) if method.network else method

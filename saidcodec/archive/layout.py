@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 from saidcodec.archive.names import check_label, pack_names, parse_names
@@ -230,7 +230,7 @@ def parse_kind(data: bytes, model: str) -> Kind:
         raise CorruptError("A group shares a header that images cannot share.")
     if not model.startswith(header.model):
         raise CorruptError("An image of a group needs another model than the group.")
-    return replace(header, model=model)
+    return header._replace(model=model)
 
 
 def parse_rows(cursor: Cursor) -> Rows | None:

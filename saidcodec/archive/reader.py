@@ -6,11 +6,10 @@ import mmap
 import os
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from itertools import accumulate
-from types import TracebackType
 from typing import Any, cast, overload
 
 import numpy as np
@@ -19,6 +18,7 @@ from saidcodec import arguments, files
 from saidcodec.archive import layout
 from saidcodec.archive.group import Group
 from saidcodec.archive.layout import START, WRONG_INDEX, Place
+from saidcodec.closing import Closing
 from saidcodec.codec import AnyModel
 from saidcodec.errors import CorruptError, FileError, SaidError, TruncatedError, about
 from saidcodec.format.header import Metadata
@@ -43,7 +43,7 @@ class Entry:
     metadata: Metadata
 
 
-class Archive:
+class Archive(Closing):
     """The images of a .saids file: ``archive[17]``, ``archive["a/b.png"]``, ``archive[2:5]``, iteration.
 
     An image is an array as ``decode`` gives it, decoded when it is asked for.  The file is mapped into
@@ -70,9 +70,12 @@ class Archive:
         self._run = lru_cache(KEPT_RUNS)(self.read_run)
         with about(self.name):
             self.problem: SaidError | None = None
-            self._map = mapped(self.path, self.name)
+            found = mapped(self.path, self.name)
+            self._held = ExitStack()
+            for let_go in (found.close, self._run.cache_clear, self.group.cache_clear):
+                self._held.callback(let_go)
             # Slices of a map are bytes, as those of bytes are.
-            self._data = cast("bytes", self._map)
+            self._data = cast("bytes", found)
             layout.read_signature(self._data[:START])
             try:
                 self.places = layout.read_index(self._data)
@@ -88,20 +91,6 @@ class Archive:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._open()
-
-    def close(self) -> None:
-        """Let go of the file; nothing can be read any more."""
-        self.group.cache_clear()
-        self._run.cache_clear()
-        self._map.close()
-
-    def __enter__(self) -> Archive:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<saidcodec.Archive {self.name!r} of {len(self)} images>"

@@ -18,8 +18,9 @@ from saidcodec.batch.work import (
     read_back,
 )
 from saidcodec.errors import SaidError
-from saidcodec.frames import Decoded, decode_all
+from saidcodec.frames import decode_all
 from saidcodec.images import ImageFrames
+from saidcodec.picture import Decoded
 from saidcodec.stopwatch import Stopwatch
 
 

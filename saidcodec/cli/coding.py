@@ -16,7 +16,7 @@ from saidcodec.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from saidcodec.batch.encoding import Encoding
-    from saidcodec.frames import Decoded
+    from saidcodec.picture import Decoded
 
 Region = tuple[int, int, int, int]  # x, y, width, height, in pixels
 
@@ -275,19 +275,24 @@ def decoded_from(
     data: bytes | str, model: str | None, region: Region | None, frame: int | None, boxes_as_metadata: bool
 ) -> Decoded:
     """The frames of a file, or a single one where a part, a number or its boxes are asked for."""
-    from saidcodec import codec, frames
+    from saidcodec import codec
+    from saidcodec.format import container
+    from saidcodec.picture import Decoded
 
     told = progress("decoding")
     if frame:
         if boxes_as_metadata:
             raise click.UsageError("--boxes-as-metadata is for the first frame.")
         found = codec.decode_frame(data, frame, region=region, model=model, progress=told)
-        return frames.Decoded([found], 1)
-    if region is None and frame is None and not boxes_as_metadata:
+        return Decoded([found], 1)
+    whole = region is None and frame is None and not boxes_as_metadata
+    if whole and isinstance(data, bytes) and container.is_sequence(data):
+        from saidcodec import frames  # which few files have
+
         return frames.decode_all(data, model=model, progress=told)
     picture = codec.decode_image(data, region=region, model=model, progress=told)
     if boxes_as_metadata:
         from saidcodec import boxes
 
         picture = picture._replace(metadata=boxes.in_metadata(picture.metadata, data, region, model=model))
-    return frames.Decoded([picture], 1)
+    return Decoded([picture], 1)

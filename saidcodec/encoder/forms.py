@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -22,8 +21,7 @@ def coded_mode(presentation: Presentation) -> Mode:
 
 def in_form(header: Header, presentation: Presentation) -> Header:
     """The header of an image that is shown so."""
-    header = replace(
-        header,
+    header = header._replace(
         depth=1 if presentation.mode == "1" else header.depth,
         key=presentation.key,
         palette=presentation.palette,
@@ -31,14 +29,14 @@ def in_form(header: Header, presentation: Presentation) -> Header:
     if not header.flat:
         return header
     bands = max(1, header.width * header.height // BAND_PIXELS)
-    return replace(header, most_bands=min(header.most_bands, 1 << (bands.bit_length() - 1)))
+    return header._replace(most_bands=min(header.most_bands, 1 << (bands.bit_length() - 1)))
 
 
 def candidates(header: Header, pixels: np.ndarray, effort: str) -> Sequence[Header]:
     """The headers to encode an image with, H×W or H×W×C in its own mode."""
     if not header.palette or effort == "fast":
         return [header]
-    ranked = replace(header, ranked=True)
+    ranked = header._replace(ranked=True)
     if header.width * header.height < ADAPTIVE_PIXELS or effort == "best":
         return [header, ranked]
     from saidcodec.residual import graphics

@@ -5,7 +5,7 @@ Nothing here is part of the format: a source is used where its stream is the sho
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -25,21 +25,24 @@ MIXERS = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))  # odd, 
 class Sources:
     """The sources of the bands of one image, each looked for once, however many models are tried.
 
-    ``thorough`` looks for chroma of half the resolution, too.  ``suffice``: bands need not be coded as they
-    are, beside.
+    ``thorough`` looks for chroma of half the resolution, too.  ``kept``: several models are tried, so that
+    all sources stay, which take as much memory as the image; otherwise each is there until it is coded.
+    ``suffice``: bands need not be coded as they are, beside.
     """
 
-    def __init__(self, header: Header, channels: np.ndarray, thorough: bool):
+    def __init__(self, header: Header, channels: np.ndarray, thorough: bool, kept: bool):
         """``channels``: the whole image's coded channels, uint8 [h, w, channels]."""
-        self.components, self.thorough = header.components, thorough
+        self.components, self.thorough, self.kept = header.components, thorough, kept
         self.flat = header.flat
         self.found: dict[int, list[Source]] = {}  # by a band's first row
         large = header.width * header.height >= MAPPED_PIXELS
         self.suffice = header.flat and large and not thorough
         self.map = preimage.recognised(channels[..., :3]) if large and not header.grey else None
 
-    def of(self, band: Band, channels: np.ndarray) -> list[Source]:
+    def of(self, band: Band, channels: np.ndarray) -> Iterable[Source]:
         """What a band may have been made of; its coded channels uint8 [h, w, channels]."""
+        if not self.kept:
+            return self.search(channels)
         top = band.rows.start
         if top not in self.found:
             self.found[top] = [*self.search(channels)]

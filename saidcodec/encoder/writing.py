@@ -7,7 +7,7 @@ Each band is planned (``plan``), its residual is coded (``residual.band``) as it
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -50,13 +50,14 @@ def header_of(
     return forms.in_form(header, presentation)
 
 
-def sources_of(header: Header, pixels: np.ndarray, effort: str, looks: bool) -> Sources | None:
-    """What an image may have been made of, where that is asked; ``looks``: of small images, too."""
+def sources_of(header: Header, pixels: np.ndarray, effort: str, looks: bool, kept: bool) -> Sources | None:
+    """What an image may have been made of, where that is asked; ``looks``: of small images, too; ``kept`` as
+    for ``Sources``."""
     large = is_large(header.width, header.height)
     asked = effort == "best" or header.flat or (effort == "normal" and (large or looks))
     if not asked or header.coder != ResidualCoder.CONTEXT or header.max_error:
         return None
-    return Sources(header, planes.channels_of(header, pixels), effort == "best")
+    return Sources(header, planes.channels_of(header, pixels), effort == "best", kept)
 
 
 def is_large(width: int, height: int) -> bool:
@@ -86,7 +87,7 @@ def write(
     written = [*in_threads(coded, bands, threads, progress)]
     streams = [stream for _, stream, _ in written]
     if any(is_mixed for *_, is_mixed in written):
-        header = replace(header, coder=ResidualCoder.MIXED)
+        header = header._replace(coder=ResidualCoder.MIXED)
         streams = [stream if is_mixed else mixed.plain(stream) for _, stream, is_mixed in written]
     kinds = [kind for plan, *_ in written for kind in plan.kinds.tolist()]
     descriptions = [description for plan, *_ in written for description in plan.descriptions]

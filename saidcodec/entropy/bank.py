@@ -13,8 +13,8 @@ import math
 import os
 import struct
 import zlib
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -56,8 +56,7 @@ def octave(scale: int) -> int:
     return math.floor(scale / SCALES_PER_OCTAVE + SMALLEST_SCALE_LOG2)
 
 
-@dataclass(frozen=True)
-class Bank:
+class Bank(NamedTuple):
     """Tables and the look-ups from (fraction of the mean, scale, tail) to them.
 
     The look-ups are flat, indexed by ``fraction + 16 * (tail + 4 * scale)``: ``table`` is the bank

@@ -13,15 +13,15 @@ from __future__ import annotations
 import binascii
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, NamedTuple
 
 from saidcodec.errors import CorruptError, FormatError, LimitError, TruncatedError, VersionError
 from saidcodec.format.cursor import Cursor, inflated, varint
 from saidcodec.format.form import NO_SUCH_THING, facts_of, number_of, read_form
-from saidcodec.format.frames import IS_SEQUENCE, FrameTable, read_table
 from saidcodec.format.header import (
     ARCHIVE_SIGNATURE,
+    IS_SEQUENCE,
     LARGEST_TILE,
     MOST_BAND_PIXELS,
     MOST_PIXELS,
@@ -38,6 +38,9 @@ from saidcodec.format.metadata import MOST_METADATA, items_of, metadata_of
 from saidcodec.format.tiling import Tiling, choose_tiling
 from saidcodec.window import Bytes
 
+if TYPE_CHECKING:
+    from saidcodec.format.frames import FrameTable
+
 MOST_ERROR, MOST_WIDE_ERROR = 255, (1 << 15) - 1  # of a sample
 MODEL_BYTES = 2  # of the model's id; the checksums cover all of it
 HEAD_CHECK_BYTES = 2
@@ -47,8 +50,7 @@ HAS_METADATA, IS_NEAR_LOSSLESS, HAS_EXTENSION = 1 << 5, 1 << 6, 1 << 7
 HAS_TILING, IS_UNUSUALLY_ADAPTIVE = 1 << 0, 1 << 1
 
 
-@dataclass(frozen=True)
-class Container:
+class Container(NamedTuple):
     """A whole file, or as much of it as is there.
 
     ``size``: its bytes, of which ``metadata_bytes`` are metadata.  ``head``: its bytes up to the streams'
@@ -113,15 +115,22 @@ def pack_metadata(metadata: Metadata) -> bytes:
     return varint(len(body)) + body
 
 
+def is_sequence(data: Bytes) -> bool:
+    """Whether a file begins as one of several frames does."""
+    start = len(SIGNATURE)
+    return bytes(data[start : start + len(IS_SEQUENCE)]) == IS_SEQUENCE
+
+
 def split(data: Bytes, *, whole: bool = True) -> tuple[FrameTable, list[Bytes]] | None:
     """The table of a file of several frames, and the file of each, of no bytes for those that are SAME; None
     for a file of one image.  Unless it must be ``whole``, the files may be cut off or missing.
 
     Raises FormatError, VersionError, TruncatedError, CorruptError or LimitError.
     """
-    start = len(SIGNATURE)
-    if bytes(data[start : start + len(IS_SEQUENCE)]) != IS_SEQUENCE:
+    if not is_sequence(data):
         return None
+    from saidcodec.format.frames import read_table  # which few files have
+
     cursor = Cursor(data)
     check_signature(cursor)
     table = read_table(cursor)
@@ -211,8 +220,8 @@ def read_header(cursor: Cursor) -> tuple[Header, bool]:
     if Tiling.of(header).most_pixels() > MOST_BAND_PIXELS:
         raise LimitError(f"The file claims bands of more than the limit of {MOST_BAND_PIXELS} pixels.")
     key, palette = form.read_facts(cursor)
-    header = replace(
-        header, adaptive=adaptive, depth=form.depth, key=key, palette=palette, ranked=form.ranked
+    header = header._replace(
+        adaptive=adaptive, depth=form.depth, key=key, palette=palette, ranked=form.ranked
     )
     return header, bool(layout & HAS_METADATA)
 

@@ -6,12 +6,14 @@ A file of a common mode has no form: its layout says everything.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from saidcodec.errors import CorruptError
 from saidcodec.format.cursor import Cursor, varint
 from saidcodec.format.header import BYTE_BITS, MODES, MOST_DEPTH, Header, Mode
-from saidcodec.format.palette import Palette, pack_palette, read_palette
+
+if TYPE_CHECKING:
+    from saidcodec.format.palette import Palette
 
 FORM_FOLLOWS = 7  # in the place of a mode
 CMYK, INDICES = 6, 7  # channels of a form; below them as the modes of a layout
@@ -23,8 +25,7 @@ MOST_KEY = (1 << 16) - 1
 NO_SUCH_THING = "The file's header asks for something that does not exist."
 
 
-@dataclass(frozen=True)
-class Form:
+class Form(NamedTuple):
     """What a layout's mode, or a form, says; fields as in ``Header``."""
 
     mode: Mode
@@ -51,7 +52,11 @@ class Form:
             key = tuple(cursor.varint() for _ in range(3 if self.mode == Mode.RGB else 1))
             if max(key) > MOST_KEY:
                 raise CorruptError(NO_SUCH_THING)
-        return key, read_palette(cursor) if self.has_palette else None
+        if not self.has_palette:
+            return key, None
+        from saidcodec.format.palette import read_palette  # which few images have
+
+        return key, read_palette(cursor)
 
 
 def number_of(header: Header) -> tuple[int, bytes]:
@@ -72,7 +77,11 @@ def number_of(header: Header) -> tuple[int, bytes]:
 def facts_of(header: Header) -> bytes:
     """The key and the palette of a header."""
     key = b"".join(map(varint, header.key or ()))
-    return key + (pack_palette(header.palette) if header.palette else b"")
+    if not header.palette:
+        return key
+    from saidcodec.format.palette import pack_palette  # as above
+
+    return key + pack_palette(header.palette)
 
 
 def read_form(number: int, cursor: Cursor) -> Form:

@@ -12,11 +12,10 @@ from enum import IntEnum
 
 from saidcodec.errors import CorruptError, LimitError, TruncatedError
 from saidcodec.format.cursor import Cursor, varint
-from saidcodec.format.header import SIGNATURE
+from saidcodec.format.header import IS_SEQUENCE, SIGNATURE
 
 MOST_FRAMES = 1 << 16
 MOST_NUMBER = (1 << 32) - 1  # plays, ticks, durations
-IS_SEQUENCE = bytes([0x80, 0x80])  # layout and extension
 CHECK_BYTES = 4
 KEY_BYTES = 4  # as many count as the image has channels
 # Flags of a frame, above the two bits of its kind.

@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, IntEnum
+from typing import TYPE_CHECKING, NamedTuple
 
-from saidcodec.format.palette import Palette
 from saidcodec.format.presentation import Presentation
+
+if TYPE_CHECKING:
+    from saidcodec.format.palette import Palette
 
 VERSION = (0, 8)
 SIGNATURE = bytes([0xD0 | VERSION[1]]) + b"\r\n"  # names the version, and breaks where line ends are changed
 ARCHIVE_SIGNATURE = b"\xd3S\r\n"  # of archives, which hold many images (archive_spec.md)
+IS_SEQUENCE = bytes([0x80, 0x80])  # layout and extension of a file of several frames
 OLD_SIGNATURE = b"\xd3A\r\n"  # up to version 0.5, which the next byte gives
 MOST_SIDE = 1 << 20  # pixels
 MOST_PIXELS = 1 << 28  # decode() refuses more before it allocates anything
@@ -83,8 +86,7 @@ class Unit(IntEnum):
     CENTIMETRE = 3
 
 
-@dataclass(frozen=True)
-class Resolution:
+class Resolution(NamedTuple):
     """Pixels a unit, across and down: fractions, each a numerator and a denominator from 1 to 2^32 − 1."""
 
     unit: Unit
@@ -92,8 +94,7 @@ class Resolution:
     down: tuple[int, int]
 
 
-@dataclass(frozen=True)
-class Text:
+class Text(NamedTuple):
     """A text about the image, as PNG has them: ``language`` is a tag of RFC 5646, ``translated`` the key in
     that language; both may be empty."""
 
@@ -103,8 +104,7 @@ class Text:
     translated: str = ""
 
 
-@dataclass(frozen=True)
-class Metadata:
+class Metadata(NamedTuple):
     """What travels beside the pixels.
 
     ``icc``, ``exif``, ``xmp`` and ``comment`` are the bytes that other formats hold.  ``chunks``: types and
@@ -120,8 +120,7 @@ class Metadata:
     chunks: tuple[tuple[bytes, bytes], ...] = ()
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """The facts that everything else depends on.
 
     ``replicated``: the image is RGB or RGBA and R = G = B everywhere, so that grey is coded.  ``max_error``:

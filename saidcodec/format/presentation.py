@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from saidcodec.format.palette import Palette
+if TYPE_CHECKING:
+    from saidcodec.format.palette import Palette
 
 WHITE = 255
 
 
-@dataclass(frozen=True)
-class Presentation:
+class Presentation(NamedTuple):
     """``mode``: Pillow's name, which says what the samples mean.  ``palette``: of an image of mode P, whose
     samples are indices.  ``key``: the colour that stands for transparency in an image without alpha."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from saidcodec.format.header import MOST_BAND_PIXELS, SMALLEST_TILE, Header
 
@@ -19,8 +19,7 @@ BAND_PIXELS = 1_500_000  # of a large image, about, for the sake of memory
 Place = tuple[slice, slice]  # rows, columns
 
 
-@dataclass(frozen=True)
-class Band:
+class Band(NamedTuple):
     """A strip of whole tile rows over the full width of the image; it has a residual stream of its own.
 
     ``rows`` of the image; ``tiles``: their numbers; ``places`` (rows, columns) of each tile in the band.
@@ -36,14 +35,12 @@ class Band:
         return int(self.rows.stop - self.rows.start)
 
 
-@dataclass(frozen=True)
 class Tiling:
     """``side`` bounds the tiles' sides; ``most_bands`` is the largest number of bands."""
 
-    width: int
-    height: int
-    side: int
-    most_bands: int
+    def __init__(self, width: int, height: int, side: int, most_bands: int):
+        self.width, self.height = width, height
+        self.side, self.most_bands = side, most_bands
 
     @staticmethod
     def of(header: Header) -> Tiling:

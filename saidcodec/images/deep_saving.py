@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import replace
 from typing import BinaryIO
 
 import numpy as np
@@ -33,7 +32,7 @@ def save(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: str) -> M
             from saidcodec.images import png_chunks
 
             channels = pixels.shape[2] if pixels.ndim > 2 else 1
-            png_chunks.insert(file, with_comment_as_text(replace(metadata, xmp=b"")), MODES[channels - 1])
+            png_chunks.insert(file, with_comment_as_text(metadata._replace(xmp=b"")), MODES[channels - 1])
         return metadata
     if name == "TIFF" and pixels.shape[2:] == (2,):
         raise ImageError("Grey and alpha of 16 bits a sample are not written as TIFF; .png can hold them.")
@@ -41,7 +40,7 @@ def save(pixels: np.ndarray, metadata: Metadata, file: BinaryIO, name: str) -> M
         raise ImageError(f"{name} cannot hold samples of more than 8 bits; {DEEP_FORMATS} can.")
     if metadata.exif:
         warn_of_loss("A TIFF file of 16 bits a sample does not keep the image's EXIF.")
-        metadata = replace(metadata, exif=b"")
+        metadata = metadata._replace(exif=b"")
     write_tiff(pixels, metadata, file)
     return metadata
 

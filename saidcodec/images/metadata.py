@@ -6,7 +6,6 @@ Fractions and PNG chunks are imported where an image has them: decoding to an ar
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from saidcodec.errors import reason, warn_of_loss
@@ -154,12 +153,12 @@ def told_chunks(image: Image) -> tuple[tuple[bytes, bytes], ...]:
 def within_limits(metadata: Metadata) -> Metadata:
     """The metadata without its largest parts, if all of it is too much; each is named by a SaidWarning."""
     sizes = {name: len(value) for name, value in values_of(metadata).items()}
-    empty = {field.name: field.default for field in fields(Metadata)}
+    empty = Metadata._field_defaults
     for name in sorted(sizes, key=lambda name: -sizes[name]):
         if sum(sizes.values()) + ROOM_FOR_LENGTHS > MOST_METADATA:
             warn_of_loss(f"The image's {METADATA_NAMES[name]} cannot be kept: it has {sizes[name]} bytes.")
             left: dict[str, Any] = {name: empty[name]}
-            metadata = replace(metadata, **left)
+            metadata = metadata._replace(**left)
             sizes[name] = 0
     return metadata
 
@@ -224,7 +223,7 @@ def with_comment_as_text(metadata: Metadata) -> Metadata:
     comment = comment_text(metadata)
     if comment is None or comment in metadata.texts:
         return metadata
-    return replace(metadata, texts=(*metadata.texts, comment))
+    return metadata._replace(texts=(*metadata.texts, comment))
 
 
 def comment_text(metadata: Metadata) -> Text | None:

@@ -9,12 +9,13 @@ import numpy as np
 from saidcodec.errors import ImageError, warn_of_loss
 from saidcodec.format.form import MOST_KEY
 from saidcodec.format.header import MODES, Mode
-from saidcodec.format.palette import Palette
 from saidcodec.format.presentation import Presentation
 from saidcodec.images.arrays import from_array
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from saidcodec.format.palette import Palette
 
 EQUIVALENT = {"La": "LA", "PA": "RGBA", "RGBa": "RGBA", "RGBX": "RGB", "YCbCr": "RGB"}
 KEYED = {"1": 1, "L": 1, "RGB": 3}  # modes in which a colour may stand for transparency, and its numbers
@@ -53,6 +54,8 @@ def in_colours(image: Image) -> Image:
 
 def palette_of(image: Image, last: int) -> Palette:
     """The palette of an image of mode P, up to its last entry or the largest index."""
+    from saidcodec.format.palette import Palette  # which few images have
+
     channels = len(image.im.getpalettemode())
     mode = "RGBA" if channels == 4 else "RGB"
     colours = bytes(image.im.getpalette(mode, mode))

@@ -7,8 +7,7 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO, NamedTuple
 
 from saidcodec.errors import ImageError, reason
 from saidcodec.images.arrays import check_size
@@ -21,8 +20,7 @@ FIRST_FRAME_IS_ALL = ("MPO",)
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-@dataclass(frozen=True)
-class ImageFile:
+class ImageFile(NamedTuple):
     """The contents of an image file, and its name in messages if it has one."""
 
     data: bytes

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,8 +50,8 @@ def from_any(image: Any) -> Picture:
     if isinstance(file, ImageFile):
         return from_file(file.data, file.name)
     raise TypeError(
-        "An image must be given as a uint8 array, a Pillow image, a path or an open binary file, "
-        f"not as {arguments.kind_of(image)}."
+        "An image must be given as an array of uint8, uint16 or bool, a Pillow image, a path or an open "
+        f"binary file, not as {arguments.kind_of(image)}."
     )
 
 
@@ -99,7 +98,7 @@ def from_pillow(
         if png and png.chunks:
             from saidcodec.images.png_chunks import for_mode
 
-            metadata = replace(metadata, chunks=for_mode(png, presentation.mode))
+            metadata = metadata._replace(chunks=for_mode(png, presentation.mode))
         return Picture(pixels, presentation, metadata)
     except (ImageError, MemoryError, SaidWarning):
         raise

@@ -6,7 +6,6 @@ import os
 import struct
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -174,7 +173,7 @@ def write(picture: Picture, file: BinaryIO, name: str) -> Picture:
         return picture._replace(metadata=deep_saving.save(picture.pixels, metadata, file, name))
     if metadata.exif and name in FORMATS_THAT_READ_EXIF and parsed_exif(metadata.exif) is None:
         warn_of_loss(f"{name} cannot hold the image's EXIF: it is not valid.")
-        metadata = replace(metadata, exif=b"")
+        metadata = metadata._replace(exif=b"")
         picture = picture._replace(metadata=metadata)
     image = pillow_of(picture.pixels, picture.presentation)  # no metadata: some writers take from it
     try:
@@ -209,7 +208,7 @@ class NamedFile:
 
 def saving_options(metadata: Metadata, name: str, size: tuple[int, int]) -> dict[str, Any]:
     """Arguments of Pillow's ``save`` that keep the metadata, and the pixels as far as the format can."""
-    info = info_of(replace(metadata, texts=()))
+    info = info_of(metadata._replace(texts=()))
     options: dict[str, Any] = {key: info[key] for key in ("icc_profile", "exif", "xmp") if key in info}
     if name == "PNG":
         options.pop("xmp", None)  # a text, see add_png_chunks

@@ -17,7 +17,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import IO, Any
 
 import numpy as np
@@ -214,7 +213,7 @@ def chosen_metadata(own: Metadata, options: dict[str, Any]) -> Metadata:
         found["exif"] = found["exif"].removeprefix(images.EXIF_PREFIX)
     if "dpi" in options:
         found["resolution"] = resolution.resolution(Unit.INCH, *options["dpi"]) if options["dpi"] else None
-    return replace(own, **found)
+    return own._replace(**found)
 
 
 def save_all(image: Image.Image, file: IO[bytes], name: str | bytes) -> None:

@@ -82,6 +82,17 @@ static INLINE void collect(Coder *c, u32 decision) {
     if (!c->failed) c->out[c->count++] = decision;
 }
 
+/* Give what was collected to the caller, who frees it.  Returns a status. */
+static int hand_over(Coder *c, u32 **out, size_t *count) {
+    if (c->failed) {
+        free(c->out);
+        return NO_MEMORY;
+    }
+    *out = c->out;
+    *count = c->count;
+    return DONE;
+}
+
 static INLINE int decide(Coder *c, int decoding, u32 p, int bit) {
     if (!decoding) {
         collect(c, p << 1 | (u32)bit);

@@ -568,13 +568,7 @@ EXPORT int said_graphics_encode(const u8 *pixels, i32 width, i32 height, i32 cha
     Coder coder = {0};
     walk_encoding(m, &coder);
     model_free(m);
-    if (coder.failed) {
-        free(coder.out);
-        return NO_MEMORY;
-    }
-    *out = coder.out;
-    *count = coder.count;
-    return DONE;
+    return hand_over(&coder, out, count);
 }
 
 EXPORT void said_graphics_free(u32 *decisions) { free(decisions); }

@@ -134,13 +134,7 @@ EXPORT int said_wide_encode(u16 *samples, i32 width, i32 height, i32 components,
     Coder coder = {0};
     walk_encoding(m, &coder, samples);
     model_free(m);
-    if (coder.failed) {
-        free(coder.out);
-        return NO_MEMORY;
-    }
-    *out = coder.out;
-    *count = coder.count;
-    return DONE;
+    return hand_over(&coder, out, count);
 }
 
 EXPORT void said_wide_free(u32 *decisions) { free(decisions); }

@@ -7,8 +7,9 @@ one; the styles of the other tiles and their colour; likewise their alpha.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,8 +31,7 @@ PROBE_SHARE, FEWEST_PROBES = 64, 64  # every 64th sample of a tile, but at least
 PROBE_STEPS = (0.7548776662466927, 0.5698402909980532)
 
 
-@dataclass(frozen=True)
-class Method:
+class Method(NamedTuple):
     """How a file's residual is coded; ``network`` None means the paper's Gaussian.
 
     ``errors``: largest error of each of Y (or grey), Co, Cg and of alpha, in sample values.  ``adaptive``:
@@ -65,8 +65,7 @@ def network_of(model: Model) -> ResidualNetwork:
     return ResidualNetwork(model.tensors)
 
 
-@dataclass(frozen=True)
-class Outline:
+class Outline(NamedTuple):
     """What encoder and decoder know of a band before its samples.
 
     ``stored`` bool [tiles]: whose samples are written as they are.  ``reconstruction``: x̂(T) in Y, Co, Cg,

@@ -49,7 +49,7 @@ names = st.text(
     st.characters(exclude_characters="/\\\n", exclude_categories=("Cs", "Cc")), max_size=20
 ).filter(lambda name: name not in (".", ".."))
 labels = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=5)
-metadata = st.builds(Metadata, st.binary(max_size=9), st.binary(max_size=9), st.binary(max_size=9))
+metadata = st.builds(lambda *parts: Metadata(*parts), *[st.binary(max_size=9)] * 3)
 kinds = st.none() | st.builds(
     header, st.integers(1, 128), st.integers(1, 128), st.sampled_from([*map(str, Mode)])
 )
@@ -155,9 +155,9 @@ def changed(**facts: object) -> bytes:
         (changed(labels=("\x9b", *HEAD.labels[1:])), CorruptError, "that labels cannot have"),
         (changed(kind=(3, *HEAD.kind[1:])), CorruptError, "of a kind that there is not"),
         (changed(model="02020304"), CorruptError, "another model than the group"),
-        (changed(kinds=(replace(header(), adaptive=True), None, header())), CorruptError, "cannot share"),
+        (changed(kinds=(header()._replace(adaptive=True), None, header())), CorruptError, "cannot share"),
         (changed(kinds=(header(200, 200), None, header())), CorruptError, "cannot share"),
-        (changed(kinds=(replace(header(), depth=9, model=""), None, header())), CorruptError, "cannot share"),
+        (changed(kinds=(header()._replace(depth=9, model=""), None, header())), CorruptError, "cannot share"),
     ],
 )
 def test_what_is_refused(group: bytes, error: type[SaidError], sentence: str) -> None:

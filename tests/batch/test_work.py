@@ -10,11 +10,11 @@ from typing import BinaryIO
 
 import numpy as np
 import pytest
-from factory import flat_colour_tensors
+from commands import work_in
 from PIL import Image, PngImagePlugin
 
 import saidcodec
-from saidcodec import codec, files, models
+from saidcodec import codec, files
 from saidcodec.batch import decoding, encoding, running
 from saidcodec.batch import work as batch_work
 from saidcodec.batch.decoding import Decoding, Verifying
@@ -30,12 +30,7 @@ OTHER_TIME = 1_600_000_000_000_000_000
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder, and a model that paints flat colours."""
-    library = tmp_path / "library"
-    library.mkdir()
-    models.save(library / "flat.safetensors", flat_colour_tensors(), {"name": "flat"})
-    monkeypatch.setenv(models.FOLDER_VARIABLE, str(library))
-    (tmp_path / "work").mkdir()
-    monkeypatch.chdir(tmp_path / "work")
+    work_in(tmp_path, monkeypatch)
     return tmp_path
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from commands import done, run, work_in
 from factory import random_tensors
 from PIL import Image
 
 import saidcodec
 from saidcodec import models
-from saidcodec.cli import main
 
 RNG = np.random.default_rng(5)
 NAMES = ["a.png", "b.png", "sub/c.webp"]
@@ -22,28 +22,13 @@ NAMES = ["a.png", "b.png", "sub/c.webp"]
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with a folder of three images, and a model beside it."""
-    library = tmp_path / "library"
-    library.mkdir()
-    models.save(library / "small.safetensors", random_tensors(), {"name": "small"})
-    monkeypatch.setenv(models.FOLDER_VARIABLE, str(library))
-    work = tmp_path / "work"
+    work = work_in(tmp_path, monkeypatch, "small", random_tensors())
     (work / "in" / "sub").mkdir(parents=True)
-    monkeypatch.chdir(work)
     for name in NAMES:
         Image.fromarray(RNG.integers(0, 256, (5, 7, 3)).astype(np.uint8)).save(
             work / "in" / name, lossless=True
         )
     return work
-
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, arguments)
-
-
-def done(*arguments: str) -> Result:
-    result = run(*arguments)
-    assert result.exit_code == 0, result.stderr
-    return result
 
 
 def pack(*options: str) -> Result:

@@ -11,11 +11,9 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
-from factory import flat_colour_tensors
+from commands import run, work_in
 from PIL import Image
 
-from saidcodec import models
 from saidcodec.cli import COMMANDS, main
 from saidcodec.format.header import OLD_SIGNATURE
 
@@ -23,19 +21,13 @@ from saidcodec.format.header import OLD_SIGNATURE
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
     """A working folder with an image a.png, a.said of it, and b.png, in which one sample is another."""
-    models.save(tmp_path / "flat.safetensors", flat_colour_tensors(), {"name": "flat"})
-    monkeypatch.setenv(models.FOLDER_VARIABLE, str(tmp_path))
-    monkeypatch.chdir(tmp_path)
+    work_in(tmp_path, monkeypatch)
     pixels = np.random.default_rng(7).integers(0, 250, (6, 9, 3)).astype(np.uint8)
     Image.fromarray(pixels).save("a.png")
     run("encode", "a.png", "--model", "flat")
     pixels[4, 7, 1] += 5
     Image.fromarray(pixels).save("b.png")
     return pixels
-
-
-def run(*arguments: str, data: bytes = b"") -> Result:
-    return CliRunner().invoke(main, arguments, input=data)
 
 
 def test_equal_files() -> None:

@@ -7,33 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
-from factory import flat_colour_tensors
+from commands import done, run, work_in
 from PIL import Image
 
 import saidcodec
-from saidcodec import models
-from saidcodec.cli import main
 from saidcodec.format.header import Metadata
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "library").mkdir()
-    models.save(tmp_path / "library" / "flat.safetensors", flat_colour_tensors(), {"name": "flat"})
-    monkeypatch.setenv(models.FOLDER_VARIABLE, str(tmp_path / "library"))
-    (tmp_path / "work").mkdir()
-    monkeypatch.chdir(tmp_path / "work")
-
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, arguments)
-
-
-def done(*arguments: str) -> Result:
-    result = run(*arguments)
-    assert result.exit_code == 0, result.stderr
-    return result
+    work_in(tmp_path, monkeypatch)
 
 
 def animation(path: str, count: int = 3, **options: Any) -> None:

@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from factory import flat_colour_tensors
+from commands import run, work_in
 from PIL import Image
 
-from saidcodec import models
 from saidcodec.batch import running
 from saidcodec.cli import main, many
 
@@ -27,23 +26,15 @@ FAST = ("--model", "flat", "--glimpses", "0", "--jobs", "1")
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with images, some of them in folders of it, and a model that paints flat colours."""
-    library = tmp_path / "library"
-    library.mkdir()
-    models.save(library / "flat.safetensors", flat_colour_tensors(), {"name": "flat"})
-    monkeypatch.setenv(models.FOLDER_VARIABLE, str(library))
-    monkeypatch.chdir(tmp_path)
+    work = work_in(tmp_path, monkeypatch)
     for name in ("in/a.png", "in/sub/b.webp", "in/sub/deep/c.tif"):
         picture(name)
-    return tmp_path
+    return work
 
 
 def picture(name: str, side: int = 9) -> None:
     Path(name).parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(RNG.integers(0, 256, (side, side, 3)).astype(np.uint8)).save(name, lossless=True)
-
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, arguments)
 
 
 def encoded(*options: str) -> Result:

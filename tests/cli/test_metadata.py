@@ -6,33 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
-from factory import EVERY_KIND, flat_colour_tensors
+from commands import done, run, work_in
+from factory import EVERY_KIND
 from PIL import Image, PngImagePlugin
 
 import saidcodec
-from saidcodec import models
-from saidcodec.cli import main
 from saidcodec.format.header import Metadata, Text
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "library").mkdir()
-    models.save(tmp_path / "library" / "flat.safetensors", flat_colour_tensors(), {"name": "flat"})
-    monkeypatch.setenv(models.FOLDER_VARIABLE, str(tmp_path / "library"))
-    (tmp_path / "work").mkdir()
-    monkeypatch.chdir(tmp_path / "work")
-
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, arguments)
-
-
-def done(*arguments: str) -> Result:
-    result = run(*arguments)
-    assert result.exit_code == 0, result.stderr
-    return result
+    work_in(tmp_path, monkeypatch)
 
 
 def picture(path: str) -> None:

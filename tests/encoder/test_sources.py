@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import weakref
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import saidcodec
-from saidcodec.encoder import preimage
-from saidcodec.encoder.sources import repetition
+from saidcodec import models
+from saidcodec.encoder import preimage, writing
+from saidcodec.encoder.sources import Sources, repetition
+from saidcodec.format.presentation import Presentation
+from saidcodec.format.tiling import Tiling
 
 
 def was_jpeg(height: int, width: int) -> np.ndarray:
@@ -34,6 +38,16 @@ def test_bands_are_searched_once_whatever_the_number_of_models(monkeypatch: pyte
     data = saidcodec.encode(pixels, effort="best")  # two models
     assert searched == [pixels.shape]
     assert np.array_equal(saidcodec.decode(data), pixels)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_sources_stay_only_where_several_models_ask(kept: bool) -> None:
+    pixels = was_jpeg(140, 160)
+    header = writing.header_of(pixels, Presentation("RGB"), models.find("photo"), "context", 0, "normal")
+    sources, (band,) = Sources(header, pixels, True, kept), Tiling.of(header).bands()
+    found = [weakref.ref(source) for source in sources.of(band, pixels)]
+    assert found
+    assert [source() is not None for source in found] == [kept] * len(found)
 
 
 def test_a_pattern_without_flat_places_is_tried_as_graphics() -> None:

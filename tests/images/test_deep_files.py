@@ -6,7 +6,6 @@ import io
 import struct
 import warnings
 import zlib
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -145,7 +144,7 @@ def test_files_that_are_cut_off_are_refused(name: str) -> None:
 def test_a_png_keeps_all_kinds_of_metadata(channels: int) -> None:
     chunks = ((b"gAMA", bytes([0, 0, 177, 143])), (b"sBIT", bytes([12] * channels)))
     background = bytes([1, 2] * (3 if channels > 2 else 1))
-    metadata = replace(EVERY_KIND, chunks=(*chunks, (b"bKGD", background)))
+    metadata = EVERY_KIND._replace(chunks=(*chunks, (b"bKGD", background)))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = images.from_file(written(picture(channels), "PNG", metadata), None)[2]
