@@ -2,8 +2,8 @@
 
     python benchmarks/parts.py FOLDER [--side 192] [--page docs/results.md]
 
-FOLDER holds photographs; the middle of each is coded by the plain NumPy engine, whose parts can be switched off.
-The network and its tables stay as they are.  Rows follow each other as the parts were added.
+FOLDER holds photographs; the middle of each is coded by the plain NumPy engine, whose parts can be switched
+off.  The network and its tables stay as they are.  Rows follow each other as the parts were added.
 """
 
 from __future__ import annotations
