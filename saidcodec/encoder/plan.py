@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from saidcodec.encoder.price import Meter, Pricer, Rendered, styled, tile_bits
-from saidcodec.encoder.refine import improved, thinned
+from saidcodec.encoder.refine import bases_of, improved, thinned
 from saidcodec.encoder.search import describe
 from saidcodec.format import planes
 from saidcodec.format.header import Header, ResidualCoder, TileKind
@@ -121,7 +121,11 @@ def choose(
     improving = coder == ResidualCoder.CONTEXT and small and glimpses is None and not header.max_error
     if improving:
         limit = 0  # exact bits find the glimpses
-    described = describe(tiles, header.grey, model, limit, steps, forced, over, pooled)
+    own = bases_of(model) if improving else []
+    if own:
+        described = [own] * len(tiles)
+    else:
+        described = describe(tiles, header.grey, model, limit, steps, forced, over, pooled)
     if pooled or (forced and len(steps) == 1):  # there is nothing to choose
         return [options[0] for options in described]
 

@@ -17,12 +17,15 @@ from saidcodec.encoder.proposal import latents_in
 from saidcodec.encoder.regions import regions
 from saidcodec.encoder.search import SMALLEST_BOX, energy_of, largest, on_canvas, to_canvas, valid
 from saidcodec.entropy.rans import Table
-from saidcodec.said import Description, render
-from saidcodec.said.description import CANVAS, MOST_GLIMPSES, box_pixels
+from saidcodec.models import Model
+from saidcodec.said import Description, base, render
+from saidcodec.said.description import CANVAS, LATENTS, MOST_GLIMPSES, box_pixels
 from saidcodec.said.painter import paste
 from saidcodec.said.section import tables_of
 
-REGIONS = "encoder.regions"  # tensor of a model of scenes whose objects are regions of even colour
+# Tensor float32 [1] of a model of scenes whose objects are regions of even colour: the step of the flat base
+# that they lie on.
+REGIONS = "encoder.regions"
 SCALES = (0.6, 1.5, 2.2)  # of the usual size of a box, to look for larger and smaller objects
 LITTLE = 3.0  # bits that another width or height may cost more than the usual
 MOVES = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))  # of a box, canvas units; the diagonal ones save 0.2 %
@@ -47,18 +50,27 @@ def improved(pricer: Pricer, tile: np.ndarray, bases: Sequence[Description]) -> 
     Glimpses are found over the coarsest base, which leaves the most to them; another base may be better in
     the end.
     """
-    coarsest = max(bases, key=lambda base: base.step)
+    coarsest = max(bases, key=lambda one: one.step)
     whole = completed(pricer, tile, coarsest)
     if crowded(whole.boxes):
         whole, price = thinned(pricer, whole)
     else:
         price = pricer.price(whole)
     best: Description | None = whole
-    for other in [*(whole.over(base) for base in bases if base is not coarsest), None]:
+    for other in [*(whole.over(one) for one in bases if one is not coarsest), None]:
         found = pricer.price_below(other, price)
         if found is not None:
             best, price = other, found
     return best
+
+
+def bases_of(model: Model) -> list[Description]:
+    """The bases that a model of regions begins with; none of any other model."""
+    if REGIONS not in model.tensors:
+        return []
+    step = int(model.tensors[REGIONS][0])
+    boxes, latents = np.zeros((0, 4), np.int32), np.zeros((0, LATENTS), np.int32)
+    return [Description(step, base.flat(step), boxes, latents)]
 
 
 def crowded(boxes: np.ndarray) -> bool:

@@ -36,6 +36,12 @@ def quantise(cell: np.ndarray, step: int, grey: bool) -> np.ndarray:
     return (planes + (1 << step >> 1)) >> step
 
 
+def flat(step: int) -> np.ndarray:
+    """The base whose distances are all 0, int16 [8, 8, 3]: middle grey, or black at step 8; it costs next to
+    nothing."""
+    return np.broadcast_to(first_prediction(step, 3), (SIDE, SIDE, 3)).astype(np.int16)
+
+
 def decode(base: np.ndarray, step: int) -> np.ndarray:
     """Quantised base → uint8 RGB [8, 8, 3]."""
     planes = np.clip(base.astype(np.int32) << step, colour.LOW, colour.HIGH)

@@ -57,6 +57,7 @@ class Settings:
     qat_from: float = 0.5
     warm_up: float = 0.0  # share of the schedule in which the VAE learns alone to paint what is in the boxes
     base_step: int = 8  # x̂(0) has cells quantised in steps of 2**base_step
+    flat: bool = False  # or is the flat base of that step
     grey: bool = False
     seed: int = 0
     log_every: int = 200
@@ -119,9 +120,10 @@ class Studio:
         grey, step = settings.grey, settings.base_step
         images = torch.from_numpy(scenes.images).permute(0, 3, 1, 2)
         self.images = images[:, :1] if grey else images
-        starts = [
-            base.start(base.quantise(base.cells(image), step, grey), step, 64, 64) for image in scenes.images
-        ]
+        starts = []
+        for image in scenes.images:
+            own = base.flat(step) if settings.flat else base.quantise(base.cells(image), step, grey)
+            starts.append(base.start(own, step, painting.CANVAS, painting.CANVAS))
         self.starts = (
             torch.from_numpy(np.stack(starts)).to(torch.uint8).permute(0, 3, 1, 2)[:, : 1 if grey else 3]
         )

@@ -84,6 +84,7 @@ def train_joint(
         rate=rate,
         warm_up=warm_up,
         base_step=base_step,
+        flat=boxes == "regions",
         grey=grey,
         seed=seed,
         shape=Shape(styles=1, around=WIDE, copies=dataset in FLAT_COLOURS),
@@ -107,7 +108,7 @@ def train_joint(
         **export.style_table(np.ones(1)),
     }
     if boxes == "regions":
-        tensors[refine.REGIONS] = np.ones(1, np.float32)
+        tensors[refine.REGIONS] = np.array([base_step], np.float32)
     settled = joint.settle(tensors, learning[:STATISTICS], grey, box_worth)
     metadata = {"name": out.stem, "licence": licence, "description": description, "dataset": dataset}
     click.echo(f"{out}: model {models.save(out, settled, metadata, force)}")
