@@ -476,6 +476,17 @@ def test_formats_that_lose_pixels_are_refused() -> None:
     assert Image.open("a.ico").size == (9, 6)
 
 
+def test_inks_go_to_tiff() -> None:
+    inks = Image.fromarray(RNG.integers(0, 256, (6, 9, 4)).astype(np.uint8), "RGBA").tobytes()
+    Image.frombytes("CMYK", (9, 6), inks).save("in.tif")
+    done("encode", "in.tif", "it.said", "--model", "flat")
+    done("decode", "it.said")
+    assert Image.open("it.tif").tobytes() == inks
+    assert refused("decode", "it.said", "a.png") == (
+        "Error: a.png: A CMYK image cannot be written as PNG; .tif can hold it.\n"
+    )
+
+
 def test_jpeg_files_need_consent() -> None:
     encoded()
     assert "JPEG cannot hold this 9×6 RGB image exactly" in refused("decode", "it.said", "a.jpg")

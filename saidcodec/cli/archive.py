@@ -113,7 +113,7 @@ def pack(
 @click.option("--labels", metavar="FILE.csv", help="Write the labels of all images, too.")
 @shared("quiet", "force")
 def unpack(source: str, folder: str, model: str | None, labels: str | None, quiet: bool, force: bool) -> None:
-    """Write the images of an archive as PNG files below a folder.
+    """Write the images of an archive below a folder: as PNG files, CMYK images as TIFF.
 
     Of an archive that is cut off or damaged all is written that can be read.
 

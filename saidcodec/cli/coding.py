@@ -192,8 +192,8 @@ def decode(
 ) -> None:
     """Decode .said files, exactly.
 
-    One file: to the format of OUT's suffix, or to IN with .png; - is standard input or output.  Many files
-    and folders: to the folder OUT; what is there already is skipped.
+    One file: to the format of OUT's suffix, or to IN with .png, or .tif where PNG cannot hold it; - is
+    standard input or output.  Many files and folders: to the folder OUT; what is there already is skipped.
 
     \b
     Examples:
@@ -252,13 +252,17 @@ def decode_one(
     from saidcodec import images
 
     watch = Stopwatch()
-    target = output_for(source, ".png") if target is None else target
-    name = images.format_of(target)
-    files.check_apart(source, target)
-    files.check_free(target, force)
     check_file(source)
+    if target is not None:
+        check_output(source, target, force)
     with watch.measuring("reading"):  # of a part of a file no more is read than it takes
         data = source if region and source != files.STANDARD else files.read_bytes(source)
+    if target is None:
+        with about(files.name_of(source)):
+            single = region is not None or frame is not None or boxes_as_metadata
+            target = output_for(source, suffix_for(data, (frame or 0) if single else None))
+        check_output(source, target, force)
+    name = images.format_of(target)
     with about(files.name_of(source)), watch.measuring("decoding"):
         decoded = decoded_from(data, model, region, frame, boxes_as_metadata)
     with about(target), watch.measuring("writing"):
@@ -269,6 +273,31 @@ def decode_one(
         from saidcodec.cli.looking import account_of
 
         tell(account_of(data, model, watch.seconds))
+
+
+def check_output(source: str, target: str, force: bool) -> None:
+    """Refuse an output that cannot be written, before any work is done.  Raises FileError."""
+    from saidcodec import images
+
+    images.format_of(target)
+    files.check_apart(source, target)
+    files.check_free(target, force)
+
+
+def suffix_for(data: bytes | str, number: int | None) -> str:
+    """The suffix of a format that holds the frame with a number, or all frames of a file.
+
+    Raises a kind of SaidError.
+    """
+    from saidcodec import images
+    from saidcodec.frames import Frames
+
+    with Frames(data) as frames:
+        numbers = range(len(frames)) if number is None else range(len(frames))[number : number + 1]
+        headers = [frames.header(one) for one in numbers]
+    sizes = {(header.width, header.height) for header in headers}
+    modes = {header.presentation.mode for header in headers}
+    return ".tif" if len(sizes) > 1 else max(map(images.suffix_for, modes), default=".png")
 
 
 def decoded_from(

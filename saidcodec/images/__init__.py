@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from saidcodec.images.modes import transparency_of
     from saidcodec.images.opening import ImageFile, frames_of, open_image
     from saidcodec.images.reading import from_any, from_file, from_pillow, taken
-    from saidcodec.images.saving import format_of, save, save_any, save_exactly, to_pillow
+    from saidcodec.images.saving import format_of, save, save_any, save_exactly, suffix_for, to_pillow
     from saidcodec.images.tags import EXIF_PREFIX
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "save_any",
     "save_exactly",
     "several_frames",
+    "suffix_for",
     "taken",
     "to_pillow",
     "transparency_of",

@@ -35,6 +35,7 @@ JPEG = ("JPEG", "MPO")
 JPEG_START, JFIF_DENSITY = b"\xff\xd8\xff\xe0", 13  # the first markers, and where the resolution stands
 MOST_JPEG_COMMENT = 65533  # bytes of a marker, less its length
 LOSSLESS_FORMATS, CMYK_FORMATS = ".png, .webp and .tif", ".tif"
+NO_SUCH_MODE = "cannot write mode "  # how Pillow begins to say what the sentence around it says already
 
 
 def format_of(target: str) -> str:
@@ -51,6 +52,11 @@ def format_of(target: str) -> str:
     if name is None or name not in Image.SAVE:
         raise FileError(f"{target}: there is no image format with the suffix {suffix or '(none)'} to write.")
     return name
+
+
+def suffix_for(mode: str) -> str:
+    """The suffix of the usual format that holds images of a mode exactly."""
+    return ".tif" if mode == Mode.CMYK else ".png"
 
 
 def to_pillow(picture: Picture) -> Image:
@@ -187,7 +193,8 @@ def write(picture: Picture, file: BinaryIO, name: str) -> Picture:
     except Exception as error:  # Pillow's writers raise nearly everything on what they do not know
         if isinstance(error, OSError) and error.errno is not None:  # the disk's fault, not the format's
             raise
-        sentence = f"A {image.mode} image cannot be written as {name}: {reason(error)}"
+        why = "" if reason(error).startswith(NO_SUCH_MODE) else f": {reason(error)}"
+        sentence = f"A {image.mode} image cannot be written as {name}{why}"
         raise ImageError(f"{sentence}; {formats_for(image)} can hold it.") from None
     if name == "PNG":
         add_png_chunks(metadata, file, image.mode)

@@ -39,6 +39,15 @@ def test_they_go_from_format_to_format(source: str, target: str) -> None:
     assert done("compare", f"in.{source}", "it.said").stdout.startswith("equal frames: 3")
 
 
+def test_pages_of_several_sizes_go_to_tiff() -> None:
+    Image.new("L", (4, 5)).save("in.tif", save_all=True, append_images=[Image.new("L", (6, 3))])
+    done("encode", "in.tif", "it.said", "--model", "flat")
+    done("decode", "it.said")
+    assert done("compare", "in.tif", "it.tif").stdout.startswith("equal frames: 2")
+    done("decode", "it.said", "--frame", "1")
+    assert Image.open("it.png").size == (6, 3)
+
+
 def test_one_frame_can_be_had() -> None:
     animation("in.png")
     done("encode", "in.png", "it.said", "--model", "flat")
