@@ -10,7 +10,7 @@ from typing import SupportsIndex
 import numpy as np
 
 from saidcodec import arguments, codec
-from saidcodec.arguments import Source
+from saidcodec.arguments import Region, Source
 from saidcodec.closing import Closing
 from saidcodec.codec import AnyModel
 from saidcodec.errors import CorruptError, FormatError, VersionError, about
@@ -77,6 +77,14 @@ class Frames(Closing):
             own = self.metadata(wanted)
             return Picture(self._pixels.copy(), self._shown_as, own, self.durations[wanted])
 
+    def part(self, number: SupportsIndex, region: Region | None, progress: Progress = no_progress) -> Picture:
+        """A part of a frame, or all of it where ``region`` is None.  Raises RegionError."""
+        picture = self.frame(number, progress)
+        height, width = picture.pixels.shape[:2]
+        with about(self._name), about(f"Frame {number}" if len(self) > 1 else None):
+            rows, columns = arguments.place_of(region, width, height)
+        return picture._replace(pixels=np.ascontiguousarray(picture.pixels[rows, columns]))
+
     def header(self, number: SupportsIndex) -> Header:
         """Size and mode of a frame, for which no pixel is decoded."""
         with about(self._name):
@@ -133,16 +141,20 @@ class Frames(Closing):
 def decode_all(
     data: Source,
     *,
+    region: Region | None = None,
     model: AnyModel | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Decoded:
-    """All frames of a file; ``progress`` as for ``encode``.  Raises what ``decode`` raises."""
+    """All frames of a file, or the same part of each; ``progress`` as for ``encode``.
+
+    Raises what ``decode`` raises.
+    """
     with Frames(data, model=model, threads=threads) as frames:
         shown, count = [], len(frames)
         for number in range(count):
             within = progress if count == 1 else None
-            shown.append(frames.frame(number, within or no_progress))
+            shown.append(frames.part(number, region, within or no_progress))
             if progress and count > 1:
                 progress((number + 1) / count)
         return Decoded(shown, frames.plays)
