@@ -308,9 +308,10 @@ def suffix_for(data: bytes | str, number: int | None) -> str:
     with Frames(data) as frames:
         numbers = range(len(frames)) if number is None else range(len(frames))[number : number + 1]
         headers = [frames.header(one) for one in numbers]
-    sizes = {(header.width, header.height) for header in headers}
-    modes = {header.presentation.mode for header in headers}
-    return ".tif" if len(sizes) > 1 else max(map(images.suffix_for, modes), default=".png")
+    only_pages = len({(one.width, one.height) for one in headers}) > 1
+    only_pages |= len(headers) > 1 and any(one.wide for one in headers)
+    modes = {one.presentation.mode for one in headers}
+    return ".tif" if only_pages else max(map(images.suffix_for, modes), default=".png")
 
 
 def decoded_from(

@@ -23,11 +23,11 @@ from saidcodec.images.metadata import (
 )
 from saidcodec.images.modes import palette_of, pillow_of, visible
 from saidcodec.images.opening import open_image
-from saidcodec.images.tags import EXIF_PREFIX, XMP_TAG, descriptive_tags, parsed_exif
+from saidcodec.images.tags import EXIF_PREFIX, file_tags, parsed_exif, with_valid_exif
 from saidcodec.picture import Picture
 
 if TYPE_CHECKING:
-    from PIL.Image import Exif, Image
+    from PIL.Image import Image
 
 STRIP = 256  # rows that are compared at a time, for the sake of memory
 FORMATS_THAT_READ_EXIF = ("TIFF", "AVIF")  # others write its bytes whatever they are
@@ -84,7 +84,7 @@ def save_exactly(picture: Picture, file: BinaryIO, name: str) -> None:
     Raises ImageError where the format does not give the same pixels back.
     """
     if picture.pixels.dtype == np.uint16:
-        deep_saving.save_exactly(picture.pixels, picture.metadata, file, name)
+        deep_saving.save_exactly(picture, file, name)
         return
     picture = write(picture, file, name)
     wanted = to_pillow(picture)
@@ -176,10 +176,9 @@ def write(picture: Picture, file: BinaryIO, name: str) -> Picture:
     """
     metadata = picture.metadata
     if picture.pixels.dtype == np.uint16:
-        return picture._replace(metadata=deep_saving.save(picture.pixels, metadata, file, name))
-    if metadata.exif and name in FORMATS_THAT_READ_EXIF and parsed_exif(metadata.exif) is None:
-        warn_of_loss(f"{name} cannot hold the image's EXIF: it is not valid.")
-        metadata = metadata._replace(exif=b"")
+        return picture._replace(metadata=deep_saving.save(picture, file, name))
+    if name in FORMATS_THAT_READ_EXIF:
+        metadata = with_valid_exif(metadata, name)
         picture = picture._replace(metadata=metadata)
     image = pillow_of(picture.pixels, picture.presentation)  # no metadata: some writers take from it
     try:
@@ -224,12 +223,12 @@ def saving_options(metadata: Metadata, name: str, size: tuple[int, int]) -> dict
     comment = comment_for(metadata) if name in (*JPEG, "GIF") else b""
     if comment and not (name in JPEG and len(comment) > MOST_JPEG_COMMENT):
         options["comment"] = comment
-    if name == "TIFF":
-        options.update(tiff_options(metadata))
+    if name == "TIFF" and len(tags := file_tags(metadata)):
+        options["exif"] = tags
     if name == "WEBP":
         options.update(lossless=True, exact=True)
         if metadata.resolution and not metadata.exif:
-            options["exif"] = resolution_exif(metadata.resolution)
+            options["exif"] = file_tags(Metadata(resolution=metadata.resolution))
     if name in JPEG:
         options.update(quality=95)
     if name == "AVIF":  # exact for most grey images
@@ -237,34 +236,6 @@ def saving_options(metadata: Metadata, name: str, size: tuple[int, int]) -> dict
     if name == "ICO":
         options.update(sizes=[size])
     return options
-
-
-def tiff_options(metadata: Metadata) -> dict[str, Any]:
-    """TIFF keeps EXIF, XMP and the resolution among its own tags."""
-    from PIL import Image
-
-    parsed = parsed_exif(metadata.exif) if metadata.exif else None
-    tags = descriptive_tags(parsed) if parsed else Image.Exif()
-    if metadata.xmp:
-        tags[XMP_TAG] = metadata.xmp
-    if metadata.resolution:
-        tags.update(resolution_tags(metadata.resolution))
-    return {"exif": tags} if len(tags) else {}
-
-
-def resolution_tags(resolution: Resolution) -> dict[int, Any]:
-    from saidcodec.images.resolution import as_tags
-
-    return as_tags(resolution)
-
-
-def resolution_exif(resolution: Resolution) -> Exif:
-    """EXIF of a resolution alone, for a format that has no other place for it."""
-    from PIL import Image
-
-    tags = Image.Exif()
-    tags.update(resolution_tags(resolution))
-    return tags
 
 
 def add_png_chunks(metadata: Metadata, file: BinaryIO, mode: str) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from saidcodec.errors import ImageError, reason, warn_of_loss
 from saidcodec.format.header import Metadata
+from saidcodec.images import deep_saving, deep_tiff
 from saidcodec.images.frames import ImageFrames
 from saidcodec.images.opening import open_image
 from saidcodec.images.saving import (
@@ -42,18 +43,17 @@ def save_frames(
     the same frames back.
     """
     shown = [*frames]
-    if any(one.pixels.dtype != np.uint8 for one in shown):
-        raise ImageError("Several frames of more than 8 bits a sample cannot be written; --frame takes one.")
     if name not in FORMATS:
         raise ImageError(f"{name} cannot hold the {len(shown)} frames; {HOLD_FRAMES} can.")
     if name in ANIMATIONS and len({one.pixels.shape[:2] for one in shown}) > 1:
         raise ImageError(f"{name} cannot hold frames of several sizes; .tif can.")
-    images = [as_written(one, name, exact=not lossy) for one in shown]
-    if name == "TIFF":
-        for image, one in zip(images, shown, strict=True):
-            own = saving_options(one.metadata, name, image.size)
-            image.encoderinfo = {"exif": b"", "icc_profile": None, **own}
-    write(images, shown, plays, file, name)
+    kept = shown[0].metadata
+    if are_deep(shown):
+        if name != "TIFF":
+            raise ImageError(f"{name} cannot hold several frames of more than 8 bits a sample; .tif can.")
+        kept = deep_tiff.write(shown, file)[0]
+    else:
+        write(shown, plays, file, name, exact=not lossy)
     found = ImageFrames([open_image(file, name)])
     if not lossy and not same_frames(found, shown, name):
         raise ImageError(
@@ -64,11 +64,21 @@ def save_frames(
     first = found.images[0]
     first.seek(0)
     first.load()
-    warn_of_lost_parts(shown[0].metadata, first, file, name)
+    warn_of_lost_parts(kept, first, file, name)
 
 
-def write(images: Sequence[Image], shown: Sequence[Picture], plays: int, file: BinaryIO, name: str) -> None:
+def are_deep(shown: Sequence[Picture]) -> bool:
+    """Whether some frames have more than 8 bits a sample."""
+    return any(one.pixels.dtype == np.uint16 for one in shown)
+
+
+def write(shown: Sequence[Picture], plays: int, file: BinaryIO, name: str, *, exact: bool) -> None:
     """Raises ImageError."""
+    images = [as_written(one, name, exact) for one in shown]
+    if name == "TIFF":
+        for image, one in zip(images, shown, strict=True):
+            own = saving_options(one.metadata, name, image.size)
+            image.encoderinfo = {"exif": b"", "icc_profile": None, **own}
     metadata = shown[0].metadata
     options = saving_options(metadata, name, images[0].size)
     if name in ANIMATIONS:
@@ -135,6 +145,12 @@ def with_palette(pixels: np.ndarray) -> Image | None:
 
 def same_frames(found: ImageFrames, shown: Sequence[Picture], name: str) -> bool:
     """Whether a file shows the same; where it is an animation, equal frames may have become one."""
+    if are_deep(shown):
+        pages = zip_longest(found, shown)
+        return all(
+            one and other and deep_saving.same_pixels(one.pixels, deep_saving.turned(other))
+            for one, other in pages
+        )
     wanted = (to_pillow(one) for one in shown)
     pairs = zip_longest(steps(found.each(), name), steps(wanted, name))
     return all(one and other and same_pixels(one, turned_as(one, other)) for one, other in pairs)
