@@ -34,7 +34,9 @@ GRAIN = 1024  # bits are reported in 1024ths, so that sums of floats are exact
 SMALLEST_SIDE = 512  # pixels of a picture; smaller images are enlarged by a whole factor
 HUES = 7  # of the boxes
 CHECK_BITS, CHECKSUM_BITS = 8 * container.HEAD_CHECK_BYTES, 32
-NO_PREVIEW = "A file of more than 8 bits a sample has no preview; decode it."
+NO_PREVIEW = (
+    "A file of more than 8 bits a sample has no glimpses to show; a size gives a small picture of it."
+)
 MIDDLE_GREY, OPAQUE = 128, 255
 EXPLAINED = 25.0  # variance, in squared sample values, that is taken as left to the residual
 
@@ -265,6 +267,7 @@ def preview(
     model: AnyModel | None = None,
 ) -> np.ndarray:
     """The image as its SAID layer alone describes it, uint8 H×W or H×W×C, alpha opaque; bits as greys.
+    Of an image of more than 8 bits a sample, which has none, there are thumbnails alone, in uint16.
 
     ``glimpses`` keeps only the first so many of each tile.  Tiles that have no SAID layer are decoded in
     full, and are grey in bands that a file of several bands lacks because it is cut off.
@@ -279,14 +282,14 @@ def preview(
         size = arguments.whole("size", size, 1)
     with about(arguments.name_of(data)), arguments.opened(data) as contents:
         file = container.unpack(contents, whole=False)
-        if file.header.wide:
-            raise ImageError(NO_PREVIEW)
-        found = codec.model_for(file, model)
+        found = codec.opened_model(file, model)
         with codec.damage():
+            if size is not None and glimpses is None and (file.complete or found is None):
+                return thumbnails.thumbnail(file, found, size)
+            if found is None:
+                raise ImageError(NO_PREVIEW)
             if size is None:
                 return described(file, found, glimpses)
-            if glimpses is None and file.complete:
-                return thumbnails.thumbnail(file, found, size)
             return thumbnails.fitted(described(file, found, glimpses), file.header, size)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from saidcodec.errors import ImageError, SaidError, warn_of_loss
 from saidcodec.format.header import MODES, Metadata
+from saidcodec.format.presentation import Presentation
 from saidcodec.images import deep_tiff
 from saidcodec.images.metadata import lost_parts, with_comment_as_text
 from saidcodec.images.tags import ORIENTATION_TAG, parsed_exif
@@ -20,7 +21,7 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}  # by channels
 LEVEL = 6  # of zlib
 MOST_CHUNK = 1 << 20  # bytes of pixels in one
-DEEP_FORMATS = ".png and .tif"
+FORMATS, DEEP_FORMATS = ("PNG", "TIFF"), ".png and .tif"  # that hold such samples, and their suffixes
 # How pixels are shown, by the orientation in EXIF
 TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     2: np.fliplr,
@@ -46,7 +47,8 @@ def save(picture: Picture, file: BinaryIO, name: str) -> Metadata:
             png_chunks.insert(file, with_comment_as_text(metadata._replace(xmp=b"")), MODES[channels - 1])
         return metadata
     if name != "TIFF":
-        raise ImageError(f"{name} cannot hold samples of more than 8 bits; {DEEP_FORMATS} can.")
+        sentence = f"{name} cannot hold samples of more than 8 bits; {DEEP_FORMATS} can"
+        raise ImageError(f"{sentence}, and --lossy allows the loss.")
     return deep_tiff.write([picture], file)[0]
 
 
@@ -65,6 +67,13 @@ def save_exactly(picture: Picture, file: BinaryIO, name: str) -> None:
         raise ImageError(f"{name} does not give the image back.")
     if lost := lost_parts(written, back.metadata):
         warn_of_loss(f"{name} does not keep the image's {' and '.join(lost)}.")
+
+
+def in_bytes(picture: Picture) -> Picture:
+    """The upper eight bits of each sample."""
+    pixels = (picture.pixels >> 8).astype(np.uint8)
+    channels = pixels.shape[2] if pixels.ndim > 2 else 1
+    return picture._replace(pixels=pixels, presentation=Presentation(MODES[channels - 1]))
 
 
 def same_pixels(one: np.ndarray, other: np.ndarray) -> bool:

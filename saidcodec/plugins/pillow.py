@@ -127,7 +127,7 @@ class SaidImageFile(ImageFile.ImageFile):
         """Let ``load`` give the image reduced by the largest whole factor that leaves it no smaller than
         ``size``; returns the mode, which has no palette or bits then, and where the image then lies in the
         reduced one."""
-        if size is None or len(self.tile) != 1 or self._factor > 1 or self._several or self.mode == DEEP:
+        if size is None or len(self.tile) != 1 or self._factor > 1 or self._several:
             return None
         width, height = self.size
         factor = max(1, min(width // max(1, size[0]), height // max(1, size[1])))

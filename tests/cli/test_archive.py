@@ -69,6 +69,17 @@ def test_images_that_png_cannot_hold_go_to_tiff() -> None:
     np.testing.assert_array_equal(pixels("in/a.png"), pixels("out/a.png"))
 
 
+def test_images_of_16_bits() -> None:
+    deep = RNG.integers(0, 5000, (5, 7)).astype(np.uint16)
+    Image.fromarray(deep).save("in/deep.tif")
+    assert pack().exit_code == 0
+    assert "I;16  deep.tif" in done("ls", "all.saids").stdout
+    done("unpack", "all.saids", "out")
+    np.testing.assert_array_equal(pixels("out/deep.png"), deep)
+    refusal = failed(pack("--glimpses", "1", "--force", "--quiet"))
+    assert "in/deep.tif: Images of more than 8 bits a sample have no glimpses" in refusal
+
+
 def test_what_pack_says() -> None:
     said = pack().stderr
     size = Path("all.saids").stat().st_size

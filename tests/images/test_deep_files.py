@@ -118,9 +118,20 @@ def test_a_colour_that_stands_for_transparency_becomes_alpha() -> None:
 
 @pytest.mark.parametrize("name", ["JPEG", "WEBP", "GIF", "BMP"])
 def test_other_formats_are_refused(name: str) -> None:
-    for save in (images.save, images.save_exactly):
-        with pytest.raises(ImageError, match=r"\.png and \.tif can"):
-            save(picture_of(picture(3), Metadata()), io.BytesIO(), name)
+    with pytest.raises(ImageError, match=r"\.png and \.tif can, and --lossy"):
+        images.save_exactly(picture_of(picture(3), Metadata()), io.BytesIO(), name)
+
+
+@pytest.mark.parametrize("channels", MODES)
+def test_where_loss_is_allowed_they_get_the_upper_bits(channels: int) -> None:
+    file = io.BytesIO()
+    images.save(picture_of(picture(channels), Metadata(icc=icc())), file, "WEBP")
+    found, _, kept, _ = images.from_file(file.getvalue(), None)
+    assert found.dtype == np.uint8
+    colours = found.reshape(11, 17, -1)[..., : 3 if channels > 2 else 1].squeeze()
+    wanted = (picture(channels) >> 8).reshape(11, 17, -1)[..., : 3 if channels > 2 else 1].squeeze()
+    np.testing.assert_array_equal(colours, wanted)
+    assert kept.icc == icc()
 
 
 def test_what_tiff_does_not_keep_is_told() -> None:
