@@ -80,6 +80,7 @@ class ImageFrames:
                     with readable():
                         image.seek(number)
                     forget_other_pages(image)
+                    keep_palette(image)
                     yield image
             finally:
                 image.seek(before)
@@ -113,6 +114,13 @@ def forget_other_pages(image: Image) -> None:
     for tag, key in ((ICC_TAG, "icc_profile"), (XMP_TAG, "xmp")):
         if tags is not None and tag not in tags:
             image.info.pop(key, None)
+
+
+def keep_palette(image: Image) -> None:
+    """Let Pillow give the palette to the pixels that it reads next: of a PNG file that is read a second time
+    it shows black otherwise."""
+    if image.format == "PNG" and image.palette is not None:
+        image.palette.dirty = 1
 
 
 @contextmanager
