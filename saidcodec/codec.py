@@ -77,15 +77,14 @@ def encode(
 
         from saidcodec.sequences import encode_all  # which few images need
 
-        def encode_one(pixels: np.ndarray, metadata: Metadata) -> bytes:
+        def encode_one(picture: Picture) -> bytes:
             return encode(
-                pixels,
+                picture,
                 model=model,
                 residual=residual,
                 max_error=max_error,
                 glimpses=glimpses,
                 effort=effort,
-                metadata=metadata,
                 threads=threads,
             )
 

@@ -19,7 +19,7 @@ from saidcodec.format.container import Container
 from saidcodec.format.frames import Frame, FrameKind, FrameTable
 from saidcodec.format.header import Header, Metadata
 from saidcodec.format.presentation import Presentation
-from saidcodec.parallel import Progress, no_progress
+from saidcodec.parallel import Progress, cores, no_progress
 from saidcodec.picture import Decoded, Picture
 from saidcodec.window import Bytes
 
@@ -94,16 +94,15 @@ class Frames(Closing):
         """Go on to the next frame, or to one that needs no other."""
         frame = self.table.frames[number]
         if frame.kind != FrameKind.SAME:
-            data = self._files[number]
             with about(f"Frame {number}" if len(self) > 1 else None):
-                self.unpacked(number)  # a file of several frames is no frame
-                picture = codec.decode_image(
-                    bytes(data), model=self._asked, threads=self._threads, progress=progress
-                )
+                file = self.unpacked(number)
+                model = codec.opened_model(file, self._asked)
+                place = slice(0, file.header.height), slice(0, file.header.width)
+                pixels = codec.read_place(file, model, place, self._threads or cores(), progress)
                 if frame.kind == FrameKind.WHOLE:
-                    self._pixels, self._shown_as = picture.pixels, picture.presentation
+                    self._pixels, self._shown_as = pixels, file.header.presentation
                 else:
-                    self.paste(frame, picture.pixels, picture.presentation)
+                    self.paste(frame, pixels, file.header.presentation)
         self._at = number
 
     def paste(self, frame: Frame, pixels: np.ndarray, shown_as: Presentation) -> None:
@@ -120,8 +119,11 @@ class Frames(Closing):
     def unpacked(self, number: int) -> Container:
         """What stands in the file of a frame that is not SAME."""
         data: Bytes = self._files[number]
+        before = None
+        if self.table.frames[number].kind.is_rectangle:
+            before = self.unpacked(self._starts[number]).header.palette
         try:
-            return container.unpack_image(data)
+            return container.unpack_image(data, before=before)
         except (FormatError, VersionError) as error:
             if len(self) == 1:
                 raise

@@ -52,7 +52,11 @@ def read_head(data: Source, model: AnyModel | None) -> tuple[Container, Model, S
 
 def head_in(contents: Bytes, model: AnyModel | None) -> tuple[Container, Model, SaidSection] | Container:
     """``read_head`` of a file's bytes."""
-    file = container.unpack(contents, whole=False)
+    return head_of(container.unpack(contents, whole=False), model)
+
+
+def head_of(file: Container, model: AnyModel | None) -> tuple[Container, Model, SaidSection] | Container:
+    """``read_head`` of what has been unpacked."""
     if file.header.wide:
         from saidcodec import wide  # with coders that few files need
 
@@ -78,7 +82,7 @@ def inspect(data: Source, *, model: AnyModel | None = None) -> dict[str, Any]:
     with about(arguments.name_of(data)), arguments.opened(data) as contents:
         several = container.split(contents, whole=False)
         if several is None:
-            return inspect_image(contents, model)
+            return inspect_image(container.unpack_image(contents, whole=False), model)
         return inspect_frames(*several, len(contents), model)
 
 
@@ -87,12 +91,15 @@ def inspect_frames(
 ) -> dict[str, Any]:
     """The account of a file of so many bytes; frames that it lacks because it is cut off are left out."""
     accounts, frames, pixels, shown = list[dict[str, Any]](), list[dict[str, Any]](), 0, 0
+    palette = None
     for frame, data, duration in zip(table.frames, files, table.durations(), strict=True):
         if len(data) < frame.length and accounts:
             break
         told = {"kind": frame.kind.name.lower(), "bytes": len(data), "duration": duration}
         if frame.kind != FrameKind.SAME:
-            account = inspect_image(data, model)
+            file = container.unpack_image(data, whole=False, before=palette)
+            palette = file.header.palette
+            account = inspect_image(file, model)
             accounts.append(account)
             told.update({key: account[key] for key in ("width", "height", "mode")}, x=frame.x, y=frame.y)
             pixels = account["width"] * account["height"] if frame.kind == FrameKind.WHOLE else pixels
@@ -111,9 +118,9 @@ def inspect_frames(
     }
 
 
-def inspect_image(contents: Bytes, model: AnyModel | None) -> dict[str, Any]:
+def inspect_image(image: Container, model: AnyModel | None) -> dict[str, Any]:
     """The account of a file of one image."""
-    head = head_in(contents, model)
+    head = head_of(image, model)
     if isinstance(head, Container):
         return account_of_wide(head)
     file, found, said = head

@@ -4,7 +4,7 @@
 ``arrays``      arrays: shapes and sizes
 ``modes``       modes of Pillow images ⇄ presentations of .said files
 ``opening``     files, opened with Pillow
-``frames``      the frames of images that have several
+``frames``, ``indices``      the frames of images that have several; in the palette of the first one
 ``depth``       bits a sample
 ``metadata``    metadata of Pillow images ⇄ metadata of .said files
 ``tags``        EXIF and a TIFF file's tags
