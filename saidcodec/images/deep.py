@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saidcodec.errors import ImageError
+from saidcodec.errors import ImageError, warn_of_loss
 from saidcodec.images.depth import is_deep
 from saidcodec.images.opening import file_behind, frames_of, opened_from
 
@@ -111,9 +111,11 @@ def binary_ppm(data: bytes, size: tuple[int, int], start: int) -> np.ndarray:
 
 
 def with_alpha(samples: np.ndarray, key: object) -> np.ndarray:
-    """Samples with an alpha that is 0 where they have the colour of a key, if there is one."""
+    """Samples with an alpha that is 0 where they have the colour of a key, if there is one, with a
+    SaidWarning."""
     if not isinstance(key, (int, tuple)) or (samples.ndim == 3 and samples.shape[2] != 3):
         return samples
+    warn_of_loss("The image's transparent colour becomes alpha, because it has more than 8 bits a sample.")
     colours = samples.reshape(*samples.shape[:2], -1)
     alpha = np.where((colours == np.array(key)).all(2), 0, 65535).astype(np.uint16)
     return np.concatenate([colours, alpha[..., None]], 2)

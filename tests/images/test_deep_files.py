@@ -110,7 +110,8 @@ def test_a_colour_that_stands_for_transparency_becomes_alpha() -> None:
     key = picture(3)[4, 5]
     body = struct.pack(">3H", *key.tolist())
     chunk = struct.pack(">I", 6) + b"tRNS" + body + struct.pack(">I", zlib.crc32(b"tRNS" + body))
-    found, mode, _, _ = images.from_file(data[:33] + chunk + data[33:], None)
+    with pytest.warns(SaidWarning, match="transparent colour becomes alpha"):
+        found, mode, _, _ = images.from_file(data[:33] + chunk + data[33:], None)
     assert mode.mode == "RGBA;16"
     np.testing.assert_array_equal(found[..., :3], picture(3))
     np.testing.assert_array_equal(found[..., 3] == 0, (picture(3) == key).all(2))
