@@ -493,6 +493,15 @@ def test_jpeg_files_need_consent() -> None:
     done("decode", "it.said", "a.jpg", "--lossy")
 
 
+def test_jpeg_files_get_the_colours_of_a_palette() -> None:
+    indexed = Image.fromarray(RNG.integers(0, 256, (16, 16, 3)).astype(np.uint8)).quantize(2)
+    indexed.save("in.png")
+    done("encode", "in.png", "it.said", "--model", "flat")
+    done("decode", "it.said", "a.jpg", "--lossy")
+    found = np.asarray(Image.open("a.jpg")).astype(int)
+    assert abs(found - np.asarray(indexed.convert("RGB"))).mean() < 40
+
+
 def test_lost_metadata_is_noted() -> None:
     Image.new("RGB", (8, 8)).save("in.webp", lossless=True, exif=b"Exif\0\0garbage bytes", xmp=b"<x/>")
     done("encode", "in.webp", "it.said", "--model", "flat")
