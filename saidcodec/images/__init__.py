@@ -70,6 +70,7 @@ _HOMES = {
     "save_any": "saidcodec.images.saving",
     "save_exactly": "saidcodec.images.saving",
     "several_frames": "saidcodec.images.frames",
+    "suffix_for": "saidcodec.images.saving",
     "taken": "saidcodec.images.reading",
     "to_pillow": "saidcodec.images.saving",
     "transparency_of": "saidcodec.images.modes",

@@ -107,8 +107,8 @@ def save_exactly(picture: Picture, file: BinaryIO, name: str) -> None:
 def save(picture: Picture, file: BinaryIO, name: str) -> None:
     """Write an image in Pillow's format ``name``, losslessly where it can.
 
-    Of samples of 16 bits a format of 8 gets the upper ones, and JPEG the colours of a palette.  What the format
-    does not keep of the metadata is named by a SaidWarning.  Raises ImageError.
+    Of samples of 16 bits a format of 8 gets the upper ones, and JPEG the colours of a palette.  What the
+    format does not keep of the metadata is named by a SaidWarning.  Raises ImageError.
     """
     if picture.presentation.palette and name in JPEG:
         picture = picture.smooth()
