@@ -18,6 +18,7 @@ from saidcodec.format import container
 from saidcodec.format.container import Container
 from saidcodec.format.frames import Frame, FrameKind, FrameTable
 from saidcodec.format.header import Header, Metadata
+from saidcodec.format.palette import Palette
 from saidcodec.format.presentation import Presentation
 from saidcodec.parallel import Progress, cores, no_progress
 from saidcodec.picture import Decoded, Picture
@@ -53,6 +54,7 @@ class Frames(Closing):
         whole = [i * (frame.kind == FrameKind.WHOLE) for i, frame in enumerate(self.table.frames)]
         self._starts = [*accumulate(whole, max)]  # of each frame the last one up to it that needs no other
         self._first: Metadata | None = None
+        self._palette: tuple[int, Palette | None] = -1, None  # of the frame of this number
         self._at, self._pixels = -1, np.empty((0, 0), np.uint8)
         self._shown_as = Presentation("")
 
@@ -119,15 +121,19 @@ class Frames(Closing):
     def unpacked(self, number: int) -> Container:
         """What stands in the file of a frame that is not SAME."""
         data: Bytes = self._files[number]
-        before = None
-        if self.table.frames[number].kind.is_rectangle:
-            before = self.unpacked(self._starts[number]).header.palette
+        before = self.palette(self._starts[number]) if self.table.frames[number].kind.is_rectangle else None
         try:
             return container.unpack_image(data, before=before)
         except (FormatError, VersionError) as error:
             if len(self) == 1:
                 raise
             raise CorruptError(f"It is not an image of this format: {error}") from None
+
+    def palette(self, start: int) -> Palette | None:
+        """That of a frame that needs no other, which those after it may have, too."""
+        if self._palette[0] != start:
+            self._palette = start, self.unpacked(start).header.palette
+        return self._palette[1]
 
     def metadata(self, number: SupportsIndex) -> Metadata:
         """The metadata of a frame, for which no pixel is decoded."""

@@ -12,7 +12,6 @@ import numpy as np
 from saidcodec.errors import ImageError, SaidError, warn_of_loss
 from saidcodec.format.header import MODES, Metadata
 from saidcodec.format.presentation import Presentation
-from saidcodec.images import deep_tiff
 from saidcodec.images.metadata import lost_parts, with_comment_as_text
 from saidcodec.images.tags import ORIENTATION_TAG, parsed_exif
 from saidcodec.picture import Picture
@@ -49,6 +48,8 @@ def save(picture: Picture, file: BinaryIO, name: str) -> Metadata:
     if name != "TIFF":
         sentence = f"{name} cannot hold samples of more than 8 bits; {DEEP_FORMATS} can"
         raise ImageError(f"{sentence}, and --lossy allows the loss.")
+    from saidcodec.images import deep_tiff  # which few files need
+
     return deep_tiff.write([picture], file)[0]
 
 
