@@ -77,15 +77,14 @@ def encode(
 
         from saidcodec.sequences import encode_all  # which few images need
 
-        def encode_one(pixels: np.ndarray, metadata: Metadata) -> bytes:
+        def encode_one(picture: Picture) -> bytes:
             return encode(
-                pixels,
+                picture,
                 model=model,
                 residual=residual,
                 max_error=max_error,
                 glimpses=glimpses,
                 effort=effort,
-                metadata=metadata,
                 threads=threads,
             )
 
@@ -141,8 +140,9 @@ def decode(
     from 0.
 
     ``data``: a bytes-like object, a path or an open binary file, which is left where it was if it can seek.
-    ``region``: x, y, width and height in pixels of the part that is wanted.  Only the bands that it touches
-    are decoded, and of a path or a file that can seek only their bytes are read.
+    ``region``: x, y, width and height in pixels of the part that is wanted, of this frame.  Only the bands
+    that it touches are decoded, and of a path or a file that can seek only their bytes are read; a frame
+    after the first is decoded whole.
     ``model`` names the model where it is not installed.  Raises a kind of SaidError on any damage (of a
     region: docs/regions.md), RegionError where there is no such frame or the region is not inside the image,
     TypeError or ValueError for arguments of another kind.
@@ -207,10 +207,7 @@ def decode_frame(
     with Frames(data, model=model, threads=threads) as frames, about(arguments.name_of(data)):
         if number >= len(frames):
             raise RegionError(f"There is no frame {number} in the file, which has {len(frames)}, from 0.")
-        picture = frames.frame(number, progress or no_progress)
-        height, width = picture.pixels.shape[:2]
-        rows, columns = arguments.place_of(region, width, height)
-    return picture._replace(pixels=np.ascontiguousarray(picture.pixels[rows, columns]))
+        return frames.part(number, region, progress or no_progress)
 
 
 @contextmanager

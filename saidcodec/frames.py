@@ -10,7 +10,7 @@ from typing import SupportsIndex
 import numpy as np
 
 from saidcodec import arguments, codec
-from saidcodec.arguments import Source
+from saidcodec.arguments import Region, Source
 from saidcodec.closing import Closing
 from saidcodec.codec import AnyModel
 from saidcodec.errors import CorruptError, FormatError, VersionError, about
@@ -18,8 +18,9 @@ from saidcodec.format import container
 from saidcodec.format.container import Container
 from saidcodec.format.frames import Frame, FrameKind, FrameTable
 from saidcodec.format.header import Header, Metadata
+from saidcodec.format.palette import Palette
 from saidcodec.format.presentation import Presentation
-from saidcodec.parallel import Progress, no_progress
+from saidcodec.parallel import Progress, cores, no_progress
 from saidcodec.picture import Decoded, Picture
 from saidcodec.window import Bytes
 
@@ -53,6 +54,7 @@ class Frames(Closing):
         whole = [i * (frame.kind == FrameKind.WHOLE) for i, frame in enumerate(self.table.frames)]
         self._starts = [*accumulate(whole, max)]  # of each frame the last one up to it that needs no other
         self._first: Metadata | None = None
+        self._palette: tuple[int, Palette | None] = -1, None  # of the frame of this number
         self._at, self._pixels = -1, np.empty((0, 0), np.uint8)
         self._shown_as = Presentation("")
 
@@ -77,6 +79,14 @@ class Frames(Closing):
             own = self.metadata(wanted)
             return Picture(self._pixels.copy(), self._shown_as, own, self.durations[wanted])
 
+    def part(self, number: SupportsIndex, region: Region | None, progress: Progress = no_progress) -> Picture:
+        """A part of a frame, or all of it where ``region`` is None.  Raises RegionError."""
+        picture = self.frame(number, progress)
+        height, width = picture.pixels.shape[:2]
+        with about(self._name), about(f"Frame {number}" if len(self) > 1 else None):
+            rows, columns = arguments.place_of(region, width, height)
+        return picture._replace(pixels=np.ascontiguousarray(picture.pixels[rows, columns]))
+
     def header(self, number: SupportsIndex) -> Header:
         """Size and mode of a frame, for which no pixel is decoded."""
         with about(self._name):
@@ -86,16 +96,15 @@ class Frames(Closing):
         """Go on to the next frame, or to one that needs no other."""
         frame = self.table.frames[number]
         if frame.kind != FrameKind.SAME:
-            data = self._files[number]
             with about(f"Frame {number}" if len(self) > 1 else None):
-                self.unpacked(number)  # a file of several frames is no frame
-                picture = codec.decode_image(
-                    bytes(data), model=self._asked, threads=self._threads, progress=progress
-                )
+                file = self.unpacked(number)
+                model = codec.opened_model(file, self._asked)
+                place = slice(0, file.header.height), slice(0, file.header.width)
+                pixels = codec.read_place(file, model, place, self._threads or cores(), progress)
                 if frame.kind == FrameKind.WHOLE:
-                    self._pixels, self._shown_as = picture.pixels, picture.presentation
+                    self._pixels, self._shown_as = pixels, file.header.presentation
                 else:
-                    self.paste(frame, picture.pixels, picture.presentation)
+                    self.paste(frame, pixels, file.header.presentation)
         self._at = number
 
     def paste(self, frame: Frame, pixels: np.ndarray, shown_as: Presentation) -> None:
@@ -112,12 +121,19 @@ class Frames(Closing):
     def unpacked(self, number: int) -> Container:
         """What stands in the file of a frame that is not SAME."""
         data: Bytes = self._files[number]
+        before = self.palette(self._starts[number]) if self.table.frames[number].kind.is_rectangle else None
         try:
-            return container.unpack_image(data)
+            return container.unpack_image(data, before=before)
         except (FormatError, VersionError) as error:
             if len(self) == 1:
                 raise
             raise CorruptError(f"It is not an image of this format: {error}") from None
+
+    def palette(self, start: int) -> Palette | None:
+        """That of a frame that needs no other, which those after it may have, too."""
+        if self._palette[0] != start:
+            self._palette = start, self.unpacked(start).header.palette
+        return self._palette[1]
 
     def metadata(self, number: SupportsIndex) -> Metadata:
         """The metadata of a frame, for which no pixel is decoded."""
@@ -133,16 +149,20 @@ class Frames(Closing):
 def decode_all(
     data: Source,
     *,
+    region: Region | None = None,
     model: AnyModel | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Decoded:
-    """All frames of a file; ``progress`` as for ``encode``.  Raises what ``decode`` raises."""
+    """All frames of a file, or the same part of each; ``progress`` as for ``encode``.
+
+    Raises what ``decode`` raises.
+    """
     with Frames(data, model=model, threads=threads) as frames:
         shown, count = [], len(frames)
         for number in range(count):
             within = progress if count == 1 else None
-            shown.append(frames.frame(number, within or no_progress))
+            shown.append(frames.part(number, region, within or no_progress))
             if progress and count > 1:
                 progress((number + 1) / count)
         return Decoded(shown, frames.plays)

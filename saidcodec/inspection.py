@@ -34,7 +34,9 @@ GRAIN = 1024  # bits are reported in 1024ths, so that sums of floats are exact
 SMALLEST_SIDE = 512  # pixels of a picture; smaller images are enlarged by a whole factor
 HUES = 7  # of the boxes
 CHECK_BITS, CHECKSUM_BITS = 8 * container.HEAD_CHECK_BYTES, 32
-NO_PREVIEW = "A file of more than 8 bits a sample has no preview; decode it."
+NO_PREVIEW = (
+    "A file of more than 8 bits a sample has no glimpses to show; a size gives a small picture of it."
+)
 MIDDLE_GREY, OPAQUE = 128, 255
 EXPLAINED = 25.0  # variance, in squared sample values, that is taken as left to the residual
 
@@ -50,7 +52,11 @@ def read_head(data: Source, model: AnyModel | None) -> tuple[Container, Model, S
 
 def head_in(contents: Bytes, model: AnyModel | None) -> tuple[Container, Model, SaidSection] | Container:
     """``read_head`` of a file's bytes."""
-    file = container.unpack(contents, whole=False)
+    return head_of(container.unpack(contents, whole=False), model)
+
+
+def head_of(file: Container, model: AnyModel | None) -> tuple[Container, Model, SaidSection] | Container:
+    """``read_head`` of what has been unpacked."""
     if file.header.wide:
         from saidcodec import wide  # with coders that few files need
 
@@ -76,7 +82,7 @@ def inspect(data: Source, *, model: AnyModel | None = None) -> dict[str, Any]:
     with about(arguments.name_of(data)), arguments.opened(data) as contents:
         several = container.split(contents, whole=False)
         if several is None:
-            return inspect_image(contents, model)
+            return inspect_image(container.unpack_image(contents, whole=False), model)
         return inspect_frames(*several, len(contents), model)
 
 
@@ -85,12 +91,15 @@ def inspect_frames(
 ) -> dict[str, Any]:
     """The account of a file of so many bytes; frames that it lacks because it is cut off are left out."""
     accounts, frames, pixels, shown = list[dict[str, Any]](), list[dict[str, Any]](), 0, 0
+    palette = None
     for frame, data, duration in zip(table.frames, files, table.durations(), strict=True):
         if len(data) < frame.length and accounts:
             break
         told = {"kind": frame.kind.name.lower(), "bytes": len(data), "duration": duration}
         if frame.kind != FrameKind.SAME:
-            account = inspect_image(data, model)
+            file = container.unpack_image(data, whole=False, before=palette)
+            palette = file.header.palette
+            account = inspect_image(file, model)
             accounts.append(account)
             told.update({key: account[key] for key in ("width", "height", "mode")}, x=frame.x, y=frame.y)
             pixels = account["width"] * account["height"] if frame.kind == FrameKind.WHOLE else pixels
@@ -109,9 +118,9 @@ def inspect_frames(
     }
 
 
-def inspect_image(contents: Bytes, model: AnyModel | None) -> dict[str, Any]:
+def inspect_image(image: Container, model: AnyModel | None) -> dict[str, Any]:
     """The account of a file of one image."""
-    head = head_in(contents, model)
+    head = head_of(image, model)
     if isinstance(head, Container):
         return account_of_wide(head)
     file, found, said = head
@@ -265,6 +274,7 @@ def preview(
     model: AnyModel | None = None,
 ) -> np.ndarray:
     """The image as its SAID layer alone describes it, uint8 H×W or H×W×C, alpha opaque; bits as greys.
+    Of an image of more than 8 bits a sample, which has none, there are thumbnails alone, in uint16.
 
     ``glimpses`` keeps only the first so many of each tile.  Tiles that have no SAID layer are decoded in
     full, and are grey in bands that a file of several bands lacks because it is cut off.
@@ -279,14 +289,14 @@ def preview(
         size = arguments.whole("size", size, 1)
     with about(arguments.name_of(data)), arguments.opened(data) as contents:
         file = container.unpack(contents, whole=False)
-        if file.header.wide:
-            raise ImageError(NO_PREVIEW)
-        found = codec.model_for(file, model)
+        found = codec.opened_model(file, model)
         with codec.damage():
+            if size is not None and glimpses is None and (file.complete or found is None):
+                return thumbnails.thumbnail(file, found, size)
+            if found is None:
+                raise ImageError(NO_PREVIEW)
             if size is None:
                 return described(file, found, glimpses)
-            if glimpses is None and file.complete:
-                return thumbnails.thumbnail(file, found, size)
             return thumbnails.fitted(described(file, found, glimpses), file.header, size)
 
 

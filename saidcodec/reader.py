@@ -14,7 +14,7 @@ from saidcodec import arguments, codec
 from saidcodec.arguments import Source
 from saidcodec.closing import Closing
 from saidcodec.codec import AnyModel
-from saidcodec.errors import about
+from saidcodec.errors import about, warn_of_loss
 from saidcodec.format import container
 from saidcodec.parallel import cores
 
@@ -31,7 +31,8 @@ class Reader(Closing):
     It has what an array of the image would have: ``shape``, ``ndim``, ``dtype`` (uint8, uint16 or bool), and
     parts by whole numbers and slices, so that Dask, napari and others can take it for one.  A part costs the
     bands of rows that it touches.  ``mode``: Pillow's name; of an image with a palette that of its colours.
-    ``metadata``: a ``Metadata``.  Several threads may use it.
+    ``metadata``: a ``Metadata``.  Several threads may use it.  Of a file of several frames it is the first,
+    with a SaidWarning.
 
     ``source``, ``model`` and ``threads`` as for ``decode``; an open file must stay open as long.  Raises what
     ``decode`` raises, IndexError and TypeError as arrays do.
@@ -43,6 +44,9 @@ class Reader(Closing):
         self._lock = Lock()
         with ExitStack() as stack, about(self._name):
             contents = stack.enter_context(arguments.opened(source))
+            if several := container.split(contents, whole=False):
+                count = len(several[0].frames)
+                warn_of_loss(f"Only the first of the file's {count} frames is read; Frames reads them all.")
             self._file = container.unpack(contents, whole=False)
             self._model = codec.opened_model(self._file, model)
             self._held = stack.pop_all()

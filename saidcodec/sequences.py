@@ -21,7 +21,8 @@ from saidcodec.format.frames import (
     FrameTable,
     pack_frames,
 )
-from saidcodec.format.header import Metadata, Mode
+from saidcodec.format.header import Metadata
+from saidcodec.format.presentation import Presentation
 from saidcodec.frames import is_key
 from saidcodec.picture import Picture
 
@@ -31,7 +32,7 @@ FINEST = 65535  # denominator of a duration in seconds, as in PNG files
 # a rectangle is more of the frame, the whole frame is tried, too.
 MOSTLY = 0.5
 
-EncodeOne = Callable[[np.ndarray, Metadata], bytes]  # pixels and metadata → a file
+EncodeOne = Callable[[Picture], bytes]  # an image with its metadata → a file
 
 
 @dataclass
@@ -47,7 +48,7 @@ class Sequencer:
     files: list[bytes] = field(default_factory=list)
     durations: list[Fraction] = field(default_factory=list)  # seconds
     first: Metadata | None = None
-    last: np.ndarray | None = None
+    last: Picture | None = None
 
     def add(self, shown: Picture) -> None:
         """Raises what ``encode`` raises, ImageError where there are too many."""
@@ -56,32 +57,36 @@ class Sequencer:
         if not self.frames:
             self.first = shown.metadata
         own = shown.metadata != self.first
-        frame, data = self.shortest(shown.pixels, shown.metadata if own or not self.frames else None)
+        told = shown.metadata if own or not self.frames else None
+        frame, data = self.shortest(shown, told)
         self.frames.append(replace(frame, length=len(data), own_metadata=own))
         self.files.append(data)
         self.durations.append(Fraction(shown.duration / MILLISECONDS).limit_denominator(FINEST))
-        self.last = shown.pixels
+        self.last = shown
 
-    def shortest(self, pixels: np.ndarray, own: Metadata | None) -> tuple[Frame, bytes]:
+    def shortest(self, shown: Picture, own: Metadata | None) -> tuple[Frame, bytes]:
         """How a frame is coded in the fewest bytes, and its file; ``own``: the metadata that goes there."""
-        whole, metadata = Frame(FrameKind.WHOLE), own or Metadata()
-        if self.last is None or (self.last.shape, self.last.dtype) != (pixels.shape, pixels.dtype):
-            return whole, self.encode(pixels, metadata)
-        changed = (pixels != self.last).reshape(*pixels.shape[:2], -1).any(2)
+        whole, picture = Frame(FrameKind.WHOLE), shown._replace(metadata=own or Metadata())
+        pixels, last = shown.pixels, self.last
+        if last is None or shown.presentation != last.presentation or pixels.shape != last.pixels.shape:
+            return whole, self.encode(picture)
+        changed = (pixels != last.pixels).reshape(*pixels.shape[:2], -1).any(2)
         if not changed.any():
             if own is None:
                 return Frame(FrameKind.SAME), b""
             changed[0, 0] = True  # there has to be a file for the metadata
         rows, columns = extent(changed.any(1)), extent(changed.any(0))
+        like_last = picture._replace(presentation=shown.presentation.known())
         part, x, y = np.ascontiguousarray(pixels[rows, columns]), columns.start, rows.start
-        found = [(Frame(FrameKind.PART, x=x, y=y), self.encode(part, metadata))]
+        found = [(Frame(FrameKind.PART, x=x, y=y), self.encode(like_last._replace(pixels=part)))]
         changed = changed[rows, columns]
-        if self.exact and changed.mean() < MOSTLY and (key := unused_colour(part)):
+        if self.exact and changed.mean() < MOSTLY and (key := unused_colour(part, shown.presentation)):
             masked = part.copy()
             masked[~changed] = np.frombuffer(key, np.uint8)[: part[0, 0].size]
-            found.append((Frame(FrameKind.MASKED, x=x, y=y, key=key), self.encode(masked, metadata)))
+            data = self.encode(like_last._replace(pixels=masked))
+            found.append((Frame(FrameKind.MASKED, x=x, y=y, key=key), data))
         if part.size > MOSTLY * pixels.size:
-            found.append((whole, self.encode(pixels, metadata)))
+            found.append((whole, self.encode(picture)))
         return min(found, key=lambda one: len(one[1]))
 
     def file(self, plays: int) -> bytes:
@@ -100,11 +105,17 @@ def extent(marked: np.ndarray) -> slice:
     return slice(int(places[0]), int(places[-1]) + 1)
 
 
-def unused_colour(pixels: np.ndarray) -> bytes | None:
-    """A colour that no pixel of uint8 H×W or H×W×C has, filled up with zeros; None where none was found.
+def unused_colour(pixels: np.ndarray, presentation: Presentation) -> bytes | None:
+    """A colour, or an index of the palette, that no pixel of an image has, filled up with zeros; None where
+    none was found.
 
     Grey is looked for first, so that a grey image stays one.
     """
+    if pixels.dtype == np.bool_:
+        return None
+    if presentation.palette:
+        unused = np.setdiff1d(np.arange(len(presentation.palette)), pixels)
+        return bytes([int(unused[0])]).ljust(KEY_BYTES, b"\0") if unused.size else None
     channels = pixels[0, 0].size
     for last in (0, 255):
         for value in range(256):
@@ -164,17 +175,15 @@ def encode_frames(
     def shown() -> Iterator[Picture]:
         for number, frame in enumerate(frames):
             with about(f"Frame {number}"):
-                picture = images.from_any(frame).smooth()
-                if picture.presentation.mode == Mode.CMYK:
-                    raise ImageError("Several frames of mode CMYK cannot be encoded yet.")
+                picture = images.from_any(frame)
             duration = durations if each is None else next(each, None)
             if not isinstance(duration, (int, float)) or not 0 <= duration < 1 << 32:
                 raise ValueError("durations must be milliseconds, one number or one for each frame.")
             own = picture.metadata if metadata is None else metadata
             yield picture._replace(metadata=own, duration=duration)
 
-    def encode(pixels: np.ndarray, metadata: Metadata) -> bytes:
-        return codec.encode(pixels, metadata=metadata, **options)
+    def encode(picture: Picture) -> bytes:
+        return codec.encode(picture, **options)
 
     exact = not options.get("max_error") and options.get("residual") != "none"
     found = encode_all(shown(), plays, encode, exact)

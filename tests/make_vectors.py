@@ -27,7 +27,10 @@ from saidcodec.format.frames import FrameKind
 from saidcodec.format.header import VERSION, Header, Metadata, Mode, ResidualCoder
 from saidcodec.format.levels import levels_of
 from saidcodec.format.maps import Layout, Mapped, Rounding, Siting
+from saidcodec.format.palette import Palette
+from saidcodec.format.presentation import Presentation
 from saidcodec.format.tiling import Tiling
+from saidcodec.picture import Picture
 from saidcodec.residual import mixed
 from saidcodec.residual.band import Outline, method_of
 from saidcodec.sequences import encode_all
@@ -171,12 +174,13 @@ def write_vectors() -> None:
         seen = saidcodec.decode(data)
         (VECTORS / f"{name}.said").write_bytes(data)
         listed[name] = {"shape": list(seen.shape), "sha256": sha256(seen.astype("<u2"))}
-    listed["multimnist-frames"] = write_frames(VECTORS / "multimnist-frames.said")
+    for name, frames in (("frames", frames_of_every_kind()), ("frames-palette", frames_of_one_palette())):
+        listed[f"multimnist-{name}"] = write_frames(VECTORS / f"multimnist-{name}.said", frames)
     (VECTORS / "pixels.json").write_text(json.dumps(listed, indent=1) + "\n")
 
 
-def write_frames(path: Path) -> dict[str, object]:
-    """A file with frames of every kind, of two modes, and with metadata of their own."""
+def frames_of_every_kind() -> list[Picture]:
+    """Frames of two modes, and with metadata of their own."""
     digits = np.asarray(Image.open(ROOT / "tests" / "digits.png").convert("RGB"))
     moved = digits.copy()
     moved[20:30, 12:40] = digits[30:40, 12:40]
@@ -184,7 +188,7 @@ def write_frames(path: Path) -> dict[str, object]:
     rough = np.dstack([(x * x * 37 + y * y * 91 + x * y * 53) // 7 % 256, 255 - y]).astype(np.uint8)
     marked = rough.copy()
     marked[:3, :3, 0] = marked[-3:, -3:, 1] = 200
-    table = [
+    return [
         frame_of(digits, "RGB", EVERY_KIND, 40),
         frame_of(digits, "RGB", EVERY_KIND, 1000 / 30),
         frame_of(moved, "RGB", Metadata(comment=b"moved"), 1000 / 30),
@@ -193,8 +197,25 @@ def write_frames(path: Path) -> dict[str, object]:
         frame_of(digits, "RGB", EVERY_KIND, 40),
     ]
 
-    def encode(pixels: np.ndarray, metadata: Metadata) -> bytes:
-        return saidcodec.encode(pixels, model="multimnist", metadata=metadata)
+
+def frames_of_one_palette() -> list[Picture]:
+    """Frames of which some parts have the palette of the frame before, and some are masked."""
+    y, x = np.mgrid[:40, :50]
+    indices = ((x // 5 + y // 4) % 7).astype(np.uint8)
+    colours = bytes((37 * i * i + 11 * i) % 256 for i in range(27))
+    shown = Presentation("P", Palette(colours, transparency=2))
+    moved, marked = indices.copy(), indices.copy()
+    moved[9:15, 20:31] = 5
+    marked[:3, :3] = marked[-3:, -3:] = 7
+    frames = [indices, moved, moved, marked, indices]
+    return [Picture(one, shown, Metadata(), 40) for one in frames]
+
+
+def write_frames(path: Path, table: list[Picture]) -> dict[str, object]:
+    """A file with frames of every kind."""
+
+    def encode(picture: Picture) -> bytes:
+        return saidcodec.encode(picture, model="multimnist")
 
     path.write_bytes(encode_all(table, 3, encode, exact=True))
     frames = saidcodec.Frames(path)

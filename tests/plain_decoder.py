@@ -217,9 +217,11 @@ def form_of(mode, source):
     return Form(channels, bits, ranked), has_key
 
 
-def palette_of(source):
+def palette_of(source, before):
     """2.2: (entries, transparency)."""
     count, flags = source.take(1)[0] + 1, source.take(1)[0]
+    if flags == 64 and count == 1 and before:
+        return before
     need(flags < 64 and flags & 6 != 6 and (flags & 8 or not flags & 48))
     transparency = source.take(1)[0] if flags & 2 else None
     need(transparency is None or transparency < count)
@@ -239,7 +241,8 @@ def palette_of(source):
     return entries, [*body[count * numbers :]] if alphas else transparency
 
 
-def parse(data):
+def parse(data, before=None):
+    """``before``: entries and transparency of the frame before, of which this one is a rectangle."""
     source = Bytes(data)
     need(source.take(3) == b"\xd8\r\n")
     layout = source.take(1)[0]
@@ -271,7 +274,7 @@ def parse(data):
         form.key = tuple(source.number() for _ in range(1 if form.channels == 0 else 3))
         need(max(form.key) < 1 << 16)
     if form.channels == 7:
-        form.palette, form.transparency = palette_of(source)
+        form.palette, form.transparency = palette_of(source, before)
     metadata = items(source.take(source.number())) if layout & 32 else {}
     grey = mode < 2 or bool(replicated)
     file = File(
@@ -1146,6 +1149,11 @@ def decode(data, tensors, banks):
     ``tensors``: those of its model; ``banks``: what ``load_banks`` gives.
     """
     file = parse(data)
+    return shown(file.form, decode_samples(file, tensors, banks))
+
+
+def decode_samples(file, tensors, banks):
+    """As ``decode``, but of indices these."""
     if file.form.depth > 8:
         return decode_wide(file)
     need(identify(tensors).startswith(file.model))
@@ -1162,7 +1170,7 @@ def decode(data, tensors, banks):
         read_band(file, tensors, banks, tiles[low:high], stream)
         for low, high, stream in zip(edges, edges[1:], streams)
     ]
-    return shown(file.form, as_pixels(file, np.concatenate(decoded)))
+    return as_pixels(file, np.concatenate(decoded))
 
 
 def shown(form, samples):
@@ -1196,7 +1204,7 @@ def decode_frames(data, tensors, banks):
     table = Bytes(table)
     plays, ticks = table.number(), table.number()
     need(max(plays, ticks) < 1 << 32 and ticks)
-    frames, duration, first = [], 0, None
+    frames, duration, first, palette = [], 0, None, None
     while table.at < len(table.data):
         flags = table.take(1)[0]
         kind, own = flags & 3, flags >> 3
@@ -1208,23 +1216,25 @@ def decode_frames(data, tensors, banks):
         key = table.take(4) if kind == 3 else b""
         if kind:
             image = source.take(table.number())
-            file, shown = parse(image), decode(image, tensors, banks)
+            file = parse(image, palette if kind > 1 else None)
+            found = decode_samples(file, tensors, banks)
             first = file.metadata if first is None else first
             metadata = file.metadata if own else first
         else:
             metadata = first
         if kind == 1:
-            last, form = shown, shown_as(file)
+            last, form = found, shown_as(file)
+            palette = file.form.palette and (file.form.palette, file.form.transparency)
         elif kind:
             last = last.copy()
             need(shown_as(file) == form)
             need(y + file.height <= len(last) and x + file.width <= last.shape[1])
             for row in range(file.height):
                 for column in range(file.width):
-                    samples = shown[row, column]
+                    samples = found[row, column]
                     if kind == 2 or samples.tobytes() != key[: samples.size]:
                         last[y + row, x + column] = samples
-        frames.append((duration, last, metadata))
+        frames.append((duration, shown(form[1], last), metadata))
     need(len(frames) > 1 and source.at == len(data))
     return plays, ticks, frames
 

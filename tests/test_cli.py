@@ -476,10 +476,30 @@ def test_formats_that_lose_pixels_are_refused() -> None:
     assert Image.open("a.ico").size == (9, 6)
 
 
+def test_inks_go_to_tiff() -> None:
+    inks = Image.fromarray(RNG.integers(0, 256, (6, 9, 4)).astype(np.uint8), "RGBA").tobytes()
+    Image.frombytes("CMYK", (9, 6), inks).save("in.tif")
+    done("encode", "in.tif", "it.said", "--model", "flat")
+    done("decode", "it.said")
+    assert Image.open("it.tif").tobytes() == inks
+    assert refused("decode", "it.said", "a.png") == (
+        "Error: a.png: A CMYK image cannot be written as PNG; .tif can hold it.\n"
+    )
+
+
 def test_jpeg_files_need_consent() -> None:
     encoded()
     assert "JPEG cannot hold this 9×6 RGB image exactly" in refused("decode", "it.said", "a.jpg")
     done("decode", "it.said", "a.jpg", "--lossy")
+
+
+def test_jpeg_files_get_the_colours_of_a_palette() -> None:
+    indexed = Image.fromarray(RNG.integers(0, 256, (16, 16, 3)).astype(np.uint8)).quantize(2)
+    indexed.save("in.png")
+    done("encode", "in.png", "it.said", "--model", "flat")
+    done("decode", "it.said", "a.jpg", "--lossy")
+    found = np.asarray(Image.open("a.jpg")).astype(int)
+    assert abs(found - np.asarray(indexed.convert("RGB"))).mean() < 40
 
 
 def test_lost_metadata_is_noted() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import plain_decoder
 import pytest
 from factory import random_model
 from hypothesis import given, settings
@@ -14,21 +15,25 @@ from pictures import frame_of
 from PIL import Image
 
 import saidcodec
-from saidcodec import codec
+from saidcodec import codec, images
 from saidcodec.errors import CorruptError, ImageError, RegionError, SaidError, SaidWarning, TruncatedError
 from saidcodec.format import container
 from saidcodec.format.frames import Frame, FrameKind, FrameTable, pack_frames
 from saidcodec.format.header import Metadata
+from saidcodec.format.palette import Palette
+from saidcodec.format.presentation import Presentation
 from saidcodec.frames import decode_all
+from saidcodec.picture import Picture
 from saidcodec.sequences import encode_all, in_ticks, unused_colour
 
 MODEL = random_model()
+BANKS = plain_decoder.load_banks(Path(saidcodec.entropy.__file__).with_name("tables.npz"))
 RNG = np.random.default_rng(4)
 BASE = RNG.integers(0, 250, (20, 30, 3)).astype(np.uint8)
 
 
-def encode(pixels: np.ndarray, metadata: Metadata | None = None, **options: Any) -> bytes:
-    return codec.encode(pixels, metadata=metadata, model=MODEL, glimpses=0, residual="gaussian", **options)
+def encode(image: np.ndarray | Picture, **options: Any) -> bytes:
+    return codec.encode(image, model=MODEL, glimpses=0, residual="gaussian", **options)
 
 
 def encoded(*frames: np.ndarray, **options: Any) -> bytes:
@@ -105,7 +110,8 @@ def test_decoding_gives_the_first_frame_unless_another_is_asked_for(tmp_path: Pa
         codec.decode(path, frame=4, region=(0, 0, 5, 10), model=MODEL)
     with pytest.raises(ValueError, match="frame must be"):
         codec.decode(path, frame=-1, model=MODEL)
-    np.testing.assert_array_equal(saidcodec.Reader(path, model=MODEL)[:], BASE)
+    with pytest.warns(SaidWarning, match="first"):
+        np.testing.assert_array_equal(saidcodec.Reader(path, model=MODEL)[:], BASE)
 
 
 def test_a_file_of_one_image_has_one_frame() -> None:
@@ -156,9 +162,12 @@ def test_metadata_of_frames() -> None:
 
 def test_colours_that_are_not_used() -> None:
     grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    assert unused_colour(grey) is None
-    assert unused_colour(grey[:8]) == b"\x80\0\0\0"
-    assert unused_colour(np.repeat(grey[..., None], 3, 2)) == b"\0\0\xff\0"
+    assert unused_colour(grey, Presentation("L")) is None
+    assert unused_colour(grey[:8], Presentation("L")) == b"\x80\0\0\0"
+    assert unused_colour(np.repeat(grey[..., None], 3, 2), Presentation("RGB")) == b"\0\0\xff\0"
+    for entries, unused in ((128, None), (129, b"\x80\0\0\0")):
+        assert unused_colour(grey[:8], Presentation("P", Palette(bytes(3 * entries)))) == unused
+    assert unused_colour(grey > 9, Presentation("1")) is None
 
 
 @pytest.mark.parametrize(
@@ -279,23 +288,55 @@ def test_progress_is_told_after_every_frame() -> None:
     assert shares == pytest.approx([1 / 3, 2 / 3, 1])
 
 
-def test_frames_of_bits_palettes_and_keys_come_back_as_colours() -> None:
+def test_frames_come_back_in_their_own_modes() -> None:
     bits = np.random.default_rng(2).random((20, 20)) > 0.5
     moved = bits.copy()
     moved[::9, ::7] ^= True
     indexed = Image.fromarray(BASE).quantize(9)
     keyed = Image.fromarray(BASE[..., 0])
     keyed.info["transparency"] = int(BASE[0, 0, 0])
-    for frames, wanted in (
-        ([bits, moved], [bits * np.uint8(255), moved * np.uint8(255)]),
-        ([indexed] * 2, [np.asarray(indexed.convert("RGB"))] * 2),
-        ([keyed] * 2, [np.asarray(keyed.convert("LA"))] * 2),
-    ):
-        with saidcodec.Frames(saidcodec.encode_frames(frames, model=MODEL), model=MODEL) as found:
-            for one, other in zip(found, wanted, strict=True):
-                np.testing.assert_array_equal(one, other)
-    with pytest.raises(ImageError, match="CMYK"):
-        saidcodec.encode_frames([Image.new("CMYK", (3, 3))] * 2, model=MODEL)
+    inks, other = (Image.fromarray(one).convert("CMYK") for one in (BASE, changed((3, 4), (9, 9))))
+    part = indexed.copy()
+    part.paste(5, (3, 4, 9, 11))
+    for frames in ([bits, moved], [indexed, part, part], [keyed, keyed], [inks, other], [indexed, keyed]):
+        pictures = [images.from_any(frame) for frame in frames]
+        data = saidcodec.encode_frames(frames, model=MODEL)
+        with saidcodec.Frames(data, model=MODEL) as found:
+            for number, one in enumerate(pictures):
+                shown = found.frame(number)
+                assert shown.presentation == one.presentation
+                np.testing.assert_array_equal(shown.pixels, one.pixels)
+        _, _, plain = plain_decoder.decode_frames(data, MODEL.tensors, BANKS)
+        for one, (_, pixels, _) in zip(pictures, plain, strict=True):
+            np.testing.assert_array_equal(pixels, one.colours())
+        near = saidcodec.encode_frames(frames, model=MODEL, max_error=2)
+        with saidcodec.Frames(near, model=MODEL) as found:
+            assert abs(found[1].astype(int) - pictures[1].smooth().pixels).max() <= 2
+
+
+def test_a_palette_is_written_once() -> None:
+    frames = [Image.fromarray(BASE).quantize(200)]
+    for place in range(3):
+        frames.append(frames[-1].copy())
+        frames[-1].paste(7 + place, (place, place, place + 4, place + 3))
+    data = saidcodec.encode_frames(frames, model=MODEL)
+    table, files = container.split(data)
+    assert [frame.kind for frame in table.frames] == [FrameKind.WHOLE] + [FrameKind.PART] * 3
+    assert max(map(len, files[1:])) < 40
+    frame = saidcodec.inspect(data, model=MODEL)["frames"][1]
+    assert (frame["mode"], frame["width"]) == ("P", 4)
+    with pytest.raises(CorruptError, match="palette"):  # a part is no image of its own
+        container.unpack(files[1])
+    colours = Image.fromarray(BASE)
+    for first in (colours, frames[0]):  # nor is it of another frame, or a whole one
+        whole = codec.encode(first, model=MODEL)
+        kind = FrameKind.PART if first is colours else FrameKind.WHOLE
+        other = pack_frames(
+            FrameTable(1, 1, (Frame(FrameKind.WHOLE, length=len(whole)), Frame(kind, length=len(files[1])))),
+            [whole, bytes(files[1])],
+        )
+        with pytest.raises(CorruptError, match=r"Frame 1: .*palette"):
+            decode_all(other, model=MODEL)
 
 
 def test_frames_of_other_types_are_whole() -> None:

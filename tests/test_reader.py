@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 
 import saidcodec
 from saidcodec import codec
-from saidcodec.errors import CorruptError, FileError, FormatError
+from saidcodec.errors import CorruptError, FileError, FormatError, SaidWarning
 
 GREY = np.random.default_rng(5).integers(0, 256, (9, 8)).astype(np.uint8)
 MODEL = random_model()
@@ -39,6 +39,14 @@ def test_what_a_reader_says_of_the_image() -> None:
         assert (image.shape, image.mode) == ((9, 8), "L")
         np.testing.assert_array_equal(image[2:4, ::-2], GREY[2:4, ::-2])
         assert image[-1, 3] == GREY[-1, 3]
+
+
+def test_of_several_frames_it_is_the_first() -> None:
+    data = saidcodec.encode_frames([GREY, GREY[::-1]], model=MODEL)
+    with pytest.warns(SaidWarning, match="Only the first of the file's 2 frames"):
+        image = saidcodec.Reader(data, model=MODEL)
+    with image:
+        np.testing.assert_array_equal(image[...], GREY)
 
 
 def test_opening_reads_the_head_only() -> None:

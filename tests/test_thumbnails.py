@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import saidcodec
-from saidcodec import codec, thumbnails
-from saidcodec.errors import CorruptError
+from saidcodec import codec, thumbnails, wide
+from saidcodec.errors import CorruptError, TruncatedError
+from saidcodec.format.header import Metadata
 
 MODEL = random_model()
 BANDS, PIXELS = banded_file(MODEL)
@@ -53,6 +54,32 @@ def test_reduced_of_every_mode(shape: tuple[int, ...]) -> None:
         assert found.ndim == len(shape)
         wanted = squares(pixels, factor)
         assert abs(found.reshape(wanted.shape) - wanted).max() <= 0.5
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_images_of_16_bits(channels: int) -> None:
+    y, x = np.mgrid[:30, :41]
+    pixels = np.stack([700 * y + 900 * x + 5 * c for c in range(channels)], -1).astype(np.uint16)
+    if channels in (2, 4):
+        pixels[..., -1] = np.where(x < 9, 0, 65535 - y)
+    header = wide.header_of(pixels, wide_mode(channels), 0)._replace(side=16, most_bands=2)
+    data = wide.write(header, pixels if channels > 1 else pixels[..., 0], Metadata(), 1)
+    for factor in (2, 7):
+        wanted = squares(pixels, factor)
+        found = thumbnails.decode(data, factor)
+        assert found.dtype == np.uint16
+        assert abs(found.reshape(wanted.shape) - wanted).max() <= 0.5
+    small = saidcodec.preview(data, size=20).reshape(15, 20, channels)
+    shown = pixels[7:-8, 15:-9].reshape(-1, channels)
+    assert abs(small[4:-4, 8:-5].reshape(-1, channels).mean(0) - shown.mean(0)).max() < 600
+    if channels in (2, 4):
+        assert small[0, 0, -1] == 0
+    with pytest.raises(TruncatedError):
+        saidcodec.preview(data[:-40], size=20)
+
+
+def wide_mode(channels: int) -> str:
+    return ("I;16", "LA;16", "RGB;16", "RGBA;16")[channels - 1]
 
 
 @pytest.mark.parametrize(

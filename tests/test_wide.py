@@ -117,8 +117,9 @@ def test_metadata_is_kept_and_no_model_is_needed(monkeypatch: pytest.MonkeyPatch
     bits = account["bits"]
     assert sum(bits.values()) - bits["total"] == bits["total"] == 8 * len(data)
     assert len(inspection.features(data).boxes) == 0
-    with pytest.raises(ImageError, match="no preview"):
-        saidcodec.preview(data)
+    for arguments in ({}, {"glimpses": 1, "size": 5}):
+        with pytest.raises(ImageError, match="no glimpses to show"):
+            saidcodec.preview(data, **arguments)
 
 
 @pytest.mark.parametrize(
@@ -264,6 +265,10 @@ def test_pillow_opens_and_saves_grey(tmp_path: Path) -> None:
         np.testing.assert_array_equal(np.asarray(image), grey)
     with Image.open(path) as image:
         image.verify()
+    with Image.open(path) as image:
+        image.thumbnail((5, 5))
+        assert (image.mode, image.size) == ("I;16", (5, 4))
+        assert abs(int(np.asarray(image).mean()) - int(grey.mean())) < 99
     path.write_bytes(saidcodec.encode(picture((12, 15, 3))))
     with pytest.raises(OSError, match=r"saidcodec\.decode"):
         Image.open(path)
@@ -287,9 +292,14 @@ def test_the_commands(tmp_path: Path, suffix: str) -> None:
         result = run(main, command)
         assert result.exit_code == 0, result.output
     assert "16 bits a sample, no model" in result.output
-    result = run(main, ["decode", str(target), str(tmp_path / "c.jpg"), "--lossy"])
+    result = run(main, ["decode", str(target), str(tmp_path / "c.jpg")])
     assert result.exit_code == 1
     assert ".png and .tif can" in result.output
+    assert run(main, ["decode", str(target), str(tmp_path / "c.webp"), "--lossy"]).exit_code == 0
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "c.webp")), pixels >> 8)
+    for name in ("small.png", "small.jpg"):
+        assert run(main, ["preview", str(target), str(tmp_path / name), "--size", "9"]).exit_code == 0
+        assert Image.open(tmp_path / name).size == (9, 6)
     near = tmp_path / "near.said"
     assert run(main, ["encode", str(source), str(near), "--max-error", "500"]).exit_code == 0
     assert near.stat().st_size < target.stat().st_size
@@ -307,9 +317,7 @@ def test_the_commands(tmp_path: Path, suffix: str) -> None:
     np.testing.assert_array_equal(images.from_file(found.read_bytes(), None)[0], pixels)
 
 
-def test_archives_and_comparisons(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match="archive"):
-        saidcodec.pack([picture((9, 9))], tmp_path / "a.saids")
+def test_comparisons() -> None:
     one = Opened.of(picture_of(picture((9, 9))))
     other = Opened.of(picture_of(np.repeat(one.pixels[..., None], 3, 2)))
     found = compare(one, other)

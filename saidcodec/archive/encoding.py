@@ -82,8 +82,15 @@ class Item:
         return self.image.header if isinstance(self.image, Shared) else None
 
 
+def is_wide(picture: Picture) -> bool:
+    """Whether an image has more than 8 bits a sample, and so a file of its own, which needs no model."""
+    return picture.pixels.dtype == np.uint16
+
+
 def encoded(picture: Picture, options: Options, model: Model, rows: Rows | None) -> Shared | bytes:
     """One image, encoded with a calibration or without."""
+    if is_wide(picture):
+        return options.file(picture, model)
     if options.residual == "none" or options.max_error:
         picture = picture.smooth()
     header = options.header(picture, model)

@@ -6,6 +6,7 @@ import csv
 import io
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from saidcodec import files, images
@@ -15,7 +16,7 @@ from saidcodec.errors import FileError, ModelError, SaidError, about
 from saidcodec.parallel import Progress, cores, in_threads
 from saidcodec.picture import Picture
 
-SUFFIX = ".png"  # of what is unpacked
+SUFFIX = ".png"  # of images that are unpacked and of which nothing is known
 FIRST_LINE = ["name", "label"]  # of a file of labels
 
 OnError = Callable[[SaidError], None]
@@ -92,12 +93,12 @@ def labels_text(archive: Archive) -> str:
 def unpack(
     archive: Archive, folder: str, *, force: bool, on_error: OnError, progress: Progress | None = None
 ) -> int:
-    """Write the images of an archive as PNG files below a folder; returns how many.
+    """Write the images of an archive below a folder, as PNG files where these hold them; returns how many.
 
     ``on_error`` is told what cannot be read or written; all else is written.  Raises FileError, before
     anything is written, where a file is there already and ``force`` is False; ModelError.
     """
-    runs, names = list[tuple[int, int]](), dict[int, str]()
+    runs, names, suffixes = list[tuple[int, int]](), dict[int, str](), dict[int, str]()
     for number in range(len(archive.places)):
         try:
             group, first = archive.group(number), archive.first(number)
@@ -105,8 +106,12 @@ def unpack(
             on_error(error)
             continue
         runs += [(number, run) for run in archive.runs(number)]
-        names |= {first + image: group.head.names[image] for image in range(archive.places[number].images)}
-    targets = {number: os.path.join(folder, target) for number, target in targets_of(names).items()}
+        for image in range(archive.places[number].images):
+            names[first + image] = group.head.names[image]
+            with suppress(SaidError):  # of what is damaged is told where its pixels are read
+                suffixes[first + image] = images.suffix_for(archive.entry(first + image).mode)
+    found = targets_of(names, suffixes)
+    targets = {number: os.path.join(folder, target) for number, target in found.items()}
     there = [target for target in targets.values() if os.path.lexists(target)]
     if there and not force:
         raise FileError(f"{there[0]} exists already; --force overwrites it.")
@@ -139,23 +144,24 @@ def unpack(
     return done
 
 
-def targets_of(names: Mapping[int, str]) -> dict[int, str]:
-    """Where the images of these numbers and names go: their own names with another suffix, each once."""
+def targets_of(names: Mapping[int, str], suffixes: Mapping[int, str]) -> dict[int, str]:
+    """Where the images of these numbers and names go: their own names with these suffixes, or .png, each
+    once."""
     found, taken = dict[int, str](), set[str]()
-    for number in sorted(names, key=lambda number: not is_target(names[number])):
-        name = names[number] or f"{number:05}"
-        target = name if is_target(name) else os.path.splitext(name)[0] + SUFFIX
+
+    def has_its_own(number: int) -> bool:
+        return os.path.splitext(names[number])[1].lower() == suffixes.get(number, SUFFIX)
+
+    for number in sorted(names, key=lambda number: not has_its_own(number)):
+        name, suffix = names[number] or f"{number:05}", suffixes.get(number, SUFFIX)
+        target = name if has_its_own(number) else os.path.splitext(name)[0] + suffix
         if os.path.normcase(target) in taken:  # two names that differ in their suffixes
-            target = name + SUFFIX
+            target = name + suffix
         while os.path.normcase(target) in taken:
-            target = f"{os.path.splitext(target)[0]}-{number}{SUFFIX}"
+            target = f"{os.path.splitext(target)[0]}-{number}{suffix}"
         taken.add(os.path.normcase(target))
         found[number] = target
     return found
-
-
-def is_target(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() == SUFFIX
 
 
 def write_image(picture: Picture, target: str, folder: str, force: bool) -> None:
@@ -167,4 +173,5 @@ def write_image(picture: Picture, target: str, folder: str, force: bool) -> None
     except OSError as error:
         raise FileError(f"{target} cannot be written: {files.reason(error)}.") from None
     with about(target):
-        files.write(target, force, lambda file: images.save_exactly(picture, file, "PNG"))
+        name = images.format_of(target)
+        files.write(target, force, lambda file: images.save_exactly(picture, file, name))

@@ -11,7 +11,7 @@ import numpy as np
 
 from saidcodec import arguments, files, models
 from saidcodec.archive import layout
-from saidcodec.archive.encoding import Item, Options, encoded, group_of, shortest
+from saidcodec.archive.encoding import Item, Options, encoded, group_of, is_wide, shortest
 from saidcodec.archive.layout import SIGNATURE, VERSION, Place, is_shareable
 from saidcodec.archive.names import check_label, check_name
 from saidcodec.archive.reader import Archive
@@ -88,7 +88,7 @@ def pack(
         files.check_free(target, force)
     jobs = Jobs(images, names, labels, threads or cores(), strip, on_error, progress)
     options = Options(residual, max_error, glimpses, effort, model == "auto")
-    sample = jobs.sample(CALIBRATION_SAMPLE)
+    sample = [one for one in jobs.sample(CALIBRATION_SAMPLE) if not is_wide(one)]
     found = chosen(model, sample, options, jobs.threads)
     rows = calibrated_on(sample, options, found, len(images))
 
@@ -137,13 +137,8 @@ class Jobs:
     progress: Progress | None
 
     def read(self, number: int) -> Picture:
-        """One image as ``images.from_any`` gives it, or without its metadata.
-
-        Raises ImageError where no archive can hold it.
-        """
+        """One image as ``images.from_any`` gives it, or without its metadata."""
         picture = from_any(self.images[number])
-        if picture.pixels.dtype == np.uint16:
-            raise ImageError("An archive holds no images of more than 8 bits a sample.")
         return picture._replace(metadata=Metadata()) if self.strip else picture
 
     def called(self, number: int) -> str:

@@ -96,9 +96,8 @@ class Encoding(Writing):
         """The file of one image.  Raises what ``codec.encode`` and ``verification.verify`` raise."""
         progress = watch("encoding")
 
-        def encode(one: np.ndarray | Picture, metadata: Metadata) -> bytes:
-            samples = one.pixels if isinstance(one, Picture) else one
-            if self.max_error > MOST_ERROR and samples.dtype != np.uint16:
+        def encode(one: Picture) -> bytes:
+            if self.max_error > MOST_ERROR and one.pixels.dtype != np.uint16:
                 raise ImageError(f"An image of 8 bits a sample has errors of at most {MOST_ERROR}.")
             return codec.encode(
                 one,
@@ -107,14 +106,13 @@ class Encoding(Writing):
                 max_error=self.max_error,
                 glimpses=self.glimpses,
                 effort=self.effort,
-                metadata=metadata,
                 threads=threads,
                 progress=None if isinstance(image, ImageFrames) else progress,
             )
 
         with stopwatch.measuring("coding"):
             if isinstance(image, Picture):
-                data = encode(image, image.metadata)
+                data = encode(image)
             else:
                 data = encode_all(image.told(progress), image.plays, encode, self.exact)
         self.verified(data, image, stopwatch, threads, watch)

@@ -106,14 +106,14 @@ def pack(
     report(failures, "All other images are packed.")
 
 
-@click.command()
+@click.command(short_help="Write the images of an archive below a folder.")
 @click.argument("source", metavar="IN.saids", type=PATH)
 @click.argument("folder", metavar="DIR", type=PATH)
 @shared("model")
 @click.option("--labels", metavar="FILE.csv", help="Write the labels of all images, too.")
 @shared("quiet", "force")
 def unpack(source: str, folder: str, model: str | None, labels: str | None, quiet: bool, force: bool) -> None:
-    """Write the images of an archive as PNG files below a folder.
+    """Write the images of an archive below a folder: as PNG files, CMYK images as TIFF.
 
     Of an archive that is cut off or damaged all is written that can be read.
 
@@ -146,7 +146,7 @@ def unpack(source: str, folder: str, model: str | None, labels: str | None, quie
     report(failures, f"All else, {count:,} images, is unpacked.")
 
 
-@click.command()
+@click.command(short_help="List the images of an archive.")
 @click.argument("source", metavar="IN.saids", type=PATH)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def ls(source: str, as_json: bool) -> None:

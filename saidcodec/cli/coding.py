@@ -169,7 +169,7 @@ def region_of(context: click.Context, parameter: click.Parameter, text: str | No
     "--region",
     metavar="X,Y,W,H",
     callback=region_of,
-    help="Decode this part of one file alone: left, top, width and height in pixels.",
+    help="Decode this part of one file alone, of all its frames: left, top, width and height in pixels.",
 )
 @click.option("--frame", type=click.IntRange(0), metavar="N", help="Decode frame N alone, from 0.")
 @click.option("--boxes-as-metadata", is_flag=True, help="Write the boxes as image regions into OUT's XMP.")
@@ -192,8 +192,8 @@ def decode(
 ) -> None:
     """Decode .said files, exactly.
 
-    One file: to the format of OUT's suffix, or to IN with .png; - is standard input or output.  Many files
-    and folders: to the folder OUT; what is there already is skipped.
+    One file: to the format of OUT's suffix, or to IN with .png, or .tif where PNG cannot hold it; - is
+    standard input or output.  Many files and folders: to the folder OUT; what is there already is skipped.
 
     \b
     Examples:
@@ -252,13 +252,16 @@ def decode_one(
     from saidcodec import images
 
     watch = Stopwatch()
-    target = output_for(source, ".png") if target is None else target
-    name = images.format_of(target)
-    files.check_apart(source, target)
-    files.check_free(target, force)
     check_file(source)
+    if target is not None:
+        check_output(source, target, force)
     with watch.measuring("reading"):  # of a part of a file no more is read than it takes
         data = source if region and source != files.STANDARD else files.read_bytes(source)
+    if target is None:
+        with about(files.name_of(source)):
+            target = output_for(source, suffix_for(data, 0 if boxes_as_metadata else frame))
+        check_output(source, target, force)
+    name = images.format_of(target)
     with about(files.name_of(source)), watch.measuring("decoding"):
         decoded = decoded_from(data, model, region, frame, boxes_as_metadata)
     with about(target), watch.measuring("writing"):
@@ -271,12 +274,51 @@ def decode_one(
         tell(account_of(data, model, watch.seconds))
 
 
+def check_output(source: str, target: str, force: bool) -> None:
+    """Refuse an output that cannot be written, before any work is done.  Raises FileError."""
+    from saidcodec import images
+
+    images.format_of(target)
+    files.check_apart(source, target)
+    files.check_free(target, force)
+
+
+def is_sequence(data: bytes | str) -> bool:
+    """Whether a file has several frames.  Raises FileError."""
+    from saidcodec import arguments
+    from saidcodec.format import container
+
+    with arguments.opened(data) as contents:
+        return container.is_sequence(contents)
+
+
+def suffix_for(data: bytes | str, number: int | None) -> str:
+    """The suffix of a format that holds the frame with a number, or all frames of a file.
+
+    Raises a kind of SaidError.
+    """
+    from saidcodec import arguments, images
+    from saidcodec.format import container
+
+    if not is_sequence(data):
+        with arguments.opened(data) as contents:
+            return images.suffix_for(container.unpack(contents, whole=False).header.presentation.mode)
+    from saidcodec.frames import Frames  # which few files have
+
+    with Frames(data) as frames:
+        numbers = range(len(frames)) if number is None else range(len(frames))[number : number + 1]
+        headers = [frames.header(one) for one in numbers]
+    only_pages = len({(one.width, one.height) for one in headers}) > 1
+    only_pages |= len(headers) > 1 and any(one.wide for one in headers)
+    modes = {one.presentation.mode for one in headers}
+    return ".tif" if only_pages else max(map(images.suffix_for, modes), default=".png")
+
+
 def decoded_from(
     data: bytes | str, model: str | None, region: Region | None, frame: int | None, boxes_as_metadata: bool
 ) -> Decoded:
-    """The frames of a file, or a single one where a part, a number or its boxes are asked for."""
+    """The frames of a file, or parts of them; a single one where its number or its boxes are asked for."""
     from saidcodec import codec
-    from saidcodec.format import container
     from saidcodec.picture import Decoded
 
     told = progress("decoding")
@@ -285,14 +327,16 @@ def decoded_from(
             raise click.UsageError("--boxes-as-metadata is for the first frame.")
         found = codec.decode_frame(data, frame, region=region, model=model, progress=told)
         return Decoded([found], 1)
-    whole = region is None and frame is None and not boxes_as_metadata
-    if whole and isinstance(data, bytes) and container.is_sequence(data):
+    several = is_sequence(data)
+    if several and frame is None and not boxes_as_metadata:
         from saidcodec import frames  # which few files have
 
-        return frames.decode_all(data, model=model, progress=told)
+        return frames.decode_all(data, region=region, model=model, progress=told)
     picture = codec.decode_image(data, region=region, model=model, progress=told)
     if boxes_as_metadata:
         from saidcodec import boxes
 
+        if several and frame is None:
+            note("Only the first of the file's frames is written, because it has the boxes.")
         picture = picture._replace(metadata=boxes.in_metadata(picture.metadata, data, region, model=model))
     return Decoded([picture], 1)

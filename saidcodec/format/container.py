@@ -40,6 +40,7 @@ from saidcodec.window import Bytes
 
 if TYPE_CHECKING:
     from saidcodec.format.frames import FrameTable
+    from saidcodec.format.palette import Palette
 
 MOST_ERROR, MOST_WIDE_ERROR = 255, (1 << 15) - 1  # of a sample
 MODEL_BYTES = 2  # of the model's id; the checksums cover all of it
@@ -155,14 +156,14 @@ def unpack(data: Bytes, *, whole: bool = True) -> Container:
     return unpack_image(several[1][0] if several else data, whole=whole)
 
 
-def unpack_image(data: Bytes, *, whole: bool = True) -> Container:
-    """Parse a file of one image.
+def unpack_image(data: Bytes, *, whole: bool = True, before: Palette | None = None) -> Container:
+    """Parse a file of one image; ``before``: the palette of the frame before, if it is that of a rectangle.
 
     Raises FormatError, VersionError, TruncatedError, CorruptError or LimitError; allocates nothing
     beyond slices of ``data`` and the bounded metadata.
     """
     cursor = Cursor(data)
-    header, has_metadata = read_header(cursor)
+    header, has_metadata = read_header(cursor, before)
     start = cursor.at
     packed = cursor.take(cursor.varint()) if has_metadata else b""
     metadata, metadata_bytes = unpack_metadata(packed) if has_metadata else Metadata(), cursor.at - start
@@ -187,8 +188,8 @@ def unpack_image(data: Bytes, *, whole: bool = True) -> Container:
     return Container(header, metadata, len(data), metadata_bytes, head, tuple(streams), complete)
 
 
-def read_header(cursor: Cursor) -> tuple[Header, bool]:
-    """The header, and whether metadata follows it."""
+def read_header(cursor: Cursor, before: Palette | None = None) -> tuple[Header, bool]:
+    """The header, and whether metadata follows it; ``before`` as for ``unpack_image``."""
     check_signature(cursor)
     layout = cursor.take(1)[0]
     extension = cursor.take(1)[0] if layout & HAS_EXTENSION else 0
@@ -219,7 +220,7 @@ def read_header(cursor: Cursor) -> tuple[Header, bool]:
     adaptive = not form.wide and header.usually_adaptive != bool(extension & IS_UNUSUALLY_ADAPTIVE)
     if Tiling.of(header).most_pixels() > MOST_BAND_PIXELS:
         raise LimitError(f"The file claims bands of more than the limit of {MOST_BAND_PIXELS} pixels.")
-    key, palette = form.read_facts(cursor)
+    key, palette = form.read_facts(cursor, before)
     header = header._replace(
         adaptive=adaptive, depth=form.depth, key=key, palette=palette, ranked=form.ranked
     )

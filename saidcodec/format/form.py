@@ -45,8 +45,13 @@ class Form(NamedTuple):
         """Whether only lossless files show such an image."""
         return self.has_palette or self.depth == 1
 
-    def read_facts(self, cursor: Cursor) -> tuple[tuple[int, ...] | None, Palette | None]:
-        """The key and the palette.  Raises CorruptError, TruncatedError, LimitError."""
+    def read_facts(
+        self, cursor: Cursor, before: Palette | None
+    ) -> tuple[tuple[int, ...] | None, Palette | None]:
+        """The key and the palette, which may be that of the frame ``before``.
+
+        Raises CorruptError, TruncatedError, LimitError.
+        """
         key = None
         if self.has_key:
             key = tuple(cursor.varint() for _ in range(3 if self.mode == Mode.RGB else 1))
@@ -56,7 +61,7 @@ class Form(NamedTuple):
             return key, None
         from saidcodec.format.palette import read_palette  # which few images have
 
-        return key, read_palette(cursor)
+        return key, read_palette(cursor, before)
 
 
 def number_of(header: Header) -> tuple[int, bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 import numpy as np
@@ -18,19 +18,26 @@ LUMA = (299, 587, 114)  # weights of red, green and blue in the order of ranks
 HAS_ALPHA, HAS_INDEX, HAS_ALPHAS = 1 << 0, 1 << 1, 1 << 2
 IS_COMPRESSED, IS_PLANAR, IS_DIFFERENCES = 1 << 3, 1 << 4, 1 << 5
 ALL_FLAGS = (1 << 6) - 1
+KNOWN = bytes([0, 1 << 6])  # of a palette that the frame before has
 
 
 @dataclass(frozen=True)
 class Palette:
     """``colours``: the bytes of all entries, red, green, blue and, if there are 4 ``channels``, alpha.
-    ``transparency``: the index that is transparent, or the alphas of the first entries."""
+    ``transparency``: the index that is transparent, or the alphas of the first entries.  ``known``: it is
+    that of the frame before, so that it is not written."""
 
     colours: bytes
     channels: int = 3
     transparency: int | bytes | None = None
+    known: bool = field(default=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.colours) // self.channels
+
+    def repeated(self) -> Palette:
+        """The same, known."""
+        return replace(self, known=True)
 
     def entries(self) -> np.ndarray:
         """The entries, uint8 [n, channels]."""
@@ -68,6 +75,8 @@ class Palette:
 
 def pack_palette(palette: Palette) -> bytes:
     """The bytes of a palette, in the shortest of the ways to write them."""
+    if palette.known:
+        return KNOWN
     flags = HAS_ALPHA * (palette.channels == 4)
     alphas, more = b"", b""
     if isinstance(palette.transparency, int):
@@ -88,9 +97,15 @@ def pack_palette(palette: Palette) -> bytes:
     return min(found, key=len)
 
 
-def read_palette(cursor: Cursor) -> Palette:
-    """The inverse of ``pack_palette``.  Raises CorruptError, TruncatedError, LimitError."""
-    count, flags = cursor.take(1)[0] + 1, cursor.take(1)[0]
+def read_palette(cursor: Cursor, before: Palette | None = None) -> Palette:
+    """The inverse of ``pack_palette``; ``before``: the palette of the frame before, where there may be one.
+
+    Raises CorruptError, TruncatedError, LimitError.
+    """
+    start = cursor.take(2)
+    if start == KNOWN and before is not None:
+        return before
+    count, flags = start[0] + 1, start[1]
     if flags > ALL_FLAGS or flags & (HAS_INDEX | HAS_ALPHAS) == HAS_INDEX | HAS_ALPHAS:
         raise CorruptError("The file's palette asks for something that does not exist.")
     if flags & (IS_PLANAR | IS_DIFFERENCES) and not flags & IS_COMPRESSED:

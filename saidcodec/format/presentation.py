@@ -20,6 +20,10 @@ class Presentation(NamedTuple):
     palette: Palette | None = None
     key: tuple[int, ...] | None = None
 
+    def known(self) -> Presentation:
+        """The same of a part of a frame: its palette is that of the frame before, and not written again."""
+        return self._replace(palette=self.palette.repeated()) if self.palette else self
+
     def smooth(self) -> Presentation:
         """The same in a mode whose samples may be averaged, or a little wrong: without indices, bits and a
         colour that stands for transparency."""

@@ -4,7 +4,7 @@
 ``arrays``      arrays: shapes and sizes
 ``modes``       modes of Pillow images ⇄ presentations of .said files
 ``opening``     files, opened with Pillow
-``frames``      the frames of images that have several
+``frames``, ``indices``      the frames of images that have several; in the palette of the first one
 ``depth``       bits a sample
 ``metadata``    metadata of Pillow images ⇄ metadata of .said files
 ``tags``        EXIF and a TIFF file's tags
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from saidcodec.images.modes import transparency_of
     from saidcodec.images.opening import ImageFile, frames_of, open_image
     from saidcodec.images.reading import from_any, from_file, from_pillow, taken
-    from saidcodec.images.saving import format_of, save, save_any, save_exactly, to_pillow
+    from saidcodec.images.saving import format_of, save, save_any, save_exactly, suffix_for, to_pillow
     from saidcodec.images.tags import EXIF_PREFIX
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "save_any",
     "save_exactly",
     "several_frames",
+    "suffix_for",
     "taken",
     "to_pillow",
     "transparency_of",
@@ -69,6 +70,7 @@ _HOMES = {
     "save_any": "saidcodec.images.saving",
     "save_exactly": "saidcodec.images.saving",
     "several_frames": "saidcodec.images.frames",
+    "suffix_for": "saidcodec.images.saving",
     "taken": "saidcodec.images.reading",
     "to_pillow": "saidcodec.images.saving",
     "transparency_of": "saidcodec.images.modes",

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saidcodec.errors import ImageError
+from saidcodec.errors import ImageError, warn_of_loss
 from saidcodec.images.depth import is_deep
-from saidcodec.images.opening import file_behind, opened_from
+from saidcodec.images.opening import file_behind, frames_of, opened_from
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -52,6 +52,9 @@ def read_again(image: Image) -> np.ndarray:
     tiles: list[Any] = getattr(image, "tile", [])
     if not tiles:
         raise ImageError(READ_ALREADY)
+    page = image.tell()
+    if image.format == "PNG" and frames_of(image) > 1:  # which Pillow composes in 8 bits
+        raise ImageError("Animations of more than 8 bits a sample cannot be encoded yet; TIFF pages can.")
     if len({(tile[0], order_of(tile)) for tile in tiles}) > 1:  # planes of their own, for example
         raise ImageError(f"{UNREADABLE}; {ADVICE}.")
     with file_behind(image) as file:
@@ -63,14 +66,16 @@ def read_again(image: Image) -> np.ndarray:
     if codec == "ppm":
         return binary_ppm(data, image.size, tiles[0][2])
     if codec == "raw" and image.mode == "I" and order == "I;16B":
-        return np.asarray(read_as(data, "I", order)).astype(np.uint16)
+        return np.asarray(read_as(data, page, "I", order)).astype(np.uint16)
     if codec == "zip" and order == "LA;16B":  # the four bytes of two samples, as if they were four samples
-        bytes_of = np.asarray(read_as(data, "RGBA", "RGBA"))
+        bytes_of = np.asarray(read_as(data, page, "RGBA", "RGBA"))
         return bytes_of.copy().view(">u2").astype(np.uint16)
     if codec not in READERS or order[:-1] not in ("RGB;16", "RGBA;16") or image.mode != order[:-4]:
         raise ImageError(f"{UNREADABLE}; {ADVICE}.")
     other = order[:-1] + OTHER_ORDER[order[-1]]
-    upper, lower = (np.asarray(read_as(data, image.mode, one)).astype(np.uint16) for one in (order, other))
+    upper, lower = (
+        np.asarray(read_as(data, page, image.mode, one)).astype(np.uint16) for one in (order, other)
+    )
     return upper << 8 | lower
 
 
@@ -80,10 +85,11 @@ def order_of(tile: Any) -> str:
     return args if isinstance(args, str) else str(args[0])
 
 
-def read_as(data: bytes, mode: str, order: str) -> Image:
-    """The image of a file, unpacked into a mode as if its samples lay in some order."""
+def read_as(data: bytes, page: int, mode: str, order: str) -> Image:
+    """A page of a file, unpacked into a mode as if its samples lay in some order."""
     image = opened_from(io.BytesIO(data))
     assert image is not None
+    image.seek(page)
     tiles: list[Any] = getattr(image, "tile", [])
     for number, (codec, extents, offset, args) in enumerate(tiles):
         told = order if isinstance(args, str) else (order, *args[1:])
@@ -105,9 +111,11 @@ def binary_ppm(data: bytes, size: tuple[int, int], start: int) -> np.ndarray:
 
 
 def with_alpha(samples: np.ndarray, key: object) -> np.ndarray:
-    """Samples with an alpha that is 0 where they have the colour of a key, if there is one."""
+    """Samples with an alpha that is 0 where they have the colour of a key, if there is one, with a
+    SaidWarning."""
     if not isinstance(key, (int, tuple)) or (samples.ndim == 3 and samples.shape[2] != 3):
         return samples
+    warn_of_loss("The image's transparent colour becomes alpha, because it has more than 8 bits a sample.")
     colours = samples.reshape(*samples.shape[:2], -1)
     alpha = np.where((colours == np.array(key)).all(2), 0, 65535).astype(np.uint16)
     return np.concatenate([colours, alpha[..., None]], 2)

@@ -14,9 +14,10 @@ import numpy as np
 from saidcodec.errors import ImageError, about, reason, warn_of_loss
 from saidcodec.format.header import Metadata
 from saidcodec.format.presentation import Presentation
-from saidcodec.images.arrays import check_size, widened
+from saidcodec.images.arrays import check_size, from_array, widened
+from saidcodec.images.indices import Indices
 from saidcodec.images.metadata import png_chunks_of
-from saidcodec.images.modes import in_colours
+from saidcodec.images.modes import Present, in_colours, presented
 from saidcodec.images.opening import ImageFile, frames_of, open_image
 from saidcodec.images.reading import from_pillow
 from saidcodec.images.tags import ICC_TAG, XMP_TAG
@@ -34,7 +35,8 @@ class ImageFrames:
     """The frames of Pillow images, one image's after the other's.
 
     The metadata of animations is that of the first frame.  Each pass over them decodes them anew, so that
-    one is held at a time.  Those of one size, unless they are pages, come in one mode, that all fit into.
+    one is held at a time.  Those of one size, unless they are pages, come in one mode, that all fit into: in
+    the palette of the first one where it has all colours.
     """
 
     images: Sequence[Image]
@@ -56,20 +58,51 @@ class ImageFrames:
         return sum(frames_of(image) - first_of(image) for image in self.images)
 
     @cached_property
-    def mode(self) -> str | None:
-        """The one mode of all frames; None where each has its own."""
+    def common(self) -> Presentation | None:
+        """How all frames are shown; None where each is shown in its own way.
+
+        Palettes that cannot be kept are named by a SaidWarning.
+        """
         if self.images[0].format in PAGES:
             return None
-        sizes, modes = set(), ""
-        for image in self.each():
+        sizes, modes, indices, lost = set(), "", None, False
+        for number, image in enumerate(self.each()):
             check_size(image.width, image.height)
             with readable():
                 image.load()
-            sizes.add(image.size)
-            modes += in_colours(image).mode
+                sizes.add(image.size)
+                if number == 0 and image.mode == "P":
+                    indices = Indices(image)
+                elif indices and indices.of(image) is None:
+                    indices, lost = None, True
+                modes += in_colours(image).mode
         if len(sizes) > 1:
             return None
-        return ("RGB" if "RGB" in modes else "L") + "A" * ("A" in modes)
+        if lost:
+            warn_of_loss("The palettes of the image's frames are not kept: they differ.")
+        if indices:
+            return Presentation("P", indices.palette)
+        return Presentation(("RGB" if "RGB" in modes else "L") + "A" * ("A" in modes))
+
+    def present(self) -> Present:
+        """What gives the samples of one frame after the other."""
+        common, indices = self.common, None
+        if common is None:
+            return presented
+
+        def shown(image: Image) -> tuple[np.ndarray, Presentation]:
+            nonlocal indices
+            if common.palette:
+                found = None if indices is None else indices.of(image)
+                indices = indices or Indices(image)
+                return indices.last if found is None else found, common
+            pixels, own = from_array(np.asarray(in_colours(image)))
+            if own == common:
+                return pixels, own
+            mode = common.mode
+            return widened(np.atleast_3d(pixels), mode.startswith("RGB"), mode.endswith("A")), common
+
+        return shown
 
     def each(self) -> Iterator[Image]:
         """The images, each at one frame after the other, and back where they were at the end."""
@@ -80,6 +113,7 @@ class ImageFrames:
                     with readable():
                         image.seek(number)
                     forget_other_pages(image)
+                    keep_palette(image)
                     yield image
             finally:
                 image.seek(before)
@@ -93,16 +127,13 @@ class ImageFrames:
 
     def __iter__(self) -> Iterator[Picture]:
         with about(self.name):
-            wanted = self.mode  # before the pass, because it takes one, too
+            present = self.present()  # before the pass, because it takes one, too
             png, first = png_chunks_of(self.data), None
             for image in self.each():
-                pixels, presentation, metadata, _ = from_pillow(image, whole=False, colours=True, png=png)
+                pixels, presentation, metadata, _ = from_pillow(image, whole=False, present=present, png=png)
                 if self.images[0].format not in PAGES:
                     metadata = first = metadata if first is None else first
                 png = None
-                if wanted and presentation.mode != wanted:
-                    pixels = widened(np.atleast_3d(pixels), wanted.startswith("RGB"), wanted.endswith("A"))
-                    presentation = Presentation(wanted)
                 metadata = metadata if self.metadata is None else self.metadata
                 yield Picture(pixels, presentation, metadata, duration_of(image))
 
@@ -113,6 +144,13 @@ def forget_other_pages(image: Image) -> None:
     for tag, key in ((ICC_TAG, "icc_profile"), (XMP_TAG, "xmp")):
         if tags is not None and tag not in tags:
             image.info.pop(key, None)
+
+
+def keep_palette(image: Image) -> None:
+    """Let Pillow give the palette to the pixels that it reads next: of a PNG file that is read a second time
+    it shows black otherwise."""
+    if image.format == "PNG" and image.palette is not None:
+        image.palette.dirty = 1
 
 
 @contextmanager

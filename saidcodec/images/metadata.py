@@ -199,9 +199,11 @@ def text_info(texts: tuple[Text, ...]) -> dict[str, Any]:
 def differing(one: Metadata, other: Metadata) -> list[str]:
     """Names of the kinds of metadata in which two images differ.
 
-    Resolutions may differ by rounding, and a comment may have become a text.
+    Resolutions may differ by rounding, PNG chunks in their order, and a comment may have become a text.
     """
     found = [part for part in METADATA_NAMES if getattr(one, part) != getattr(other, part)]
+    if "chunks" in found and dict(one.chunks) == dict(other.chunks):
+        found.remove("chunks")
     if "resolution" in found:
         from saidcodec.images.resolution import alike
 

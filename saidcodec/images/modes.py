@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,9 @@ EQUIVALENT = {"La": "LA", "PA": "RGBA", "RGBa": "RGBA", "RGBX": "RGB", "YCbCr": 
 KEYED = {"1": 1, "L": 1, "RGB": 3}  # modes in which a colour may stand for transparency, and its numbers
 ENTRIES = 256  # as many as an index can name
 TRANSPARENCY = "transparency"  # Pillow's name of a key, and of what is transparent in a palette
+
+
+Present = Callable[["Image"], tuple[np.ndarray, Presentation]]
 
 
 def presented(image: Image) -> tuple[np.ndarray, Presentation]:

@@ -14,7 +14,7 @@ from saidcodec.errors import ImageError, SaidWarning, about, reason
 from saidcodec.images.arrays import check_size, from_array
 from saidcodec.images.deep import deep_array
 from saidcodec.images.metadata import metadata_of, png_chunks_of
-from saidcodec.images.modes import in_colours, presented
+from saidcodec.images.modes import Present, presented
 from saidcodec.images.opening import ImageFile, frames_of, open_image
 from saidcodec.picture import Picture
 
@@ -74,13 +74,13 @@ def from_file(data: bytes, name: str | None) -> Picture:
 
 
 def from_pillow(
-    image: Image, *, whole: bool = True, colours: bool = False, png: PngChunks | None = None
+    image: Image, *, whole: bool = True, present: Present = presented, png: PngChunks | None = None
 ) -> Picture:
     """An image of Pillow's.  Raises ImageError, LimitError.
 
-    ``whole`` refuses an image that has more frames than the current one.  ``colours``: neither a palette nor
-    a key is kept, nor that it has 1 bit.  ``png``: what its PNG file says; of an image without one, what
-    Pillow tells of it is kept.
+    ``whole`` refuses an image that has more frames than the current one.  ``present`` gives the samples of a
+    loaded image of 8 bits, and what they mean.  ``png``: what its PNG file says; of an image without one,
+    what Pillow tells of it is kept.
     """
     check_size(image.width, image.height)
     try:
@@ -91,10 +91,8 @@ def from_pillow(
         metadata = metadata_of(image, png)
         if deep is not None:
             pixels, presentation = from_array(deep)
-        elif colours:
-            pixels, presentation = from_array(np.asarray(in_colours(image)))
         else:
-            pixels, presentation = presented(image)
+            pixels, presentation = present(image)
         if png and png.chunks:
             from saidcodec.images.png_chunks import for_mode
 

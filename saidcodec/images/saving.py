@@ -23,11 +23,11 @@ from saidcodec.images.metadata import (
 )
 from saidcodec.images.modes import palette_of, pillow_of, visible
 from saidcodec.images.opening import open_image
-from saidcodec.images.tags import EXIF_PREFIX, XMP_TAG, descriptive_tags, parsed_exif
+from saidcodec.images.tags import EXIF_PREFIX, file_tags, parsed_exif, with_valid_exif
 from saidcodec.picture import Picture
 
 if TYPE_CHECKING:
-    from PIL.Image import Exif, Image
+    from PIL.Image import Image
 
 STRIP = 256  # rows that are compared at a time, for the sake of memory
 FORMATS_THAT_READ_EXIF = ("TIFF", "AVIF")  # others write its bytes whatever they are
@@ -35,6 +35,7 @@ JPEG = ("JPEG", "MPO")
 JPEG_START, JFIF_DENSITY = b"\xff\xd8\xff\xe0", 13  # the first markers, and where the resolution stands
 MOST_JPEG_COMMENT = 65533  # bytes of a marker, less its length
 LOSSLESS_FORMATS, CMYK_FORMATS = ".png, .webp and .tif", ".tif"
+NO_SUCH_MODE = "cannot write mode "  # how Pillow begins to say what the sentence around it says already
 
 
 def format_of(target: str) -> str:
@@ -51,6 +52,11 @@ def format_of(target: str) -> str:
     if name is None or name not in Image.SAVE:
         raise FileError(f"{target}: there is no image format with the suffix {suffix or '(none)'} to write.")
     return name
+
+
+def suffix_for(mode: str) -> str:
+    """The suffix of the usual format that holds images of a mode exactly."""
+    return ".tif" if mode == Mode.CMYK else ".png"
 
 
 def to_pillow(picture: Picture) -> Image:
@@ -78,7 +84,7 @@ def save_exactly(picture: Picture, file: BinaryIO, name: str) -> None:
     Raises ImageError where the format does not give the same pixels back.
     """
     if picture.pixels.dtype == np.uint16:
-        deep_saving.save_exactly(picture.pixels, picture.metadata, file, name)
+        deep_saving.save_exactly(picture, file, name)
         return
     picture = write(picture, file, name)
     wanted = to_pillow(picture)
@@ -101,8 +107,13 @@ def save_exactly(picture: Picture, file: BinaryIO, name: str) -> None:
 def save(picture: Picture, file: BinaryIO, name: str) -> None:
     """Write an image in Pillow's format ``name``, losslessly where it can.
 
-    What the format does not keep of the metadata is named by a SaidWarning.  Raises ImageError.
+    Of samples of 16 bits a format of 8 gets the upper ones, and JPEG the colours of a palette.  What the
+    format does not keep of the metadata is named by a SaidWarning.  Raises ImageError.
     """
+    if picture.presentation.palette and name in JPEG:
+        picture = picture.smooth()
+    if picture.pixels.dtype == np.uint16 and name not in deep_saving.FORMATS:
+        picture = deep_saving.in_bytes(picture)
     metadata = write(picture, file, name).metadata
     if metadata != Metadata():
         with suppress(ImageError, OSError, ValueError):
@@ -170,10 +181,9 @@ def write(picture: Picture, file: BinaryIO, name: str) -> Picture:
     """
     metadata = picture.metadata
     if picture.pixels.dtype == np.uint16:
-        return picture._replace(metadata=deep_saving.save(picture.pixels, metadata, file, name))
-    if metadata.exif and name in FORMATS_THAT_READ_EXIF and parsed_exif(metadata.exif) is None:
-        warn_of_loss(f"{name} cannot hold the image's EXIF: it is not valid.")
-        metadata = metadata._replace(exif=b"")
+        return picture._replace(metadata=deep_saving.save(picture, file, name))
+    if name in FORMATS_THAT_READ_EXIF:
+        metadata = with_valid_exif(metadata, name)
         picture = picture._replace(metadata=metadata)
     image = pillow_of(picture.pixels, picture.presentation)  # no metadata: some writers take from it
     try:
@@ -187,7 +197,8 @@ def write(picture: Picture, file: BinaryIO, name: str) -> Picture:
     except Exception as error:  # Pillow's writers raise nearly everything on what they do not know
         if isinstance(error, OSError) and error.errno is not None:  # the disk's fault, not the format's
             raise
-        sentence = f"A {image.mode} image cannot be written as {name}: {reason(error)}"
+        why = "" if reason(error).startswith(NO_SUCH_MODE) else f": {reason(error)}"
+        sentence = f"A {image.mode} image cannot be written as {name}{why}"
         raise ImageError(f"{sentence}; {formats_for(image)} can hold it.") from None
     if name == "PNG":
         add_png_chunks(metadata, file, image.mode)
@@ -217,12 +228,12 @@ def saving_options(metadata: Metadata, name: str, size: tuple[int, int]) -> dict
     comment = comment_for(metadata) if name in (*JPEG, "GIF") else b""
     if comment and not (name in JPEG and len(comment) > MOST_JPEG_COMMENT):
         options["comment"] = comment
-    if name == "TIFF":
-        options.update(tiff_options(metadata))
+    if name == "TIFF" and len(tags := file_tags(metadata)):
+        options["exif"] = tags
     if name == "WEBP":
         options.update(lossless=True, exact=True)
         if metadata.resolution and not metadata.exif:
-            options["exif"] = resolution_exif(metadata.resolution)
+            options["exif"] = file_tags(Metadata(resolution=metadata.resolution))
     if name in JPEG:
         options.update(quality=95)
     if name == "AVIF":  # exact for most grey images
@@ -230,34 +241,6 @@ def saving_options(metadata: Metadata, name: str, size: tuple[int, int]) -> dict
     if name == "ICO":
         options.update(sizes=[size])
     return options
-
-
-def tiff_options(metadata: Metadata) -> dict[str, Any]:
-    """TIFF keeps EXIF, XMP and the resolution among its own tags."""
-    from PIL import Image
-
-    parsed = parsed_exif(metadata.exif) if metadata.exif else None
-    tags = descriptive_tags(parsed) if parsed else Image.Exif()
-    if metadata.xmp:
-        tags[XMP_TAG] = metadata.xmp
-    if metadata.resolution:
-        tags.update(resolution_tags(metadata.resolution))
-    return {"exif": tags} if len(tags) else {}
-
-
-def resolution_tags(resolution: Resolution) -> dict[int, Any]:
-    from saidcodec.images.resolution import as_tags
-
-    return as_tags(resolution)
-
-
-def resolution_exif(resolution: Resolution) -> Exif:
-    """EXIF of a resolution alone, for a format that has no other place for it."""
-    from PIL import Image
-
-    tags = Image.Exif()
-    tags.update(resolution_tags(resolution))
-    return tags
 
 
 def add_png_chunks(metadata: Metadata, file: BinaryIO, mode: str) -> None:

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from saidcodec.errors import ImageError, reason, warn_of_loss
-from saidcodec.format.header import Metadata
+from saidcodec.format.header import Metadata, Mode
+from saidcodec.format.palette import OPAQUE, Palette
+from saidcodec.images import deep_saving, deep_tiff
 from saidcodec.images.frames import ImageFrames
 from saidcodec.images.opening import open_image
 from saidcodec.images.saving import (
     add_png_chunks,
+    same_palette,
     same_pixels,
     saving_options,
     to_pillow,
@@ -42,18 +45,21 @@ def save_frames(
     the same frames back.
     """
     shown = [*frames]
-    if any(one.pixels.dtype != np.uint8 for one in shown):
-        raise ImageError("Several frames of more than 8 bits a sample cannot be written; --frame takes one.")
     if name not in FORMATS:
         raise ImageError(f"{name} cannot hold the {len(shown)} frames; {HOLD_FRAMES} can.")
     if name in ANIMATIONS and len({one.pixels.shape[:2] for one in shown}) > 1:
         raise ImageError(f"{name} cannot hold frames of several sizes; .tif can.")
-    images = [as_written(one, name, exact=not lossy) for one in shown]
-    if name == "TIFF":
-        for image, one in zip(images, shown, strict=True):
-            own = saving_options(one.metadata, name, image.size)
-            image.encoderinfo = {"exif": b"", "icc_profile": None, **own}
-    write(images, shown, plays, file, name)
+    kept = shown[0].metadata
+    if are_deep(shown):
+        if name != "TIFF":
+            raise ImageError(f"{name} cannot hold several frames of more than 8 bits a sample; .tif can.")
+        if any(one.presentation.mode == Mode.CMYK for one in shown):
+            raise ImageError(
+                "CMYK beside frames of more than 8 bits a sample is not written; --frame takes one."
+            )
+        kept = deep_tiff.write([one.smooth() for one in shown], file)[0]
+    else:
+        write(shown, plays, file, name, exact=not lossy)
     found = ImageFrames([open_image(file, name)])
     if not lossy and not same_frames(found, shown, name):
         raise ImageError(
@@ -61,21 +67,32 @@ def save_frames(
         )
     if name not in ANIMATIONS and any(one.duration for one in shown):
         warn_of_loss(f"{name} does not keep how long frames are shown.")
-    first = found.images[0]
-    first.seek(0)
+    first = next(found.each())
     first.load()
-    warn_of_lost_parts(shown[0].metadata, first, file, name)
+    palette = shown[0].presentation.palette and not same_palette(first, to_pillow(shown[0]))
+    warn_of_lost_parts(kept, first, file, name, ["palette"] if palette else [])
 
 
-def write(images: Sequence[Image], shown: Sequence[Picture], plays: int, file: BinaryIO, name: str) -> None:
+def are_deep(shown: Sequence[Picture]) -> bool:
+    """Whether some frames have more than 8 bits a sample."""
+    return any(one.pixels.dtype == np.uint16 for one in shown)
+
+
+def write(shown: Sequence[Picture], plays: int, file: BinaryIO, name: str, *, exact: bool) -> None:
     """Raises ImageError."""
+    images = [as_written(one, name, exact) for one in as_held(shown, name)]
+    if name == "TIFF":
+        for image, one in zip(images, shown, strict=True):
+            own = saving_options(one.metadata, name, image.size)
+            image.encoderinfo = {"exif": b"", "icc_profile": None, **own}
     metadata = shown[0].metadata
     options = saving_options(metadata, name, images[0].size)
     if name in ANIMATIONS:
         options["duration"] = durations(shown, name)
         if name == "GIF":
             options.update(
-                optimize=False, disposal=2 if any("A" in one.presentation.mode for one in shown) else 1
+                optimize=False,
+                disposal=2 if any("A" in one.presentation.smooth().mode for one in shown) else 1,
             )
         if name != "GIF" or plays != 1:
             options["loop"] = plays - 1 if name == "GIF" and plays else plays
@@ -105,16 +122,35 @@ def durations(shown: Sequence[Picture], name: str) -> list[float]:
     return rounded
 
 
+def as_held(shown: Sequence[Picture], name: str) -> list[Picture]:
+    """The frames in modes of their own where a format can hold them so, otherwise in colours."""
+    first = shown[0].presentation
+    one_palette = first.palette is not None and all(one.presentation == first for one in shown)
+    if name == "TIFF":
+        return [one if one.presentation.key is None else one.smooth() for one in shown]
+    if name == "GIF" or (name == "PNG" and one_palette and first.smooth().mode == "RGB"):
+        return [*shown]
+    return [one.smooth() for one in shown]
+
+
 def as_written(one: Picture, name: str, exact: bool) -> Image:
     """A frame as an image that Pillow writes without converting it, where the format can hold it."""
     image = to_pillow(one._replace(metadata=Metadata()))
     if name != "GIF":
         return image
-    palette = with_palette(one.pixels)
+    if one.presentation.palette and gif_holds(one.presentation.palette):
+        return image
+    palette = with_palette(one.smooth().pixels)
     if palette is None and exact:
         sentence = f"GIF cannot hold a frame of more than {COLOURS} colours or of half transparent ones"
         raise ImageError(f"{sentence} exactly; {HOLD_FRAMES} can.")
     return palette or image
+
+
+def gif_holds(palette: Palette) -> bool:
+    """Whether all entries are opaque, but for one at most, which is fully transparent."""
+    alphas = palette.shown()[:, 3:]
+    return bool(np.isin(alphas, (0, OPAQUE)).all()) and int((alphas == 0).sum()) <= 1
 
 
 def with_palette(pixels: np.ndarray) -> Image | None:
@@ -135,6 +171,12 @@ def with_palette(pixels: np.ndarray) -> Image | None:
 
 def same_frames(found: ImageFrames, shown: Sequence[Picture], name: str) -> bool:
     """Whether a file shows the same; where it is an animation, equal frames may have become one."""
+    if are_deep(shown):
+        pages = zip_longest(found, shown)
+        return all(
+            one and other and deep_saving.same_pixels(one.pixels, deep_saving.turned(other.smooth()))
+            for one, other in pages
+        )
     wanted = (to_pillow(one) for one in shown)
     pairs = zip_longest(steps(found.each(), name), steps(wanted, name))
     return all(one and other and same_pixels(one, turned_as(one, other)) for one, other in pairs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from saidcodec.errors import warn_of_loss
+from saidcodec.format.header import Metadata
 
 if TYPE_CHECKING:
     from PIL.Image import Exif
@@ -81,6 +82,30 @@ def parsed_exif(exif: bytes) -> Exif | None:
         tags.load(EXIF_PREFIX + exif)
     except Exception:  # as above
         return None
+    return tags
+
+
+def with_valid_exif(metadata: Metadata, name: str) -> Metadata:
+    """Metadata for a format, called ``name``, that needs valid EXIF: what is none is left out with a
+    SaidWarning."""
+    if not metadata.exif or parsed_exif(metadata.exif) is not None:
+        return metadata
+    warn_of_loss(f"{name} cannot hold the image's EXIF: it is not valid.")
+    return metadata._replace(exif=b"")
+
+
+def file_tags(metadata: Metadata) -> Exif:
+    """EXIF, XMP and the resolution, which a TIFF file keeps among its own tags."""
+    from PIL import Image
+
+    parsed = parsed_exif(metadata.exif) if metadata.exif else None
+    tags = descriptive_tags(parsed) if parsed else Image.Exif()
+    if metadata.xmp:
+        tags[XMP_TAG] = metadata.xmp
+    if metadata.resolution:
+        from saidcodec.images.resolution import as_tags
+
+        tags.update(as_tags(metadata.resolution))
     return tags
 
 

@@ -19,7 +19,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
-import numpy as np
 from PIL import Image, ImageFile, ImagePalette
 
 from saidcodec import arguments, codec, images, inspection, thumbnails
@@ -67,18 +66,23 @@ class SaidImageFile(ImageFile.ImageFile):
             file = container.unpack(contents, whole=False)
             several = container.split(contents, whole=False) is not None
         check_mode(file.header)
-        self._size = (file.header.width, file.header.height)
-        self._presentation = file.header.presentation
-        self._mode = self._presentation.mode
         self.info.update(images.info_of(file.metadata))
+        self._show(file.header)
+        self._reduce_by(1)
+        if several:
+            self._open_frames()
+
+    def _show(self, header: Header) -> None:
+        """Take the size, the mode and what belongs to it of the image that is decoded next."""
+        self._size = (header.width, header.height)
+        self._presentation = header.presentation
+        self._mode, self.palette = self._presentation.mode, None
+        self.info.pop("transparency", None)
         self.info.update(images.transparency_of(self._presentation))
         if palette := self._presentation.palette:
             mode = "RGBA" if palette.channels == 4 else "RGB"
             self.palette = ImagePalette.raw(mode, palette.colours)
             self.palette.mode = mode
-        self._reduce_by(1)
-        if several:
-            self._open_frames()
 
     def _open_frames(self) -> None:
         assert self.fp is not None
@@ -102,7 +106,7 @@ class SaidImageFile(ImageFile.ImageFile):
             header = self._frames.header(frame)
         check_mode(header)
         self._im = None  # Pillow would decode into the memory of the frame before
-        self._size, self._mode = (header.width, header.height), header.presentation.mode
+        self._show(header)
         self.info["duration"] = self._frames.durations[frame]
         self._reduce_by(1)
 
@@ -127,7 +131,7 @@ class SaidImageFile(ImageFile.ImageFile):
         """Let ``load`` give the image reduced by the largest whole factor that leaves it no smaller than
         ``size``; returns the mode, which has no palette or bits then, and where the image then lies in the
         reduced one."""
-        if size is None or len(self.tile) != 1 or self._factor > 1 or self._several or self.mode == DEEP:
+        if size is None or len(self.tile) != 1 or self._factor > 1 or self._several:
             return None
         width, height = self.size
         factor = max(1, min(width // max(1, size[0]), height // max(1, size[1])))
@@ -233,8 +237,8 @@ def save_all(image: Image.Image, file: IO[bytes], name: str | bytes) -> None:
             found = one._replace(metadata=chosen_metadata(one.metadata, options))
             yield found if milliseconds is None else found._replace(duration=milliseconds)
 
-    def encode(pixels: np.ndarray, metadata: Metadata) -> bytes:
-        return codec.encode(pixels, metadata=metadata, **chosen(options))
+    def encode(picture: Picture) -> bytes:
+        return codec.encode(picture, **chosen(options))
 
     exact = not options.get("max_error") and options.get("residual") != "none"
     with as_os_error():

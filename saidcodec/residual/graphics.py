@@ -69,10 +69,7 @@ def encode(pixels: np.ndarray) -> np.ndarray:
     flat = np.ascontiguousarray(pixels)
     out, count = POINTER(c_uint32)(), c_size_t()
     check(found.said_graphics_encode(flat.ctypes.data, width, height, channels, byref(out), byref(count)))
-    try:
-        return np.ctypeslib.as_array(out, (count.value,)).copy() if count.value else np.zeros(0, np.uint32)
-    finally:
-        found.said_graphics_free(out)
+    return native.owned(out, count.value, found.said_graphics_free)
 
 
 def bits(decisions: np.ndarray) -> float:

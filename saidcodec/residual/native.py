@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import EXTENSION_SUFFIXES
 from typing import Any
+
+import numpy as np
 
 from saidcodec.residual.engine import ENGINE_VARIABLE
 
@@ -43,3 +46,14 @@ def coder(name: str, interface: int, signatures: Mapping[str, Signature]) -> Any
     asked = f"said_{name}_interface"
     found = load(f"_{name}", {asked: (ctypes.c_int, []), **own})
     return found if found and getattr(found, asked)() == interface else None
+
+
+def owned(pointer: Any, count: int, free: Callable[[Any], object]) -> np.ndarray:
+    """``count`` numbers that a library has allocated, uint32 [count], without a copy: they are many times as
+    large as the image.  ``free`` is called when nobody uses them any more."""
+    if not count:
+        free(pointer)
+        return np.zeros(0, np.uint32)
+    memory = (ctypes.c_uint32 * count).from_address(ctypes.addressof(pointer.contents))
+    weakref.finalize(memory, free, pointer).atexit = False
+    return np.ctypeslib.as_array(memory)

@@ -78,11 +78,7 @@ def encode(samples: np.ndarray, tops: Sequence[int], max_error: int = 0) -> tupl
             seen.ctypes.data, width, height, components, most.ctypes.data, max_error, byref(out), byref(count)
         )
     )
-    try:
-        taken = np.ctypeslib.as_array(out, (count.value,)).copy() if count.value else np.zeros(0, np.uint32)
-        return taken, seen
-    finally:
-        found.said_wide_free(out)
+    return native.owned(out, count.value, found.said_wide_free), seen
 
 
 def push(words: np.ndarray, decisions: np.ndarray) -> np.ndarray:

@@ -61,19 +61,26 @@ def test_files_that_hold_no_labels(tmp_path: Path, text: bytes, sentence: str) -
 
 
 def test_images_keep_their_names_but_for_the_suffix() -> None:
-    names = {0: "a/x.jpg", 1: "a/x.png", 2: "b.PNG", 3: "", 4: "c", 5: "a/x.webp"}
-    assert targets_of(names) == {
+    names = {0: "a/x.jpg", 1: "a/x.png", 2: "b.PNG", 3: "", 4: "c", 5: "a/x.webp", 6: "d.tif", 7: "d.jpg"}
+    assert targets_of(names, {0: ".png", 6: ".tif", 7: ".tif"}) == {
         0: "a/x.jpg.png",
         1: "a/x.png",
         2: "b.PNG",
         3: "00003.png",
         4: "c.png",
         5: "a/x.webp.png",
+        6: "d.tif",
+        7: "d.jpg.tif",
     }
 
 
-@given(st.lists(st.sampled_from(["a", "a.png", "a.jpg", "a.png.png", "a.jpg.png", ""]), max_size=12))
-def test_every_image_has_a_place_of_its_own(names: list[str]) -> None:
-    found = targets_of(dict(enumerate(names)))
+NAMES = st.sampled_from(["a", "a.png", "a.jpg", "a.tif", "a.png.png", "a.jpg.png", ""])
+
+
+@given(st.lists(st.tuples(NAMES, st.sampled_from([".png", ".tif"])), max_size=12))
+def test_every_image_has_a_place_of_its_own(images: list[tuple[str, str]]) -> None:
+    names = {number: name for number, (name, _) in enumerate(images)}
+    suffixes = {number: suffix for number, (_, suffix) in enumerate(images)}
+    found = targets_of(names, suffixes)
     assert sorted(found) == [*range(len(names))]
     assert len(set(found.values())) == len(names)

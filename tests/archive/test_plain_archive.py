@@ -77,6 +77,22 @@ def test_the_specification_reads_every_mode(options: dict[str, object], tmp_path
             assert (saidcodec.images.to_pillow(picture).getpalette()) == image.getpalette()
 
 
+@pytest.mark.parametrize("max_error", [0, 9])
+def test_the_specification_reads_images_of_16_bits(max_error: int, tmp_path: Path) -> None:
+    shapes = [(9, 8), (7, 9, 3), (6, 5, 2), (5, 5, 4)]
+    deep = [RNG.integers(0, 5000, shape).astype(np.uint16) for shape in shapes]
+    images = [deep[0], RNG.integers(0, 256, (9, 11, 3)).astype(np.uint8), *deep[1:]]
+    for packed, name in ((images, "mixed.saids"), (deep, "deep.saids")):
+        target = tmp_path / name
+        saidcodec.pack(packed, target, model=MODEL, max_error=max_error)
+        compare(target)
+        archive = saidcodec.Archive(target, model=MODEL)
+        for found, image in zip(archive, packed, strict=True):
+            assert found.dtype == image.dtype
+            assert abs(found.astype(int) - image).max() <= max_error
+        assert archive.entry(0).mode == "I;16"
+
+
 def compare(target: Path) -> None:
     archive = saidcodec.Archive(target, model=MODEL)
     found = plain_archive.decode(target.read_bytes(), MODEL.tensors, BANKS)

@@ -60,6 +60,26 @@ def test_images_come_back() -> None:
         np.testing.assert_array_equal(pixels(f"in/{name}"), pixels(f"out/{name.replace('webp', 'png')}"))
 
 
+def test_images_that_png_cannot_hold_go_to_tiff() -> None:
+    inks = Image.fromarray(RNG.integers(0, 256, (5, 7, 4)).astype(np.uint8), "RGBA").tobytes()
+    Image.frombytes("CMYK", (7, 5), inks).save("in/a.tif")
+    assert pack().exit_code == 0
+    done("unpack", "all.saids", "out")
+    assert Image.open("out/a.tif").tobytes() == inks
+    np.testing.assert_array_equal(pixels("in/a.png"), pixels("out/a.png"))
+
+
+def test_images_of_16_bits() -> None:
+    deep = RNG.integers(0, 5000, (5, 7)).astype(np.uint16)
+    Image.fromarray(deep).save("in/deep.tif")
+    assert pack().exit_code == 0
+    assert "I;16  deep.tif" in done("ls", "all.saids").stdout
+    done("unpack", "all.saids", "out")
+    np.testing.assert_array_equal(pixels("out/deep.png"), deep)
+    refusal = failed(pack("--glimpses", "1", "--force", "--quiet"))
+    assert "in/deep.tif: Images of more than 8 bits a sample have no glimpses" in refusal
+
+
 def test_what_pack_says() -> None:
     said = pack().stderr
     size = Path("all.saids").stat().st_size

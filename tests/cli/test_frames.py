@@ -39,6 +39,15 @@ def test_they_go_from_format_to_format(source: str, target: str) -> None:
     assert done("compare", f"in.{source}", "it.said").stdout.startswith("equal frames: 3")
 
 
+def test_pages_of_several_sizes_go_to_tiff() -> None:
+    Image.new("L", (4, 5)).save("in.tif", save_all=True, append_images=[Image.new("L", (6, 3))])
+    done("encode", "in.tif", "it.said", "--model", "flat")
+    done("decode", "it.said")
+    assert done("compare", "in.tif", "it.tif").stdout.startswith("equal frames: 2")
+    done("decode", "it.said", "--frame", "1")
+    assert Image.open("it.png").size == (6, 3)
+
+
 def test_one_frame_can_be_had() -> None:
     animation("in.png")
     done("encode", "in.png", "it.said", "--model", "flat")
@@ -53,6 +62,32 @@ def test_one_frame_can_be_had() -> None:
     assert "BMP cannot hold the 3 frames" in run("decode", "it.said", "x.bmp").stderr
     assert not os.path.exists("x.bmp")
     done("preview", "it.said", "small.bmp", "--size", "4")
+
+
+def test_a_region_is_cut_out_of_every_frame() -> None:
+    animation("in.png")
+    done("encode", "in.png", "it.said", "--model", "flat")
+    done("decode", "it.said", "part.png", "--region", "1,1,3,2")
+    parts = Image.open("part.png")
+    assert (parts.n_frames, parts.size) == (3, (3, 2))
+    for number in (1, 2):
+        parts.seek(number)
+        assert parts.getpixel((number - 1, number - 1)) == (255, 255, 0)
+    assert "is not inside the image" in run("decode", "it.said", "x.png", "--region", "10,0,3,2").stderr
+    Image.new("L", (4, 5)).save("in.tif", save_all=True, append_images=[Image.new("L", (6, 3))])
+    done("encode", "in.tif", "pages.said", "--model", "flat")
+    assert "Frame 1: " in run("decode", "pages.said", "--region", "0,0,4,4").stderr
+    done("decode", "pages.said", "--region", "0,0,4,3")
+    assert Image.open("pages.tif").n_frames == 2
+
+
+def test_boxes_go_with_the_first_frame() -> None:
+    animation("in.png")
+    done("encode", "in.png", "it.said", "--model", "flat", "--glimpses", "1")
+    said = done("decode", "it.said", "out.png", "--boxes-as-metadata").stderr
+    assert said == "Note: Only the first of the file's frames is written, because it has the boxes.\n"
+    assert done("decode", "it.said", "one.png", "--boxes-as-metadata", "--frame", "0").stderr == ""
+    assert getattr(Image.open("out.png"), "n_frames", 1) == 1
 
 
 def test_inspect_names_frames_and_durations() -> None:

@@ -10,13 +10,15 @@ import zlib
 import numpy as np
 import pytest
 from factory import EVERY_KIND
-from pictures import XMP, exif, frame_of, icc, picture_of
-from PIL import Image
+from pictures import XMP, exif, icc, picture_of
+from PIL import Image, ImageOps
 
 import saidcodec
 from saidcodec import images
 from saidcodec.errors import ImageError, SaidWarning
 from saidcodec.format.header import Metadata, Resolution, Text, Unit
+from saidcodec.images import deep_tiff
+from saidcodec.images.saving_frames import same_frames
 
 MODES = {1: "I;16", 2: "LA;16", 3: "RGB;16", 4: "RGBA;16"}
 
@@ -39,7 +41,7 @@ def written(pixels: np.ndarray, name: str, metadata: Metadata) -> bytes:
 )
 def test_what_is_written_is_read(name: str, channels: int) -> None:
     pixels = picture(channels)
-    metadata = Metadata(icc=icc(), xmp=XMP, exif=exif().removeprefix(b"Exif\0\0") if name == "PNG" else b"")
+    metadata = Metadata(icc=icc(), xmp=XMP, exif=b"" if name == "TIFF" else exif().removeprefix(b"Exif\0\0"))
     data = written(pixels, name, metadata)
     found, mode, kept, _ = images.from_file(data, None)
     np.testing.assert_array_equal(found, pixels)
@@ -108,7 +110,8 @@ def test_a_colour_that_stands_for_transparency_becomes_alpha() -> None:
     key = picture(3)[4, 5]
     body = struct.pack(">3H", *key.tolist())
     chunk = struct.pack(">I", 6) + b"tRNS" + body + struct.pack(">I", zlib.crc32(b"tRNS" + body))
-    found, mode, _, _ = images.from_file(data[:33] + chunk + data[33:], None)
+    with pytest.warns(SaidWarning, match="transparent colour becomes alpha"):
+        found, mode, _, _ = images.from_file(data[:33] + chunk + data[33:], None)
     assert mode.mode == "RGBA;16"
     np.testing.assert_array_equal(found[..., :3], picture(3))
     np.testing.assert_array_equal(found[..., 3] == 0, (picture(3) == key).all(2))
@@ -116,16 +119,27 @@ def test_a_colour_that_stands_for_transparency_becomes_alpha() -> None:
 
 @pytest.mark.parametrize("name", ["JPEG", "WEBP", "GIF", "BMP"])
 def test_other_formats_are_refused(name: str) -> None:
-    for save in (images.save, images.save_exactly):
-        with pytest.raises(ImageError, match=r"\.png and \.tif can"):
-            save(picture_of(picture(3), Metadata()), io.BytesIO(), name)
+    with pytest.raises(ImageError, match=r"\.png and \.tif can, and --lossy"):
+        images.save_exactly(picture_of(picture(3), Metadata()), io.BytesIO(), name)
+
+
+@pytest.mark.parametrize("channels", MODES)
+def test_where_loss_is_allowed_they_get_the_upper_bits(channels: int) -> None:
+    file = io.BytesIO()
+    images.save(picture_of(picture(channels), Metadata(icc=icc())), file, "WEBP")
+    found, _, kept, _ = images.from_file(file.getvalue(), None)
+    assert found.dtype == np.uint8
+    colours = found.reshape(11, 17, -1)[..., : 3 if channels > 2 else 1].squeeze()
+    wanted = (picture(channels) >> 8).reshape(11, 17, -1)[..., : 3 if channels > 2 else 1].squeeze()
+    np.testing.assert_array_equal(colours, wanted)
+    assert kept.icc == icc()
 
 
 def test_what_tiff_does_not_keep_is_told() -> None:
-    with pytest.warns(SaidWarning, match="EXIF"):
-        images.save_exactly(
-            picture_of(picture(3), Metadata(exif=b"II*\0\x08\0\0\0\0\0")), io.BytesIO(), "TIFF"
-        )
+    for pages in (1, 2):
+        shown = [picture_of(picture(3), Metadata(exif=b"no EXIF"))] * pages
+        with pytest.warns(SaidWarning, match="EXIF: it is not valid"):
+            images.save_any(shown, 0, io.BytesIO(), "TIFF", False)
     with pytest.raises(ImageError, match="Grey and alpha"):
         images.save(picture_of(picture(2), Metadata()), io.BytesIO(), "TIFF")
 
@@ -163,6 +177,58 @@ def test_a_tiff_keeps_the_resolution(channels: int) -> None:
         written(picture(channels), "TIFF", Metadata(texts=(Text("Title", "text"),)))
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_tiff_keeps_exif_and_is_turned_once(orientation: int) -> None:
+    tags = Image.Exif()
+    tags[0x010F], tags[0x0112] = "A camera", orientation
+    tags.get_ifd(0x8769)[0x9003] = "2001:02:03 04:05:06"
+    data = written(picture(3), "TIFF", Metadata(exif=tags.tobytes().removeprefix(b"Exif\0\0")))
+    found, _, kept, _ = images.from_file(data, None)
+    turned = Image.fromarray((picture(3) >> 8).astype(np.uint8))
+    turned.getexif()[0x0112] = orientation
+    np.testing.assert_array_equal(found >> 8, np.asarray(ImageOps.exif_transpose(turned)))
+    again = Image.Exif()
+    again.load(b"Exif\0\0" + kept.exif)
+    assert again[0x010F] == "A camera"
+    assert again.get_ifd(0x8769)[0x9003] == "2001:02:03 04:05:06"
+    assert 0x0112 not in again or again[0x0112] == 1
+
+
+def test_large_pages_have_several_strips(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deep_tiff, "STRIP_BYTES", 4 * 6 * 17 - 1)
+    data = written(picture(3), "TIFF", Metadata(icc=icc()))
+    assert len(Image.open(io.BytesIO(data)).tag_v2[273]) == 4
+    monkeypatch.setattr(deep_tiff, "LIMIT", len(data))
+    with pytest.raises(ImageError, match="too large for a TIFF file"):
+        written(picture(3), "TIFF", Metadata(icc=icc()))
+
+
+def test_pages_of_all_kinds_come_back() -> None:
+    pages = [picture(3), picture(1)[:5], (picture(2) >> 8).astype(np.uint8), picture(4), picture(3)[:, :4]]
+    kept = [Metadata(icc=icc()), Metadata(), Metadata(xmp=XMP), Metadata(), Metadata()]
+    shown = [picture_of(*one) for one in zip(pages, kept, strict=True)]
+    file = io.BytesIO()
+    images.save_any(shown, 0, file, "TIFF", False)
+    found = [*images.several_frames(images.ImageFile(file.getvalue(), None))]
+    for one, wanted in zip(found, shown, strict=True):
+        np.testing.assert_array_equal(one.pixels, wanted.pixels)
+        assert (one.pixels.dtype, one.metadata) == (wanted.pixels.dtype, wanted.metadata)
+    with pytest.raises(ImageError, match=r"PNG cannot hold .*; \.tif can"):
+        images.save_any([shown[0]] * 2, 0, io.BytesIO(), "PNG", False)
+    with pytest.raises(ImageError, match="Grey and alpha"):
+        images.save_any([picture_of(picture(2))] * 2, 0, io.BytesIO(), "TIFF", False)
+
+
+def test_a_file_of_other_samples_is_not_the_same() -> None:
+    file = io.BytesIO()
+    shown = [picture_of(picture(3)), picture_of(picture(1))]
+    images.save_any(shown, 0, file, "TIFF", False)
+    found = images.several_frames(images.ImageFile(file.getvalue(), None))
+    assert same_frames(found, shown, "TIFF")
+    assert not same_frames(found, shown[:1], "TIFF")
+    assert not same_frames(found, [shown[0], picture_of(picture(1) ^ 1)], "TIFF")
+
+
 def test_frames_are_kept_and_had_one_by_one() -> None:
     frames = [picture(3), picture(3), picture(3)[:5], picture(1)]
     frames[1] = frames[1].copy()
@@ -176,6 +242,3 @@ def test_frames_are_kept_and_had_one_by_one() -> None:
     with saidcodec.Frames(saidcodec.encode(io.BytesIO(file.getvalue()))) as found:
         for one, page in zip(found, pages, strict=True):
             np.testing.assert_array_equal(one, np.asarray(page))
-    shown = [frame_of(one, "I;16", Metadata()) for one in frames[:2]]
-    with pytest.raises(ImageError, match="more than 8 bits a sample cannot be written"):
-        images.save_any(shown, 0, io.BytesIO(), "TIFF", False)

@@ -1,14 +1,16 @@
 """Images of several frames are read one frame at a time, as Pillow shows them."""
 
 import io
+import struct
 import warnings
+import zlib
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from pictures import RNG, SHAPES, animation, pixels_of, reopened
+from pictures import RNG, SHAPES, animation, pixels_of, reopened, seen
 from PIL import Image
 
 from saidcodec import images
@@ -37,6 +39,28 @@ def test_frames_are_what_pillow_shows(name: str) -> None:
             np.testing.assert_array_equal(one.pixels, np.asarray(shown.convert(one.presentation.mode)))
             assert one.duration == (0 if name == "TIFF" else [40, 70, 110][number])
     assert len({one.presentation.mode for one in found}) == 1
+
+
+@pytest.mark.parametrize("alphas", [b"", bytes([0, 128, 255]), bytes([255, 255, 0])])
+def test_palettes_are_there_in_every_pass(alphas: bytes) -> None:
+    frames = [Image.fromarray(RNG.integers(0, 9, (8, 9)).astype(np.uint8), "P") for _ in range(3)]
+    palette = RNG.integers(0, 256, 27).astype(np.uint8).tobytes()
+    for frame in frames:
+        frame.putpalette(palette)
+    data = file_of(frames, "PNG").data
+    place = data.index(b"IDAT") - 4
+    transparency = struct.pack(">I", len(alphas)) + b"tRNS" + alphas
+    transparency += struct.pack(">I", zlib.crc32(transparency[4:]))
+    file = images.ImageFile(data[:place] + transparency * bool(alphas) + data[place:], None)
+    wanted, opened = [], Image.open(io.BytesIO(file.data))
+    for number in range(3):
+        opened.seek(number)
+        wanted.append(seen(opened))
+    found = images.several_frames(file)
+    for _ in range(2):
+        shown = [seen(Image.fromarray(one.colours())) for one in found]
+        np.testing.assert_array_equal(shown, wanted)
+    assert len({one.tobytes() for one in wanted}) == 3
 
 
 def test_frames_of_one_animation_have_one_mode() -> None:

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import warnings
 import zlib
 from pathlib import Path
 
@@ -78,6 +79,18 @@ def test_colours_time_texts_and_resolution_come_back(
     image.load()
     assert image.info["gamma"] == 0.45455
     assert image.text["Author"].lang == "pl"
+
+
+def test_chunks_in_another_order_are_the_same() -> None:
+    chunks = ((b"bKGD", b"\0\x20"), (b"gAMA", bytes([0, 0, 177, 143])), (b"sBIT", b"\5"))
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        images.save_exactly(picture_of(pixels_of("L"), Metadata(chunks=chunks)), file, "PNG")
+    found = images.from_file(file.getvalue(), None)[2]
+    assert found.chunks != chunks
+    assert images.differing(found, Metadata(chunks=chunks)) == []
+    assert images.differing(found, Metadata(chunks=chunks[1:])) == ["PNG chunks"]
 
 
 def test_texts_behind_the_pixels_keep_their_order() -> None:

@@ -51,7 +51,7 @@ def test_animations_keep_frames_durations_and_plays(name: str, mode: str) -> Non
     assert [one.duration for one in shown] == [50, 140, 120]
     for one, other in zip(shown, (frames[0], frames[1], frames[3])):
         np.testing.assert_array_equal(
-            np.asarray(Image.fromarray(one.pixels).convert("RGBA")),
+            np.asarray(Image.fromarray(one.colours()).convert("RGBA")),
             np.asarray(Image.fromarray(other.pixels).convert("RGBA")),
         )
 
