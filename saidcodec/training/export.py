@@ -19,7 +19,7 @@ from saidcodec.said.description import CANVAS, LATENTS, MOST_GLIMPSES, Descripti
 from saidcodec.said.latent import LATENT_REACH
 from saidcodec.training import checkpoints
 from saidcodec.training.networks import LATENT_UNIT, Said, said_of
-from saidcodec.training.quantise import HIDDEN_UNIT, WEIGHT_MAX, IntegerConv, exponents, set_quantised
+from saidcodec.training.quantise import HIDDEN_UNIT, WEIGHT_MAX, IntegerConv, exponent_of, set_quantised
 from saidcodec.training.residual_network import ResidualNetwork, best_style
 from saidcodec.training.said import Settings
 from saidcodec.training.windows import Tiles, WindowSampler
@@ -63,7 +63,7 @@ def decoder_tensors(model: Said) -> dict[str, np.ndarray]:
     """The decoder half of the VAE as integer layers (spec section 9.5)."""
     tensors = {}
     for i, layer in enumerate(model.decoder.layers()):
-        exponent = exponents(layer.weight).double()
+        exponent = exponent_of(layer).double()
         step = torch.exp2(exponent)
         scaled = layer.weight.detach().double() * step.reshape(-1, *[1] * (layer.weight.dim() - 1))
         weight = torch.round(scaled).clamp(-WEIGHT_MAX, WEIGHT_MAX)

@@ -409,8 +409,9 @@ def save(
     settings: Settings,
 ) -> None:
     """Checkpoints that ``export`` reads: of the SAID layer with its own settings, and of the residual."""
+    known = replace(settings, shape=network.shape)
     for path, content in (
         (out[0], {"model": model.state_dict(), "settings": paper}),
-        (out[1], {"network": network.state_dict(), "settings": asdict(settings)}),
+        (out[1], {"network": network.state_dict(), "settings": asdict(known)}),
     ):
         checkpoints.write(path, content)

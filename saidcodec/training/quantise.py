@@ -52,9 +52,9 @@ def on_grid(weight: Tensor, exponent: Tensor | None = None) -> Tensor:
     return rounded(weight * step).clamp(-WEIGHT_MAX, WEIGHT_MAX) / step
 
 
-def bias_on_grid(bias: Tensor, weight: Tensor, unit: float) -> Tensor:
+def bias_on_grid(bias: Tensor, exponent: Tensor, unit: float) -> Tensor:
     """Biases as the integer layer has them; ``unit``: integer steps in one real unit of its inputs."""
-    step = unit * torch.exp2(exponents(weight))
+    step = unit * torch.exp2(exponent)
     return rounded(bias * step) / step
 
 
@@ -75,7 +75,7 @@ class IntegerLinear(nn.Linear):
         weight = (on_grid(self.weight, self.exponent) if self.qat else self.weight).to(x.dtype)
         bias: Tensor = self.bias
         if self.qat and self.unit:
-            bias = bias_on_grid(bias, self.weight, self.unit)
+            bias = bias_on_grid(bias, exponent_of(self), self.unit)
         n = x.shape[1]
         y = functional.linear(x, weight[:, :n], bias.to(x.dtype))
         return y if extra is None else y + functional.linear(extra, weight[:, n:])
@@ -94,8 +94,14 @@ class IntegerConv(nn.Conv2d):
         weight: Tensor = self.weight
         bias: Tensor = self.bias
         if self.qat:
-            weight, bias = on_grid(weight), bias_on_grid(bias, weight, HIDDEN_UNIT)
+            weight, bias = on_grid(weight), bias_on_grid(bias, exponents(weight), HIDDEN_UNIT)
         return functional.conv2d(x, weight, bias, padding=1)
+
+
+def exponent_of(layer: IntegerLinear | IntegerConv) -> Tensor:
+    """Per output, the exponent of the steps that a layer's weights have as integers; [out]."""
+    found = layer.exponent if isinstance(layer, IntegerLinear) else None
+    return exponents(layer.weight) if found is None else found
 
 
 def set_quantised(module: nn.Module, on: bool) -> None:

@@ -21,7 +21,7 @@ from saidcodec.training.quantise import (
     HIDDEN_UNIT,
     WEIGHT_MAX,
     IntegerLinear,
-    exponents,
+    exponent_of,
 )
 from saidcodec.training.residual_network import ASKING, CHOICE, ResidualNetwork, batch_bits
 from saidcodec.training.windows import COMPONENTS, INPUT_UNIT, Shape, Tiles, WindowSampler
@@ -187,7 +187,7 @@ def export(network: ResidualNetwork) -> dict[str, np.ndarray]:
         scales: Sequence[tuple[float, float]] | None = None,
     ) -> None:
         """``context`` and ``beside``: how many inputs, first and last, carry an offset of 128."""
-        exponent = (exponents(layer.weight) if layer.exponent is None else layer.exponent).double()
+        exponent = exponent_of(layer).double()
         step = torch.exp2(exponent)
         weight = torch.round(layer.weight.detach().double() * step[:, None]).clamp(-WEIGHT_MAX, WEIGHT_MAX)
         unit = INPUT_UNIT if context else HIDDEN_UNIT

@@ -66,6 +66,13 @@ def test_the_largest_distances_fit_the_bytes_they_are_kept_in():
         assert (base.decode(found[0].astype(np.int16), 8) <= 255).all()
 
 
+@pytest.mark.parametrize("step", range(9))
+def test_a_flat_base_has_no_distances_and_is_grey_or_black(step):
+    flat = base.flat(step)
+    assert not base.differences(flat, step).any()
+    assert (base.start(flat, step, 20, 30) == (128 if step < 8 else 0)).all()
+
+
 def test_the_start_of_an_even_tile_is_even():
     cell = np.full((8, 8, 3), 77.0)
     assert (base.start(base.quantise(cell, 0, False), 0, 20, 30) == 77).all()
