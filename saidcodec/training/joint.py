@@ -254,6 +254,7 @@ def train(
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         nn.utils.clip_grad_norm_(paper, 1.0)
         optimiser.step()
+        network.bound()
         step += 1
         if step % settings.log_every == 0 and warming:
             spent = time.monotonic() - began
