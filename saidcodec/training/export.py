@@ -19,7 +19,14 @@ from saidcodec.said.description import CANVAS, LATENTS, MOST_GLIMPSES, Descripti
 from saidcodec.said.latent import LATENT_REACH
 from saidcodec.training import checkpoints
 from saidcodec.training.networks import LATENT_UNIT, Said, said_of
-from saidcodec.training.quantise import HIDDEN_UNIT, WEIGHT_MAX, IntegerConv, exponent_of, set_quantised
+from saidcodec.training.quantise import (
+    HIDDEN_UNIT,
+    WEIGHT_MAX,
+    IntegerConv,
+    exponent_of,
+    go_on,
+    set_quantised,
+)
 from saidcodec.training.residual_network import ResidualNetwork, best_style
 from saidcodec.training.said import Settings
 from saidcodec.training.windows import Tiles, WindowSampler
@@ -153,6 +160,7 @@ def load_said(path: Path) -> tuple[Said, Settings]:
     if not model.multiplier.any():
         raise ModelError(f"{path} was saved before the quantisation-aware phase began.")
     set_quantised(model, True)
+    go_on(model, state.get("exponents", {}))
     return model, Settings(**state["settings"])
 
 

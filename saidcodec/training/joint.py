@@ -31,7 +31,7 @@ from saidcodec.residual.copies import CLUES
 from saidcodec.said import base
 from saidcodec.said.description import Description
 from saidcodec.training import checkpoints, export, networks, painting, residual, said, shrink
-from saidcodec.training.quantise import rounded, set_quantised
+from saidcodec.training.quantise import rounded, set_quantised, steps_of
 from saidcodec.training.residual_network import ResidualNetwork, with_style
 from saidcodec.training.windows import COMPONENTS, INPUT_UNIT, Batch, Shape, Tiles, WindowSampler
 
@@ -254,7 +254,8 @@ def train(
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         nn.utils.clip_grad_norm_(paper, 1.0)
         optimiser.step()
-        network.bound()
+        if not warming:
+            network.bound()
         step += 1
         if step % settings.log_every == 0 and warming:
             spent = time.monotonic() - began
@@ -412,7 +413,10 @@ def save(
     """Checkpoints that ``export`` reads: of the SAID layer with its own settings, and of the residual."""
     known = replace(settings, shape=network.shape)
     for path, content in (
-        (out[0], {"model": model.state_dict(), "settings": paper}),
-        (out[1], {"network": network.state_dict(), "settings": asdict(known)}),
+        (out[0], {"model": model.state_dict(), "exponents": steps_of(model), "settings": paper}),
+        (
+            out[1],
+            {"network": network.state_dict(), "exponents": steps_of(network), "settings": asdict(known)},
+        ),
     ):
         checkpoints.write(path, content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -115,3 +116,20 @@ def set_quantised(module: nn.Module, on: bool) -> None:
             if isinstance(layer, IntegerLinear) and on != layer.qat:
                 layer.exponent = exponents(layer.weight) if on else None
             layer.qat = on
+
+
+def steps_of(module: nn.Module) -> dict[str, Tensor]:
+    """The exponents under which the linear layers of ``module`` have trained, by name, for a checkpoint.
+
+    From weights alone the steps would come out finer once their peaks have fallen.
+    """
+    layers = {name: layer for name, layer in module.named_modules() if isinstance(layer, IntegerLinear)}
+    return {name: layer.exponent for name, layer in layers.items() if layer.exponent is not None}
+
+
+def go_on(module: nn.Module, steps: Mapping[str, Tensor]) -> None:
+    """Give quantised layers the exponents that ``steps_of`` told."""
+    for name, exponent in steps.items():
+        layer = module.get_submodule(name)
+        assert isinstance(layer, IntegerLinear)
+        layer.exponent = exponent

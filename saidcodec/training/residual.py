@@ -22,6 +22,8 @@ from saidcodec.training.quantise import (
     WEIGHT_MAX,
     IntegerLinear,
     exponent_of,
+    go_on,
+    steps_of,
 )
 from saidcodec.training.residual_network import ASKING, CHOICE, ResidualNetwork, batch_bits
 from saidcodec.training.windows import COMPONENTS, INPUT_UNIT, Shape, Tiles, WindowSampler
@@ -71,6 +73,9 @@ def train(
         if shape_of(state) != settings.shape:
             raise ModelError(f"{checkpoint} is of another shape: {shape_of(state)}.")
         network.load_state_dict(state["network"])
+        if state.get("exponents"):
+            network.quantise(True)
+            go_on(network, state["exponents"])
         optimiser.load_state_dict(state["optimiser"])
         step, spent = state["step"], state["seconds"]
     elif start_from is not None:
@@ -143,6 +148,7 @@ def save(
 ) -> None:
     state = {
         "network": network.state_dict(),
+        "exponents": steps_of(network),
         "optimiser": optimiser.state_dict(),
         "step": step,
         "seconds": seconds,
@@ -236,4 +242,5 @@ def load_checkpoint(path: Path) -> ResidualNetwork:
     network = ResidualNetwork(shape_of(state))
     network.load_state_dict(state["network"])
     network.quantise(True)
+    go_on(network, state.get("exponents", {}))
     return network

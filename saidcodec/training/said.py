@@ -44,7 +44,7 @@ from saidcodec.training.painting import (
     samples,
     start,
 )
-from saidcodec.training.quantise import rounded, set_quantised
+from saidcodec.training.quantise import go_on, rounded, set_quantised, steps_of
 
 REFITTED = 50  # steps between adaptations of the latents' steps to the posterior
 REHEARSED = 8  # random boxes an image
@@ -252,6 +252,7 @@ def train_there(
             raise ModelError(f"{checkpoint} was trained with another {' and '.join(other)}.")
         model.load_state_dict(state["model"])
         set_quantised(model, bool(model.multiplier.any()))
+        go_on(model, state.get("exponents", {}))
         optimiser.load_state_dict(state["optimiser"])
         step, spent = state["step"], state["seconds"]
     source = batches(np.random.default_rng((settings.seed, step)))
@@ -261,6 +262,7 @@ def train_there(
     def write() -> None:
         state = {
             "model": model.state_dict(),
+            "exponents": steps_of(model),
             "optimiser": optimiser.state_dict(),
             "step": step,
             "seconds": time.monotonic() - started,

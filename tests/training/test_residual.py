@@ -159,6 +159,20 @@ def test_strange_origins_are_not_read_back(trained):
         shrink.network_of(tensors)
 
 
+def test_what_is_exported_has_the_steps_it_trained_with(tmp_path):
+    """Weights whose peak falls below half of what their steps reach."""
+    settings = residual.Settings(steps=4, tiles=4, group=16, qat_from=0.0, shape=SHAPE, log_every=1)
+    tiles, path = smooth(4, 24, 1), tmp_path / "a.pt"
+    network = residual.train(settings, lambda rng: iter(lambda: tiles, None), tiles, path, lambda line: None)
+    with torch.no_grad():
+        network.trunk[1].weight *= 0.4
+    residual.save(path, network, torch.optim.Adam(network.parameters()), 4, 0.0, settings)
+    kept = residual.export(residual.load_checkpoint(path))
+    expected = residual.export(network)
+    assert all(np.array_equal(kept[name], expected[name]) for name in expected)
+    assert np.abs(kept["residual.trunk1.weight"]).max() <= 26
+
+
 def test_a_network_with_copies_learns_flat_colours(tmp_path):
     """Its loss falls, and what the core measures with its export is the loss."""
     rng = np.random.default_rng(5)
