@@ -311,6 +311,7 @@ def suffix_for(data: bytes | str, number: int | None) -> str:
     only_pages = len({(one.width, one.height) for one in headers}) > 1
     only_pages |= len(headers) > 1 and any(one.wide for one in headers)
     modes = {one.presentation.mode for one in headers}
+    only_pages |= len(modes) > 1
     return ".tif" if only_pages else max(map(images.suffix_for, modes), default=".png")
 
 

@@ -57,8 +57,10 @@ def save_frames(
             raise ImageError(
                 "CMYK beside frames of more than 8 bits a sample is not written; --frame takes one."
             )
-        kept = deep_tiff.write([one.smooth() for one in shown], file)[0]
+        held = [one.smooth() for one in shown]
+        kept = deep_tiff.write(held, file)[0]
     else:
+        held = as_held(shown, name)
         write(shown, plays, file, name, exact=not lossy)
     found = ImageFrames([open_image(file, name)])
     if not lossy and not same_frames(found, shown, name):
@@ -69,7 +71,12 @@ def save_frames(
         warn_of_loss(f"{name} does not keep how long frames are shown.")
     first = next(found.each())
     first.load()
+    changed = any(one.presentation != other.presentation for one, other in zip(held, shown, strict=True))
     palette = shown[0].presentation.palette and not same_palette(first, to_pillow(shown[0]))
+    if changed and not (palette and len({one.presentation for one in shown}) == 1):
+        warn_of_loss(
+            f"{name} does not keep the modes of these frames: palettes, bits or transparent colours."
+        )
     warn_of_lost_parts(kept, first, file, name, ["palette"] if palette else [])
 
 

@@ -131,3 +131,12 @@ def test_hidden_colours_do_not_go_through_webp() -> None:
 
 def test_more_colours_are_made_fewer_where_loss_is_allowed(tmp_path: Path) -> None:
     assert saved(frames_of("RGB", metadata=Metadata()), "GIF", lossy=True).count == 3
+
+
+@pytest.mark.parametrize(("name", "deep"), [("PNG", False), ("TIFF", True)])
+def test_modes_that_frames_lose_are_told_also_where_the_first_keeps_its_own(name: str, deep: bool) -> None:
+    grey = RNG.integers(0, 4000, (20, 24)).astype(np.uint16 if deep else np.uint8)
+    colours = Image.fromarray(RNG.integers(0, 256, (20, 24, 3)).astype(np.uint8)).quantize(9)
+    frames = [images.from_any(grey), images.from_any(colours), images.from_any(grey)]
+    with pytest.warns(SaidWarning, match=f"{name} does not keep the modes of these frames"):
+        save_frames(frames, 0, io.BytesIO(), name)
