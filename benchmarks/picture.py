@@ -1,8 +1,9 @@
 """Draw docs/glimpses.png: an image, and what its file says of it after each glimpse.
 
-    python benchmarks/picture.py [--image FILE] [--model NAME] [--glimpses N]
+    python benchmarks/picture.py [--image FILE] [--model NAME] [--seed N]
 
-The image is cut to its central square and reduced to the 64×64 pixels that the scene models know.
+Without --image it draws sprites.  An image is cut to its central square and reduced to the 64×64 pixels that
+the scene models know.
 """
 
 from __future__ import annotations
@@ -15,24 +16,28 @@ from PIL import Image
 
 import saidcodec
 from saidcodec.inspection import draw_boxes
-from saidcodec.said.description import CANVAS
+from saidcodec.training.datasets import canvas_of, multi_dsprites
 
 PANEL, GAP, COLUMNS = 256, 8, 3
 OUT = Path(__file__).parent.parent / "docs" / "glimpses.png"
 
 
+def drawn(seed: int) -> np.ndarray:
+    """The first image of as many sprites as there may be, uint8 RGB [64, 64, 3]."""
+    found = multi_dsprites(100, seed)
+    return np.asarray(found.images[found.counts.argmax()])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--image", type=Path, default=OUT.parent.parent / "examples" / "scene.png")
-    parser.add_argument("--model", default="clevr")
-    parser.add_argument("--glimpses", type=int, default=7)
+    parser.add_argument("--image", type=Path, help="default: sprites that are drawn for it")
+    parser.add_argument("--model", default="multidsprites")
+    parser.add_argument("--seed", type=int, default=20_000, help="of the sprites")
     wanted = parser.parse_args()
-    image = Image.open(wanted.image).convert("RGB")
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    square = image.crop((left, top, left + side, top + side))
-    pixels = np.asarray(square.resize((CANVAS, CANVAS), Image.Resampling.BOX))
-    data = saidcodec.encode(pixels, model=wanted.model, residual="gaussian", glimpses=wanted.glimpses)
+    pixels = (
+        drawn(wanted.seed) if wanted.image is None else canvas_of(Image.open(wanted.image).convert("RGB"))
+    )
+    data = saidcodec.encode(pixels, model=wanted.model)
     glimpses = saidcodec.inspect(data)["glimpses"]
     panels = [draw_boxes(pixels, [])]
     for n in range(len(glimpses) + 1):
