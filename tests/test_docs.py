@@ -30,7 +30,17 @@ COLUMNS = 110
 PLACES = {
     "README.md": {"photographs", "conditions"},
     "archives.md": {"archives"},
-    "results.md": {"conditions", "multimnist", "multidsprites", "clevr", "public", "cid22", "kodak", "speed"},
+    "results.md": {
+        "conditions",
+        "multimnist",
+        "multidsprites",
+        "clevr",
+        "public",
+        "cid22",
+        "kodak",
+        "parts",
+        "speed",
+    },
 }
 
 

@@ -104,7 +104,8 @@ def choose(
     small = header.width * header.height <= JUDGED_PIXELS
     forced = bool(glimpses)
     if network and not forced:
-        blind = not network.around
+        # Under a flat base alone there is nothing to see either.
+        blind = not network.around or (glimpses == 0 and bool(bases_of(model)))
         if blind or (not small and not base_pays(header, model, network, band, rgb, colour)):
             return [None] * len(band.places)
     steps: tuple[int, ...]
