@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -20,8 +20,6 @@ from torch import Tensor, nn
 
 from saidcodec import codec, models
 from saidcodec.encoder.price import BOX_WORTH
-from saidcodec.encoder.regions import regions
-from saidcodec.encoder.search import Easel, paint
 from saidcodec.errors import ModelError
 from saidcodec.format import colour, container
 from saidcodec.models import Model
@@ -31,13 +29,11 @@ from saidcodec.residual.copies import CLUES
 from saidcodec.said import base
 from saidcodec.said.description import Description
 from saidcodec.training import checkpoints, export, networks, painting, residual, said, shrink
+from saidcodec.training.looks import Scenes
 from saidcodec.training.quantise import rounded, set_quantised, steps_of
 from saidcodec.training.residual_network import ResidualNetwork, with_style
 from saidcodec.training.windows import COMPONENTS, INPUT_UNIT, Batch, Shape, Tiles, WindowSampler
 
-TOGETHER = 16  # images in one search
-OVERLAP = 0.4  # share of a box that earlier ones may cover; more is a second look at the same thing
-CROWDED = 0.6  # likewise of regions, which are whole objects that may lie over each other
 WITHOUT = 0.15  # share of images whose SAID layer is off
 PARTIAL = 0.15  # share of images that lack some of their glimpses
 ROUNDS = 2  # of encoding images and learning the tables of what was chosen
@@ -62,54 +58,6 @@ class Settings:
     seed: int = 0
     log_every: int = 200
     shape: Shape = field(default_factory=Shape)
-
-
-@dataclass(frozen=True)
-class Scenes:
-    """Images uint8 [n, 64, 64, 3], and where to look: boxes int [n, k, 4], which are there bool [n, k]."""
-
-    images: np.ndarray
-    boxes: np.ndarray
-    there: np.ndarray
-
-
-def look(images: np.ndarray, model: Model, most: int, settings: Settings) -> Scenes:
-    """Boxes that the codec's search takes with a model, without those that look at the same thing again."""
-    boxes = np.zeros((len(images), most, 4), np.int64)
-    there = np.zeros((len(images), most), bool)
-    for first in range(0, len(images), TOGETHER):
-        group = images[first : first + TOGETHER]
-        easels = [Easel(image, base.cells(image), settings.grey, settings.base_step) for image in group]
-        paint(easels, model, most, False)
-        for i, easel in enumerate(easels, first):
-            found = [glimpse.box for glimpse in easel.glimpses]
-            boxes[i, : len(found)] = np.array(found).reshape(-1, 4)
-            there[i, : len(found)] = first_looks(found)
-    return Scenes(images, boxes, there)
-
-
-def look_at_regions(images: np.ndarray, most: int) -> Scenes:
-    """Boxes of the regions of the images, the largest first, without those within others."""
-    boxes = np.zeros((len(images), most, 4), np.int64)
-    there = np.zeros((len(images), most), bool)
-    for i, image in enumerate(images):
-        found = regions(image)
-        found = found[np.argsort(-(found[:, 2:] - found[:, :2]).prod(1), kind="stable")]
-        found = found[np.array(first_looks(list(found), CROWDED), bool)][:most]
-        boxes[i, : len(found)], there[i, : len(found)] = found, True
-    return Scenes(images, boxes, there)
-
-
-def first_looks(boxes: Sequence[np.ndarray], overlap: float = OVERLAP) -> list[bool]:
-    """Which boxes are mostly outside those kept before them."""
-    covered = np.zeros((painting.CANVAS, painting.CANVAS), bool)
-    kept = []
-    for x0, y0, x1, y1 in boxes:
-        inside = covered[y0:y1, x0:x1]
-        kept.append(bool(inside.mean() < overlap))
-        if kept[-1]:
-            inside[:] = True
-    return kept
 
 
 class Studio:

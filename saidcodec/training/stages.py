@@ -22,7 +22,7 @@ from saidcodec import codec, models
 from saidcodec.encoder.auto import DEFAULT_MODEL
 from saidcodec.errors import FileError
 from saidcodec.models import Model
-from saidcodec.training import adapt, export, joint, residual, said, sources
+from saidcodec.training import adapt, export, joint, looks, residual, said, sources
 from saidcodec.training.defaults import AROUND, BOUND, STATISTICS, WIDE
 from saidcodec.training.folder import Images, as_coded
 from saidcodec.training.windows import Shape
@@ -207,10 +207,12 @@ def tuned(plan: Plan, bar: Bar) -> dict[str, np.ndarray]:
     network = joint.widened(plan.work / "residual.pt", settings.shape)
     checkpoints = plan.work / "together.said.pt", plan.work / "together.residual.pt"
     parts = [part.images for part in plan.images.canvases(plan.looked_at)]
-    looks = [joint.look(part, model, GLIMPSES, settings) for part in parts]
+    learning, held_out = (
+        looks.look(part, model, GLIMPSES, settings.grey, settings.base_step) for part in parts
+    )
     with bar("both together") as progress:
         joint.train(
-            settings, looks[0], looks[1], plan.work / "said.pt", network, checkpoints, silent, progress
+            settings, learning, held_out, plan.work / "said.pt", network, checkpoints, silent, progress
         )
     trained, _ = export.load_said(checkpoints[0])
     tensors = {

@@ -14,6 +14,7 @@ from saidcodec.training import (
     defaults,
     export,
     joint,
+    looks,
     networks,
     residual,
     said,
@@ -42,13 +43,14 @@ def test_layers_learn_together_and_their_export_decodes(tmp_path: Path) -> None:
         steps=40, batch=4, windows=64, log_every=2, rate=4e-3, qat_from=0.7, shape=SHAPE
     )
     shipped = SHIPPED / "clevr.safetensors"
-    looks, held_out = (
-        joint.look(part, models.load(shipped), 3, settings) for part in (images[2:], images[:2])
+    scenes, held_out = (
+        looks.look(part, models.load(shipped), 3, settings.grey, settings.base_step)
+        for part in (images[2:], images[:2])
     )
-    assert looks.there.any()
+    assert scenes.there.any()
     out, lines = (tmp_path / "a.pt", tmp_path / "b.pt"), []
     network = joint.widened(shipped, SHAPE)
-    joint.train(settings, looks, held_out, seen, network, out, lines.append)
+    joint.train(settings, scenes, held_out, seen, network, out, lines.append)
     before, after = residual_bits(lines[0]), residual_bits(lines[-1])
     assert max(before) < 15_000  # of networks that know nothing: more than 30,000
     assert after[0] < 0.9 * before[0]
@@ -72,15 +74,15 @@ def test_layers_learn_together_and_their_export_decodes(tmp_path: Path) -> None:
 
 def test_the_vae_learns_alone_from_regions(tmp_path: Path) -> None:
     images = datasets.multi_dsprites(12, seed=0).images
-    looks, held_out = (joint.look_at_regions(part, 4) for part in (images[2:], images[:2]))
-    assert 1 <= looks.there.sum(1).mean() <= 4
+    scenes, held_out = (looks.look_at_regions(part, 4) for part in (images[2:], images[:2]))
+    assert 1 <= scenes.there.sum(1).mean() <= 4
     settings = joint.Settings(steps=150, warm_up=1.0, batch=8, log_every=50, rate=3e-3, shape=SHAPE)
     seen, out, lines = tmp_path / "said.pt", (tmp_path / "a.pt", tmp_path / "b.pt"), []
     torch.manual_seed(0)
     checkpoints.write(seen, {"model": networks.Said(16).state_dict(), "settings": {}})
     network = joint.widened(SHIPPED / "clevr.safetensors", SHAPE)
     before = {name: weight.clone() for name, weight in network.state_dict().items()}
-    joint.train(settings, looks, held_out, seen, network, out, lines.append)
+    joint.train(settings, scenes, held_out, seen, network, out, lines.append)
     bits = [float(line.split(" glimpse ")[1].split()[0]) for line in lines[:-1]]
     assert bits[-1] < 0.8 * bits[0]
     assert all(torch.equal(weight, before[name]) for name, weight in network.state_dict().items())

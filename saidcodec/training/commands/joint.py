@@ -73,7 +73,7 @@ def train_joint(
 
     from saidcodec import models
     from saidcodec.encoder import refine
-    from saidcodec.training import export, joint, residual, sources
+    from saidcodec.training import export, joint, looks, residual, sources
     from saidcodec.training.windows import Shape
 
     folder = check_data(dataset, data)
@@ -93,14 +93,14 @@ def train_joint(
     learning, held_out = (part.images[:images] for part in parts)
     model, network = models.load(whole), joint.widened(begin, settings.shape)
     click.echo(f"looking at {len(learning)} images")
-    looks, development = (
-        joint.look_at_regions(part, glimpses)
+    learnt, development = (
+        looks.look_at_regions(part, glimpses)
         if boxes == "regions"
-        else joint.look(part, model, glimpses, settings)
+        else looks.look(part, model, glimpses, grey, base_step)
         for part in (learning, held_out)
     )
     checkpoints = out.with_suffix(".said.pt"), out.with_suffix(".residual.pt")
-    joint.train(settings, looks, development, seen, network, checkpoints, click.echo)
+    joint.train(settings, learnt, development, seen, network, checkpoints, click.echo)
     trained, _ = export.load_said(checkpoints[0])
     tensors = {
         **export.said_tensors(trained),
