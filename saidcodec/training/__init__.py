@@ -9,6 +9,6 @@
 ``residual``   training the residual network; ``residual_network``, ``windows``: the network and its contexts;
                ``mixture``, ``build_tables``: the formulas behind the bank; ``reconstruct``: x̂(T) for it;
                ``shrink``: a smaller network out of a larger one
-``joint``      both layers together
+``joint``      both layers together; ``looks`` has the boxes for that
 ``quantise``   layers that come to rest on integers; ``export``: from checkpoints to a model's tensors
 """
