@@ -33,7 +33,7 @@ static void FOR_ISA(look_around)(Walk *w, int n) {
 
 /* to[i] = table[scale[i]]. */
 static inline void FOR_ISA(of_scales)(const i16 *table, const u8 *scale, i16 *to, int n) {
-#if KERNEL == KERNEL_AVX512
+#if LONG_VECTORS
     const __m512i low = _mm512_loadu_si512(table), high = _mm512_loadu_si512(table + 32);
     for (int i = 0; i < n; i += 32) {
         __m512i which = _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)(scale + i)));
@@ -233,7 +233,7 @@ static void FOR_ISA(solve)(Adaptive *state, int c) {
 /* Add the products of all pairs of rows, the features and the goal behind them, over m <= 512 samples from `at` on.
    Sums of 512 products below 2^20 fit 32 bits.  The rows are padded with zeros to a multiple of 32 samples. */
 static void FOR_ISA(correlate)(const Walk *w, int c, int at, int m, i64 (*products)[FEATURES]) {
-#if KERNEL == KERNEL_AVX512
+#if LONG_VECTORS
     for (int k = 0; k <= FEATURES; k += 4) { /* three spare rows are last */
         for (int j = 0; j < FEATURES && j <= k + 3; j += 4) {
             __m512i sum[4][4];

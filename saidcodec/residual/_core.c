@@ -51,6 +51,9 @@ enum {
     MOST_STYLES = 8,
     MOST_COPIES = NEAR,
     NO_RECONSTRUCTION = -32768,
+    TILE_OUTPUTS = 16, /* of a matrix unit's tile of weights */
+    TILE_GROUPS = 16,
+    TILE_BYTES = TILE_OUTPUTS * TILE_GROUPS * 4,
     TOGETHER = 512, /* samples in a list that is measured */
     RING = 16, /* steps that the wavefront keeps: it looks 8 back, and repeats samples up to 3 ahead */
 };
@@ -67,6 +70,7 @@ static const i8 NEAR_Y[NEAR] = {0, 0, 0, -1, -1, -1, -1, -1, -2, -2, -2, -2, -2,
 #include "_bank.h"
 #include "_network.h"
 #include "_plane.h"
+#include "_tiles.h"
 
 /* ---- the same code for every instruction set ---- */
 
@@ -79,8 +83,9 @@ static const i8 NEAR_Y[NEAR] = {0, 0, 0, -1, -1, -1, -1, -1, -2, -2, -2, -2, -2,
 #define KERNEL_AVX2 2
 #define KERNEL_AVXVNNI 3
 #define KERNEL_AVX512 4
-#define KERNEL_NEON 5
-#define KERNEL_NEON_DOT 6
+#define KERNEL_AMX 5
+#define KERNEL_NEON 6
+#define KERNEL_NEON_DOT 7
 
 #if defined(__clang__)
 #define TARGET_(list) _Pragma(#list)
@@ -130,6 +135,16 @@ PUSH_TARGET("avx2,bmi,bmi2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")
 POP_TARGET
 #endif
 
+#if defined(HAS_TILES)
+PUSH_TARGET(TILE_TARGET)
+#define ISA amx
+#define KERNEL KERNEL_AMX
+#include "_walk.h"
+#undef ISA
+#undef KERNEL
+POP_TARGET
+#endif
+
 #if defined(ON_ARM)
 #define ISA neon
 #define KERNEL KERNEL_NEON
@@ -158,6 +173,9 @@ static const Isa ISAS[] = {
     {"neon_dot", walk_neon_dot, measure_neon_dot, compare_neon_dot},
     {"neon", walk_neon, measure_neon, compare_neon},
 #endif
+#if defined(HAS_TILES)
+    {"amx", walk_amx, measure_amx, compare_amx},
+#endif
 #if defined(ON_X86) && defined(__SSE2__)
     {"avx512", walk_avx512, measure_avx512, compare_avx512},
     {"avxvnni", walk_avxvnni, measure_avxvnni, compare_avxvnni},
@@ -178,10 +196,13 @@ static int supported(const char *name) {
         unsigned a, b, c, d;
         return avx2 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
     }
-    if (!strcmp(name, "avx512"))
-        return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-               __builtin_cpu_supports("avx512vnni");
+    int avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                 __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+                 __builtin_cpu_supports("avx512vnni");
+    if (!strcmp(name, "avx512")) return avx512;
+#if defined(HAS_TILES)
+    if (!strcmp(name, "amx")) return avx512 && tiles_allowed();
+#endif
 #elif defined(ON_ARM)
     if (!strcmp(name, "neon_dot")) {
 #if defined(__APPLE__)
@@ -209,6 +230,21 @@ EXPORT const char *said_isa(int index, int *usable) {
 
 static int usable_isa(int isa) { return isa >= 0 && isa < ISA_COUNT && supported(ISAS[isa].name); }
 
+/* Walk or measure between these two. */
+static void begin(int isa) {
+#if defined(HAS_TILES)
+    if (ISAS[isa].walk == walk_amx) open_tiles();
+#endif
+    (void)isa;
+}
+
+static void end(int isa) {
+#if defined(HAS_TILES)
+    if (ISAS[isa].walk == walk_amx) close_tiles();
+#endif
+    (void)isa;
+}
+
 static int has_errors(const Plane *p) { return p->errors[0] || p->errors[1] || p->errors[2]; }
 
 /* The symbols of one plane in the order of decoding; out u32 [samples * (components + copies)].  With errors the
@@ -218,7 +254,9 @@ EXPORT int said_symbols(int isa, const Network *network, const Bank *bank, const
     if (!usable_isa(isa)) return BAD_ARGUMENT;
     int status = walk_open(&w, network, bank, p, ENCODE);
     w.out = out;
+    begin(isa);
     if (!status) status = ISAS[isa].walk(&w);
+    end(isa);
     *count = w.count;
     walk_close(&w);
     return status;
@@ -231,7 +269,9 @@ EXPORT int said_measure(int isa, const Network *network, const Bank *bank, const
     Walk w;
     if (!usable_isa(isa) || has_errors(p)) return BAD_ARGUMENT;
     int status = walk_open(&w, network, bank, p, MEASURE);
+    begin(isa);
     if (!status) status = ISAS[isa].measure(&w, places, styles, n, out);
+    end(isa);
     walk_close(&w);
     return status;
 }
@@ -244,7 +284,9 @@ EXPORT int said_compare(int isa, const Network *network, const Bank *bank, const
     Walk w;
     if (!usable_isa(isa) || !p->reconstruction || has_errors(p)) return BAD_ARGUMENT;
     int status = walk_open(&w, network, bank, p, MEASURE);
+    begin(isa);
     if (!status) status = ISAS[isa].compare(&w, lengths, rectangles, n, inside, out);
+    end(isa);
     walk_close(&w);
     return status;
 }
@@ -258,7 +300,9 @@ EXPORT int said_decode(int isa, const Network *network, const Bank *bank, const 
     int status = walk_open(&w, network, bank, p, DECODE);
     if (!status) {
         decoder_open(&w.decoder, words, *count);
+        begin(isa);
         status = ISAS[isa].walk(&w);
+        end(isa);
     }
     if (!status) *count = decoder_close(&w.decoder, words);
     walk_close(&w);

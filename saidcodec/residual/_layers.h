@@ -148,6 +148,83 @@ static inline __attribute__((always_inline)) void FOR_ISA(layer_part)(const Laye
     }
 }
 
+#elif KERNEL == KERNEL_AMX
+
+/* 16 outputs of 16 samples: sums of a tile, of which the first 4 * `quads` outputs exist. */
+static inline __attribute__((always_inline)) void FOR_ISA(finish)(const i32 (*sums)[16], const Layer *l, int q, int quads,
+                                                                  u8 *y, i32 *raw, const i32 *style) {
+    const __m512i interleave = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+    __m512i which = style ? _mm512_loadu_si512(style) : _mm512_setzero_si512();
+    for (int h = 0; h < quads; h++) {
+        __m512i four[4];
+        for (int o = 0; o < 4; o++) {
+            int output = 4 * (q + h) + o;
+            __m512i sum = _mm512_load_si512(sums[4 * h + o]);
+            __m512 scale = _mm512_set1_ps(l->scale[output]), exact;
+            if (style) {
+                __m512i biases = _mm512_broadcast_i32x8(
+                    _mm256_loadu_si256((const __m256i *)(l->style_bias + output * MOST_STYLES)));
+                sum = _mm512_add_epi32(sum, _mm512_permutexvar_epi32(which, biases));
+                exact = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), scale);
+            } else { /* sum, bias and both together stay below 2^24 */
+                exact = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), scale, _mm512_set1_ps(l->scaled_bias[output]));
+            }
+            four[o] = _mm512_cvt_roundps_epi32(exact, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+        }
+        if (raw) {
+            for (int o = 0; o < 4; o++) _mm512_storeu_si512(raw + (4 * (q + h) + o) * BATCH, four[o]);
+        } else {
+            __m512i bytes = _mm512_packus_epi16(_mm512_packs_epi32(four[0], four[1]), _mm512_packs_epi32(four[2], four[3]));
+            _mm512_store_si512(y + (size_t)(q + h) * GROUP, _mm512_shuffle_epi8(bytes, interleave));
+        }
+    }
+}
+
+/* 32 outputs for up to 32 samples.  The weights' tiles end with zeros, so that it does not matter what the inputs'
+   last tile holds behind them. */
+static inline __attribute__((always_inline)) void FOR_ISA(layer_part)(const Layer *l, const u8 *x, u8 *y, i32 *raw,
+                                                                      const i32 *style, int vectors) {
+    i32 sums[16][16] __attribute__((aligned(64)));
+    int deep = (l->groups + TILE_GROUPS - 1) / TILE_GROUPS;
+    __asm__ volatile("" ::: "memory"); /* the compiler does not see that tiles are loaded from memory */
+    for (int q = 0; q < l->quads; q += 8) {
+        int two = q + 4 < l->quads;
+        const i8 *weight = l->tiles + (size_t)(q / 4) * (size_t)deep * TILE_BYTES;
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
+        for (int k = 0; k < deep; k++, weight += TILE_BYTES) {
+            const u8 *in = x + (size_t)k * TILE_GROUPS * GROUP;
+            _tile_loadd(4, weight, 64);
+            _tile_loadd(6, in, GROUP);
+            _tile_dpbsud(0, 4, 6);
+            if (two) {
+                _tile_loadd(5, weight + (size_t)deep * TILE_BYTES, 64);
+                _tile_dpbsud(2, 5, 6);
+            }
+            if (vectors < 2) continue;
+            _tile_loadd(7, in + 64, GROUP);
+            _tile_dpbsud(1, 4, 7);
+            if (two) _tile_dpbsud(3, 5, 7);
+        }
+        const i32(*done)[16] = (const i32(*)[16])sums;
+        for (int v = 0; v < vectors; v++) {
+            u8 *to = y ? y + 64 * v : NULL;
+            i32 *numbers = raw ? raw + 16 * v : NULL;
+            const i32 *own = style ? style + 16 * v : NULL;
+            int quads = l->quads - q;
+            if (v) _tile_stored(1, sums, 64);
+            else _tile_stored(0, sums, 64);
+            FOR_ISA(finish)(done, l, q, quads < 4 ? quads : 4, to, numbers, own);
+            if (!two) continue;
+            if (v) _tile_stored(3, sums, 64);
+            else _tile_stored(2, sums, 64);
+            FOR_ISA(finish)(done, l, q + 4, quads < 8 ? quads - 4 : 4, to, numbers, own);
+        }
+    }
+}
+
 #elif KERNEL == KERNEL_SSE2
 
 /* 4 outputs for 4 samples: bytes are widened to 16 bits for pmaddwd. */
@@ -255,7 +332,7 @@ static inline void FOR_ISA(layer_part)(const Layer *l, const u8 *x, u8 *y, i32 *
 }
 #endif
 
-#if KERNEL == KERNEL_AVX512
+#if LONG_VECTORS
 #define LANES 16
 #elif EIGHTS(KERNEL)
 #define LANES 8

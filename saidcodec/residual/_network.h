@@ -8,6 +8,8 @@ typedef struct {
     i32 *style_bias;        /* [4 * quads][MOST_STYLES], or NULL: bias with the style's inputs added */
     i32 *shift;             /* [4 * quads] */
     float *scale;           /* 2^-shift, exact */
+    float *scaled_bias;     /* bias * scale, exact */
+    i8 *tiles;              /* [output / 16][group / 16][16 outputs][16 groups][4]: the weights for a matrix unit */
     i32 *offset;            /* 128 times the sum of an output's weights, for signed inputs */
     u8 *depth;              /* [quads]: groups whose sums of products stay within 16 bits together: 1, 2 or 4 */
 } Layer;
@@ -35,6 +37,8 @@ static void layer_free(Layer *l) {
     release(l->style_bias);
     release(l->shift);
     release(l->scale);
+    release(l->scaled_bias);
+    release(l->tiles);
     release(l->offset);
     release(l->depth);
 }
@@ -67,19 +71,26 @@ static int layer_pack(Layer *l, const RawLayer *raw, const i32 *source, int inpu
     l->bias = reserve(4 * outputs);
     l->shift = reserve(4 * outputs);
     l->scale = reserve(4 * outputs);
+    l->scaled_bias = reserve(4 * outputs);
+    size_t deep = ((size_t)l->groups + TILE_GROUPS - 1) / TILE_GROUPS;
+    l->tiles = reserve((outputs + TILE_OUTPUTS - 1) / TILE_OUTPUTS * deep * TILE_BYTES);
     l->offset = reserve(4 * outputs);
     l->depth = reserve((size_t)l->quads);
-    if (!l->weight || !l->bias || !l->shift || !l->scale || !l->offset || !l->depth) return NO_MEMORY;
+    if (!l->weight || !l->bias || !l->shift || !l->scale || !l->scaled_bias || !l->tiles || !l->offset || !l->depth)
+        return NO_MEMORY;
     for (int o = 0; o < (int)outputs; o++) {
         l->scale[o] = 1.0f;
         if (o >= raw->outputs) continue;
         l->bias[o] = raw->bias[o];
         l->shift[o] = raw->shift[o];
         l->scale[o] = 1.0f / (float)(1 << raw->shift[o]);
+        l->scaled_bias[o] = (float)raw->bias[o] * l->scale[o];
         for (int i = 0; i < inputs; i++) {
             if (source[i] < 0) continue;
             i8 w = raw->weight[(size_t)source[i] * raw->outputs + o];
             l->weight[(((size_t)(o / 4) * l->groups + i / 4) * 4 + o % 4) * 4 + i % 4] = w;
+            size_t tile = (size_t)(o / TILE_OUTPUTS) * deep + (size_t)(i / 4 / TILE_GROUPS);
+            l->tiles[tile * TILE_BYTES + (size_t)(o % TILE_OUTPUTS * 4 * TILE_GROUPS + i % (4 * TILE_GROUPS))] = w;
             l->offset[o] += 128 * w;
         }
     }

@@ -265,9 +265,10 @@ static void parts_of_walk(Walk *w, Arena *a) {
     }
     w->active = part(a, most, 1);
     w->logit = part(a, (size_t)n->copies * most, 1);
-    w->hidden = part(a, (most / BATCH + 1) * (size_t)(n->hidden_groups + 4), GROUP);
+    /* The last layers read tiles that may end behind what belongs to them. */
+    w->hidden = part(a, (most / BATCH + 1) * (size_t)(n->hidden_groups + 4) + TILE_GROUPS, GROUP);
     size_t widest = (size_t)n->input_groups > MOST_WIDTH / 4 ? (size_t)n->input_groups : MOST_WIDTH / 4;
-    for (int i = 0; i < 2; i++) w->scratch[i] = part(a, widest + 2, GROUP);
+    for (int i = 0; i < 2; i++) w->scratch[i] = part(a, widest + TILE_GROUPS, GROUP);
     w->raw = part(a, (MOST_COPIES + 7) * BATCH, sizeof(i32));
     if (w->mode == MEASURE) {
         parts_of_measure(w, a, most);

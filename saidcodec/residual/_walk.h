@@ -3,7 +3,8 @@
    Compiled once for every instruction set (see _core.c).  ISA names the copy, KERNEL says which instructions it may
    use.  A list's samples do not depend on each other, or all are known. */
 
-#define WIDE_VECTORS (KERNEL == KERNEL_AVX2 || KERNEL == KERNEL_AVXVNNI || KERNEL == KERNEL_AVX512)
+#define LONG_VECTORS (KERNEL == KERNEL_AVX512 || KERNEL == KERNEL_AMX)
+#define WIDE_VECTORS (KERNEL == KERNEL_AVX2 || KERNEL == KERNEL_AVXVNNI || LONG_VECTORS)
 
 #include "_layers.h"
 
@@ -249,3 +250,4 @@ static inline int FOR_ISA(batch_size)(int first, int n) { return n - first < BAT
 #undef LANES
 #undef EIGHTS
 #undef WIDE_VECTORS
+#undef LONG_VECTORS

@@ -1,4 +1,4 @@
-"""Scenes with the boxes that joint training looks at: those of the codec's search, or of regions."""
+"""Scenes with the boxes that joint training looks at: those of the codec's search, of files, or of regions."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from saidcodec import codec, many
 from saidcodec.encoder.regions import regions
 from saidcodec.encoder.search import Easel, paint
+from saidcodec.format import container
 from saidcodec.models import Model
 from saidcodec.said import base
 from saidcodec.said.description import CANVAS
@@ -39,6 +41,18 @@ def look(images: np.ndarray, model: Model, most: int, grey: bool, base_step: int
             found = [glimpse.box for glimpse in easel.glimpses]
             boxes[i, : len(found)] = np.array(found).reshape(-1, 4)
             there[i, : len(found)] = first_looks(found)
+    return Scenes(images, boxes, there)
+
+
+def look_at_files(images: np.ndarray, model: Model, most: int) -> Scenes:
+    """Boxes of the files that a model makes: refined and thinned out by exact bits."""
+    boxes = np.zeros((len(images), most, 4), np.int64)
+    there = np.zeros((len(images), most), bool)
+    for i, data in enumerate(many.encode_many(images, model=model)):
+        for description in codec.read_said(container.unpack(data), model).descriptions:
+            if description is not None:
+                found = description.boxes[:most]
+                boxes[i, : len(found)], there[i, : len(found)] = found, True
     return Scenes(images, boxes, there)
 
 

@@ -37,8 +37,9 @@ from saidcodec.training.defaults import BOUND, STATISTICS, WIDE
 @OUT
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), required=True, help="Of training.")
 @click.option("--glimpses", default=7, show_default=True, help="Of an image, at most.")
-@click.option("--boxes", type=click.Choice(["search", "regions"]), default="search", show_default=True,
-              help="What finds the boxes: the search of --model, or regions of even colour.")  # fmt: skip
+@click.option("--boxes", type=click.Choice(["search", "files", "regions"]), default="search",
+              show_default=True, help="What finds the boxes: the search of --model, the files that it makes, "
+              "or regions of even colour.")  # fmt: skip
 @click.option("--warm-up", default=0.0, show_default=True, help="Share of the time for the VAE alone.")
 @click.option("--base-step", default=8, show_default=True, help="The base's cells in steps of 2 to this.")
 @click.option("--box-worth", default=16.0, show_default=True, help="Bits that a box may cost in the end.")
@@ -93,12 +94,12 @@ def train_joint(
     learning, held_out = (part.images[:images] for part in parts)
     model, network = models.load(whole), joint.widened(begin, settings.shape)
     click.echo(f"looking at {len(learning)} images")
-    learnt, development = (
-        looks.look_at_regions(part, glimpses)
-        if boxes == "regions"
-        else looks.look(part, model, glimpses, grey, base_step)
-        for part in (learning, held_out)
-    )
+    look = {
+        "search": lambda part: looks.look(part, model, glimpses, grey, base_step),
+        "files": lambda part: looks.look_at_files(part, model, glimpses),
+        "regions": lambda part: looks.look_at_regions(part, glimpses),
+    }[boxes]
+    learnt, development = look(learning), look(held_out)
     checkpoints = out.with_suffix(".said.pt"), out.with_suffix(".residual.pt")
     joint.train(settings, learnt, development, seen, network, checkpoints, click.echo)
     trained, _ = export.load_said(checkpoints[0])
