@@ -1,4 +1,4 @@
-"""Scenes with the boxes that joint training looks at: those of the codec's search, of files, or of regions."""
+"""Scenes with the boxes that joint training looks at: of the search, of files, or of regions."""
 
 from __future__ import annotations
 
