@@ -94,12 +94,14 @@ def train_joint(
     learning, held_out = (part.images[:images] for part in parts)
     model, network = models.load(whole), joint.widened(begin, settings.shape)
     click.echo(f"looking at {len(learning)} images")
-    look = {
-        "search": lambda part: looks.look(part, model, glimpses, grey, base_step),
-        "files": lambda part: looks.look_at_files(part, model, glimpses),
-        "regions": lambda part: looks.look_at_regions(part, glimpses),
-    }[boxes]
-    learnt, development = look(learning), look(held_out)
+    learnt, development = (
+        looks.look_at_regions(part, glimpses)
+        if boxes == "regions"
+        else looks.look_at_files(part, model, glimpses)
+        if boxes == "files"
+        else looks.look(part, model, glimpses, grey, base_step)
+        for part in (learning, held_out)
+    )
     checkpoints = out.with_suffix(".said.pt"), out.with_suffix(".residual.pt")
     joint.train(settings, learnt, development, seen, network, checkpoints, click.echo)
     trained, _ = export.load_said(checkpoints[0])
