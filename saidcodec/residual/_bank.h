@@ -9,9 +9,9 @@ typedef struct {
 
 /* Table t has the cumulative frequencies cumulative[t][0 ...], 2^24 from its last symbol's end on. */
 typedef struct {
-    u32 cumulative[ROWS + COPIES][WIDE];
+    u32 cumulative[ROWS + COPIES][APART];
     u16 first[ROWS][1 << LOOK_BITS]; /* the symbol that holds the lowest value with these leading bits */
-    u32 lengths[ROWS + COPIES][WIDE]; /* bits in 2^-16 bit */
+    u32 lengths[ROWS + COPIES][APART]; /* bits in 2^-16 bit */
     Choice choice[SCALES * TAILS * FRACTIONS];
     i16 slope[SCALES * TAILS][SLOPES]; /* what a wider scale costs more than a narrower one (section 6.9) */
 } Bank;

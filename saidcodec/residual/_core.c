@@ -33,6 +33,7 @@ enum {
     SYMBOLS = 1021,   /* symbols of a mixture table */
     SYMBOL_BITS = 10, /* a coded symbol is table << SYMBOL_BITS | symbol */
     WIDE = 1 << SYMBOL_BITS,
+    APART = WIDE + 16, /* numbers from table to table: a power of two would put all middles into one cache set */
     REACH = 510,
     SLOPES = 128, /* errors that a scale's slope is tabulated for */
     PARTS = 4,
