@@ -45,8 +45,9 @@ def header_of(
     replicated = planes.is_replicated(pixels, mode)
     coder = CODERS[residual]
     adaptive = coder == ResidualCoder.CONTEXT and is_large(width, height) and effort != "fast"
+    decided = adaptive and effort == "best" and not max_error
     tiling = choose_tiling(width, height)
-    header = Header(width, height, mode, replicated, coder, max_error, model.id, *tiling, adaptive)
+    header = Header(width, height, mode, replicated, coder, max_error, model.id, *tiling, adaptive, decided)
     return forms.in_form(header, presentation)
 
 

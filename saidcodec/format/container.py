@@ -47,8 +47,9 @@ MODEL_BYTES = 2  # of the model's id; the checksums cover all of it
 HEAD_CHECK_BYTES = 2
 # Layout, from the lowest bit: mode 3, residual coder 2, and whether there are
 HAS_METADATA, IS_NEAR_LOSSLESS, HAS_EXTENSION = 1 << 5, 1 << 6, 1 << 7
-# Extension: whether the tiling is given, and whether adaptation is not what it usually is.
-HAS_TILING, IS_UNUSUALLY_ADAPTIVE = 1 << 0, 1 << 1
+# Extension: whether the tiling is given, whether adaptation is not what it usually is, and whether samples are coded
+# by decisions.
+HAS_TILING, IS_UNUSUALLY_ADAPTIVE, IS_DECIDED = 1 << 0, 1 << 1, 1 << 2
 
 
 class Container(NamedTuple):
@@ -77,6 +78,7 @@ def head_of(header: Header, metadata: Metadata) -> bytes:
         extension |= HAS_TILING
     if header.adaptive != header.usually_adaptive:
         extension |= IS_UNUSUALLY_ADAPTIVE
+    extension |= IS_DECIDED * header.decided
     number, form = number_of(header)
     layout = number | header.coder << 3
     layout |= HAS_METADATA * bool(packed) | IS_NEAR_LOSSLESS * bool(header.max_error)
@@ -197,8 +199,9 @@ def read_header(cursor: Cursor, before: Palette | None = None) -> tuple[Header, 
     coder = ResidualCoder(layout >> 3 & 3)
     near_lossless = bool(layout & IS_NEAR_LOSSLESS)
     unfit = near_lossless and coder == ResidualCoder.MIXED
-    unfit |= bool(layout & HAS_EXTENSION) and extension not in range(1, 4)
+    unfit |= bool(layout & HAS_EXTENSION) and extension not in range(1, 8)
     unfit |= bool(extension & IS_UNUSUALLY_ADAPTIVE) and not coder.has_network
+    unfit |= bool(extension & IS_DECIDED) and (near_lossless or form.wide)
     unfit |= form.wide and (coder != ResidualCoder.CONTEXT or bool(extension & IS_UNUSUALLY_ADAPTIVE))
     unfit |= form.must_be_exact and (near_lossless or coder == ResidualCoder.NONE)
     if unfit:
@@ -218,11 +221,19 @@ def read_header(cursor: Cursor, before: Palette | None = None) -> tuple[Header, 
         )
     header = Header(width, height, form.mode, form.replicated, coder, max_error, model, side, bands)
     adaptive = not form.wide and header.usually_adaptive != bool(extension & IS_UNUSUALLY_ADAPTIVE)
+    decided = bool(extension & IS_DECIDED)
+    if decided and not adaptive:
+        raise CorruptError(NO_SUCH_THING)
     if Tiling.of(header).most_pixels() > MOST_BAND_PIXELS:
         raise LimitError(f"The file claims bands of more than the limit of {MOST_BAND_PIXELS} pixels.")
     key, palette = form.read_facts(cursor, before)
     header = header._replace(
-        adaptive=adaptive, depth=form.depth, key=key, palette=palette, ranked=form.ranked
+        adaptive=adaptive,
+        decided=decided,
+        depth=form.depth,
+        key=key,
+        palette=palette,
+        ranked=form.ranked,
     )
     return header, bool(layout & HAS_METADATA)
 

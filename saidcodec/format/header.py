@@ -11,7 +11,7 @@ from saidcodec.format.presentation import Presentation
 if TYPE_CHECKING:
     from saidcodec.format.palette import Palette
 
-VERSION = (0, 8)
+VERSION = (0, 9)
 SIGNATURE = bytes([0xD0 | VERSION[1]]) + b"\r\n"  # names the version, and breaks where line ends are changed
 ARCHIVE_SIGNATURE = b"\xd3S\r\n"  # of archives, which hold many images (archive_spec.md)
 IS_SEQUENCE = bytes([0x80, 0x80])  # layout and extension of a file of several frames
@@ -126,7 +126,8 @@ class Header(NamedTuple):
     ``replicated``: the image is RGB or RGBA and R = G = B everywhere, so that grey is coded.  ``max_error``:
     largest error of a sample, 0 for lossless.  ``model``: the model's id; in the header that was read from a
     file its beginning.  ``side`` bounds the tiles' sides, ``most_bands`` is the largest number of bands; both
-    are powers of 2.  ``adaptive``: the context coder learns along.
+    are powers of 2.  ``adaptive``: the context coder learns along;
+    ``decided``: by decisions, too (section 6.10).
 
     The others say how the channels are shown.  ``depth``: bits of a sample; an image of depth 1 is coded as
     the greys 0 and 255, one of depth 9 to 16 is wide: it has samples of uint16, no model and no SAID layer.
@@ -145,6 +146,7 @@ class Header(NamedTuple):
     side: int
     most_bands: int
     adaptive: bool = False
+    decided: bool = False
     depth: int = 8
     key: tuple[int, ...] | None = None
     palette: Palette | None = None

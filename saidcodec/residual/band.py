@@ -35,7 +35,7 @@ class Method(NamedTuple):
     """How a file's residual is coded; ``network`` None means the paper's Gaussian.
 
     ``errors``: largest error of each of Y (or grey), Co, Cg and of alpha, in sample values.  ``adaptive``:
-    planes learn along.  ``rows``: a calibration of the bank for planes that do not (archive_spec.md, section
+    planes learn along; ``decided``: by decisions, too.  ``rows``: a calibration of the bank for planes that do not (archive_spec.md, section
     4).
     """
 
@@ -44,11 +44,12 @@ class Method(NamedTuple):
     errors: tuple[int, ...]
     alpha_error: int
     adaptive: bool
+    decided: bool
     rows: Rows | None = None
 
     def applied(self, plane: Plane, styles: np.ndarray) -> Plane:
         """A plane as it is coded, with the style of each of its samples, uint8 [h, w]."""
-        return replace(plane, styles=styles, adaptive=self.adaptive, rows=self.rows)
+        return replace(plane, styles=styles, adaptive=self.adaptive, decided=self.decided, rows=self.rows)
 
 
 def method_of(header: Header, model: Model) -> Method:
@@ -56,7 +57,7 @@ def method_of(header: Header, model: Model) -> Method:
     network = network_of(model) if header.coder.has_network else None
     errors = planes.max_errors(header.max_error, header.components)
     styles = one_table(model, "tile.style.frequency")
-    return Method(network, styles, errors, header.max_error, header.adaptive)
+    return Method(network, styles, errors, header.max_error, header.adaptive, header.decided)
 
 
 @lru_cache(maxsize=8)
@@ -111,8 +112,10 @@ def check_length(method: Method, components: int, band: Band, decoder: Decoder) 
     """Refuse a band that has too few bits for its samples, before anything is allocated for them.
 
     Even where every sample has the likeliest symbol of the narrowest table, or is a copy of the surest
-    kind, it costs a little.  Raises CorruptError.
+    kind, it costs a little.  Decisions may cost next to nothing.  Raises CorruptError.
     """
+    if method.decided:
+        return
     cheapest = components * bank().cheapest
     if method.network and len(method.network.copies):
         cheapest = min(cheapest, min(float(table.bits.min()) for table in bank().copies))

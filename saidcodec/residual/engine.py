@@ -21,6 +21,7 @@ from saidcodec.residual.network import ResidualNetwork
 
 ENGINE_VARIABLE = "SAIDCODEC_ENGINE"
 SYMBOL_BITS = 10  # a coded symbol is table << 10 | symbol
+DECISION = 1 << 31  # marks what is no symbol, but a decision under a probability of 1 in 2**-16
 LENGTH_BITS = 16  # lengths are measured in 2**-16 bit
 REMEDY = (
     "The C core was not built, so that everything takes many times as long.  To get it, install a C compiler "
@@ -37,7 +38,7 @@ class Plane:
     samples are known beforehand and not coded.  ``styles`` uint8 [h, w]: the style of each sample's tile.
     ``reconstruction`` int16 [h, w, 3]: x̂(T) in Y, Co, Cg, all three NO_RECONSTRUCTION where there is none;
     or None. ``errors``: the largest error of each component.  ``adaptive``: coded with adaptation (spec
-    section 6.9).  ``rows``: a calibration of the bank (archive_spec.md, section 4), or None.
+    section 6.9), and where it is ``decided`` by decisions (6.10).  ``rows``: a calibration of the bank (archive_spec.md, section 4), or None.
     """
 
     samples: np.ndarray
@@ -46,6 +47,7 @@ class Plane:
     reconstruction: np.ndarray | None
     errors: tuple[int, ...]
     adaptive: bool = False
+    decided: bool = False
     rows: Rows | None = None
 
     def __post_init__(self) -> None:
@@ -60,6 +62,8 @@ class Plane:
                 raise ValueError(f"An array of a plane is {array.dtype} {array.shape}, not {dtype} {shape}.")
         if components not in (1, 3) or len(self.errors) != components or not self.samples.size:
             raise ValueError("A plane has one or three components, an error for each, and samples.")
+        if self.decided and (not self.adaptive or any(self.errors)):
+            raise ValueError("Decisions need adaptation, and no errors.")
         if self.adaptive and self.rows:
             raise ValueError("A plane is coded with adaptation or with a calibration, not with both.")
 
@@ -82,7 +86,7 @@ class Engine(Protocol):
 
     def symbols(self, network: ResidualNetwork, plane: Plane) -> np.ndarray:
         """The plane's symbols in the order of decoding, uint32 [n]: table << 10 | symbol.  Tables are the
-        rows of the bank's mixtures, then its copy tables."""
+        rows of the bank's mixtures, then its copy tables.  A decision is DECISION | p << 1 | bit."""
         ...
 
     def push(self, words: np.ndarray, symbols: np.ndarray) -> np.ndarray:
