@@ -47,8 +47,8 @@ MODEL_BYTES = 2  # of the model's id; the checksums cover all of it
 HEAD_CHECK_BYTES = 2
 # Layout, from the lowest bit: mode 3, residual coder 2, and whether there are
 HAS_METADATA, IS_NEAR_LOSSLESS, HAS_EXTENSION = 1 << 5, 1 << 6, 1 << 7
-# Extension: whether the tiling is given, whether adaptation is not what it usually is, and whether samples are coded
-# by decisions.
+# Extension: whether the tiling is given, whether adaptation is not what it usually is, and whether planes are
+# coded by decisions.
 HAS_TILING, IS_UNUSUALLY_ADAPTIVE, IS_DECIDED = 1 << 0, 1 << 1, 1 << 2
 
 

@@ -35,8 +35,8 @@ class Method(NamedTuple):
     """How a file's residual is coded; ``network`` None means the paper's Gaussian.
 
     ``errors``: largest error of each of Y (or grey), Co, Cg and of alpha, in sample values.  ``adaptive``:
-    planes learn along; ``decided``: by decisions, too.  ``rows``: a calibration of the bank for planes that do not (archive_spec.md, section
-    4).
+    planes learn along; ``decided``: by decisions, too.  ``rows``: a calibration of the bank for planes that
+    do not (archive_spec.md, section 4).
     """
 
     network: ResidualNetwork | None

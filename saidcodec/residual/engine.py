@@ -38,7 +38,8 @@ class Plane:
     samples are known beforehand and not coded.  ``styles`` uint8 [h, w]: the style of each sample's tile.
     ``reconstruction`` int16 [h, w, 3]: x̂(T) in Y, Co, Cg, all three NO_RECONSTRUCTION where there is none;
     or None. ``errors``: the largest error of each component.  ``adaptive``: coded with adaptation (spec
-    section 6.9), and where it is ``decided`` by decisions (6.10).  ``rows``: a calibration of the bank (archive_spec.md, section 4), or None.
+    section 6.9), and where it is ``decided`` by decisions (6.10).  ``rows``: a calibration of the bank
+    (archive_spec.md, section 4), or None.
     """
 
     samples: np.ndarray
