@@ -13,6 +13,8 @@ typedef struct {
     u16 first[ROWS][1 << LOOK_BITS]; /* the symbol that holds the lowest value with these leading bits */
     u32 lengths[ROWS + COPIES][APART]; /* bits in 2^-16 bit */
     Choice choice[SCALES * TAILS * FRACTIONS];
+    u32 fraction[256]; /* of the logarithm of a number that begins with 1 and these eight bits, in 2^-16 */
+    Curves curves;
     i16 slope[SCALES * TAILS][SLOPES]; /* what a wider scale costs more than a narrower one (section 6.9) */
 } Bank;
 
@@ -46,8 +48,10 @@ static i32 length_of_zero(const Bank *bank, i32 mean, i32 scale, i32 tail) {
     return (i32)length_of(cumulative[1] - cumulative[0]);
 }
 
-/* Fill in the slopes, without which a plane cannot be coded with adaptation. */
+/* Fill in the slopes and what decisions need, without which a plane cannot be coded with adaptation. */
 EXPORT void said_bank_adapt(Bank *bank) {
+    fill_curves(&bank->curves);
+    for (u32 i = 0; i < 256; i++) bank->fraction[i] = (16u << 16) - length_of(256 + i);
     for (i32 scale = 0; scale < SCALES; scale++) {
         i32 wider = scale < SCALES - 1 ? scale + 1 : scale, narrower = scale ? scale - 1 : scale;
         for (i32 tail = 0; tail < TAILS; tail++) {
@@ -113,14 +117,21 @@ static inline int take_copy(Decoder *d, const Bank *bank, int index) {
     return yes;
 }
 
-/* Push the symbols u32 [n] (table << SYMBOL_BITS | symbol), the last one first, on the stack of `count` words that
+/* Push the symbols u32 [n] (table << SYMBOL_BITS | symbol, or DECISION | p << 1 | bit), the last one first, on the stack of `count` words that
    `words` holds; it has room for count + n + 2.  Returns the number of words, 0 also for an empty stack;
    SIZE_MAX if a symbol does not exist. */
 EXPORT size_t said_push(const Bank *bank, const u32 *symbols, size_t n, u32 *words, size_t count) {
     Encoder e;
     encoder_open(&e, words, count);
     while (n) {
-        u32 symbol = symbols[--n], table = symbol >> SYMBOL_BITS, s = symbol & (WIDE - 1);
+        u32 symbol = symbols[--n];
+        if (symbol & DECISION) {
+            u32 p = (symbol & ~DECISION) >> 1;
+            if (!p || p >> PROBABILITY_BITS) return SIZE_MAX;
+            push_decision(&e, p, symbol & 1);
+            continue;
+        }
+        u32 table = symbol >> SYMBOL_BITS, s = symbol & (WIDE - 1);
         if (table >= ROWS + COPIES || s >= (table < ROWS ? SYMBOLS : 2)) return SIZE_MAX;
         u32 start = bank->cumulative[table][s];
         encoder_push(&e, start, bank->cumulative[table][s + 1] - start);

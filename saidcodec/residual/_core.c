@@ -23,7 +23,9 @@
 
 #include <limits.h>
 
+#define INPUTS 16 /* of a mixer, the last five always 0 */
 #include "_shared.h"
+#include "_odds.h"
 
 enum {
     BATCH = 32,       /* samples that go through the network together */
@@ -67,6 +69,8 @@ static const i8 NEAR_Y[NEAR] = {0, 0, 0, -1, -1, -1, -1, -1, -2, -2, -2, -2, -2,
 /* 32 widths of a scale's core in sixteenths of a sample value, by the scale's part of an octave (section 6.5), in 8
    bits each: 23, 19, 16, 13. */
 #define WIDTH_FACTORS 0x0d101317u
+
+#define DECISION (1u << 31) /* marks what is no symbol, but a decision under a probability of 1 in 2^-16 */
 
 #include "_bank.h"
 #include "_network.h"
@@ -248,7 +252,8 @@ static void end(int isa) {
 
 static int has_errors(const Plane *p) { return p->errors[0] || p->errors[1] || p->errors[2]; }
 
-/* The symbols of one plane in the order of decoding; out u32 [samples * (components + copies)].  With errors the
+/* The symbols of one plane in the order of decoding; out u32 [samples * (components + copies)], or
+   [samples * (ANSWERS * components + copies)] where they are decided.  With errors the
    samples become what the decoder will see. */
 EXPORT int said_symbols(int isa, const Network *network, const Bank *bank, const Plane *p, u32 *out, size_t *count) {
     Walk w;
@@ -311,7 +316,7 @@ EXPORT int said_decode(int isa, const Network *network, const Bank *bank, const 
 }
 
 /* Changes with every change of an exported function or structure; core.py refuses a library of another number. */
-EXPORT int said_interface(void) { return 4; }
+EXPORT int said_interface(void) { return 5; }
 
 /* Extension modules have this function, and some linkers insist on it; nothing imports this library as a module. */
 EXPORT void *PyInit__core(void) { return NULL; }

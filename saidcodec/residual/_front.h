@@ -143,6 +143,7 @@ static void FOR_ISA(front_trunk)(Walk *w, int n) {
 }
 
 #include "_adapt.h"
+#include "_decided.h"
 
 /* ---- steps ---- */
 
@@ -187,10 +188,11 @@ static int FOR_ISA(code_step)(Walk *w, int n) {
             for (int first = 0; first < n; first += BATCH) FOR_ISA(chroma)(w, c, first, FOR_ISA(batch_size)(first, n));
         }
         if (w->adaptive) FOR_ISA(adapt)(w, c, n);
-        int status = FOR_ISA(code_component)(w, c, n);
+        int status = w->decided ? FOR_ISA(decide_component)(w, c, n) : FOR_ISA(code_component)(w, c, n);
         if (status) return status;
         if (w->adaptive) FOR_ISA(note)(w, c, n);
     }
+    if (w->decided) FOR_ISA(learn_locally)(w, n);
     if (w->adaptive) FOR_ISA(learn)(w, n);
     return DONE;
 }

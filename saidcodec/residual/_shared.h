@@ -20,6 +20,19 @@ typedef uint32_t u32;
 typedef int64_t i64;
 typedef uint64_t u64;
 
+static inline int clamp(int v, int low, int high) { return v < low ? low : v > high ? high : v; }
+static inline int magnitude(int v) { return v < 0 ? -v : v; }
+static inline int at_most(int v, int most) { return v < most ? v : most; }
+
+static inline int log2_floor(u64 v) {
+#if defined(__GNUC__)
+    return v ? 63 - __builtin_clzll(v) : 0;
+#else
+    int n = 0;
+    while (v >>= 1) n++;
+    return n;
+#endif
+}
 
 enum { DONE = 0, NO_MEMORY = 1, IMPOSSIBLE_SAMPLE = 2, BAD_ARGUMENT = 3 };
 enum { PRECISION = 24, ALIGNMENT = 64 };

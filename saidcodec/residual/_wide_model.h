@@ -50,28 +50,6 @@ typedef struct {
 
 static inline int bit_length(u32 v) { return v ? log2_floor(v) + 1 : 0; }
 
-/* Four times the logarithm to base 2, about; 0 for 0. */
-static inline int quarter_log(u32 v) {
-    static const u8 FIRST[4] = {0, 1, 3, 5};
-    if (v < 4) return FIRST[v];
-    int b = log2_floor(v);
-    return 4 * b - 1 + (int)(v >> (b - 2) & 3);
-}
-
-/* A difference in widths, 0 ... 8; 4 where it is small. */
-static inline int side_level(i32 d, i32 width) {
-    i32 a = 8 * magnitude(d);
-    int level = (a >= width) + (a >= 3 * width) + (a >= 8 * width) + (a >= 20 * width);
-    return d < 0 ? 4 - level : 4 + level;
-}
-
-/* The size of an error in widths, 0 ... 7. */
-static inline int size_level(i32 e, i32 width) {
-    i32 a = 8 * magnitude(e);
-    return (a >= width) + (a >= 3 * width) + (a >= 5 * width) + (a >= 8 * width) + (a >= 12 * width) +
-           (a >= 18 * width) + (a >= 30 * width);
-}
-
 /* ---- memory ---- */
 
 static void parts(Model *m, Arena *a) {

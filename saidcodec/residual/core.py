@@ -23,8 +23,9 @@ from saidcodec.residual.engine import Plane, check_comparison, check_styles
 from saidcodec.residual.network import ResidualNetwork
 
 ISA_VARIABLE = "SAIDCODEC_ISA"
-INTERFACE = 4  # said_interface() of _core.c
+INTERFACE = 5  # said_interface() of _core.c
 NO_MEMORY, IMPOSSIBLE_SAMPLE = 1, 2
+ANSWERS = 18  # decisions about a component, most
 SIZE_MAX = ctypes.c_size_t(-1).value
 
 
@@ -43,7 +44,7 @@ class RawPlane(Structure):
     _fields_ = [
         ("width", c_int32), ("height", c_int32), ("components", c_int32),
         ("samples", c_void_p), ("coded", c_void_p), ("styles", c_void_p), ("reconstruction", c_void_p),
-        ("errors", c_int32 * 3), ("adaptive", c_int32),
+        ("errors", c_int32 * 3), ("adaptive", c_int32), ("decided", c_int32),
     ]  # fmt: skip
 
 
@@ -211,7 +212,7 @@ class CoreEngine:
         return f"core ({self.isa})"
 
     def symbols(self, network: ResidualNetwork, plane: Plane) -> np.ndarray:
-        fields = plane.samples.shape[2] + len(network.copies)
+        fields = plane.samples.shape[2] * (ANSWERS if plane.decided else 1) + len(network.copies)
         out = np.empty(int(np.count_nonzero(plane.coded)) * fields + 1, np.uint32)
         count = c_size_t()
         check(
@@ -312,7 +313,7 @@ def raw_plane(plane: Plane) -> Any:
     errors = (c_int32 * 3)(*plane.errors)
     seen = None if plane.reconstruction is None else address(plane.reconstruction)
     arrays = address(plane.samples), address(plane.coded), address(plane.styles), seen
-    return ctypes.byref(RawPlane(width, height, components, *arrays, errors, plane.adaptive))
+    return ctypes.byref(RawPlane(width, height, components, *arrays, errors, plane.adaptive, plane.decided))
 
 
 def contiguous(array: np.ndarray, dtype: Any) -> np.ndarray:
