@@ -168,7 +168,7 @@ static inline int FOR_ISA(answer)(Walk *w, FOR_ISA(Asked) *q, int number, int ki
     i32 sum[3];
     for (int i = 0; i < 3; i++) sum[i] = mix(mixer[i], input);
     bit = FOR_ISA(decide)(w, squashed(curves, floor_div(sum[0] + sum[1] + sum[2], 3)), bit);
-    for (int i = 0; i < 3; i++) learn(mixer[i], input, squashed(curves, sum[i]), bit, 140, 8);
+    for (int i = 0; i < 3; i++) learn(mixer[i], input, squashed(curves, sum[i]), bit, 70, 8);
     for (int i = 0; i < PLACES; i++) update(curves, counter[i], bit, i == 0 || i == 6 ? 400 : 250);
     return bit;
 }
@@ -302,7 +302,7 @@ static int FOR_ISA(decide_component)(Walk *w, int c, int n) {
 
 /* ---- learning ---- */
 
-/* Add the products of what a segment was taught to its sums, which forget a quarter. */
+/* Add the products of what a segment was taught to its sums, which forget a 16th. */
 static void FOR_ISA(sum_up)(Segment *s) {
     for (int k = 0; k <= LOCAL; k++) {
 #if WIDE_VECTORS
@@ -317,14 +317,14 @@ static void FOR_ISA(sum_up)(Segment *s) {
         }
         for (int v = 0; v < LOCAL_ROOM / 8; v++) {
             __m256i *to = (__m256i *)(s->product[k] + 8 * v), old = _mm256_loadu_si256(to);
-            _mm256_storeu_si256(to, _mm256_sub_epi32(_mm256_add_epi32(old, sum[v]), _mm256_srai_epi32(old, 2)));
+            _mm256_storeu_si256(to, _mm256_sub_epi32(_mm256_add_epi32(old, sum[v]), _mm256_srai_epi32(old, 4)));
         }
 #else
         for (int j = 0; j < LOCAL_ROOM; j++) {
             i32 sum = 0;
             for (int t = 0; t < TAUGHT / 2; t++)
                 sum += s->taught[t][k][0] * s->taught[t][j][0] + s->taught[t][k][1] * s->taught[t][j][1];
-            s->product[k][j] += sum - (s->product[k][j] >> 2);
+            s->product[k][j] += sum - (s->product[k][j] >> 4);
         }
 #endif
     }

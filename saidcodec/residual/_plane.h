@@ -51,9 +51,9 @@ enum {
     OTHERS = 8,    /* features of the other components */
     LOCAL = FEATURES + OUTER + WIDER + OTHERS,
     LOCAL_ROOM = 56, /* for the features, then the goal */
-    TAUGHT = 32,   /* samples after which a segment's weights are improved */
+    TAUGHT = 16,   /* samples after which a segment's weights are improved */
     LOCAL_RIDGE = 4096,
-    MOST_GOAL = 200,
+    MOST_GOAL = 120,
     PLACES = 8,    /* counters of a question */
     QUESTIONS = 32,
     KINDS = 12,
