@@ -100,7 +100,8 @@ def completed(pricer: Pricer, tile: np.ndarray, description: Description) -> Des
     """The description with more glimpses, as long as they are worth their bits.
 
     A round looks where x̂ is most wrong, in a model of regions at those that are left, and then about the
-    places that promise something.  Glimpses that do not touch each other are taken together.
+    places that promise something.  Glimpses that do not touch each other are taken together; the others wait
+    for the next round.
     """
     sizes = usual_sizes(tables_of(pricer.model).box)
     waiting = regions(to_canvas(tile)) if REGIONS in pricer.model.tensors else np.zeros((0, 4), np.int64)
@@ -116,16 +117,19 @@ def completed(pricer: Pricer, tile: np.ndarray, description: Description) -> Des
         promising = np.array([offer.more < PROMISING for offer in first], bool)
         waiting = waiting[promising[: len(waiting)]]
         groups = [about(offer.box) for offer in first if offer.more < PROMISING]
-        taken = 0
+        taken, blocked = 0, []
         best = sorted(offers(pricer, tile, canvas, description, groups), key=lambda offer: offer.more)
         for offer in best[: MOST_GLIMPSES - len(description.boxes)]:
             latest = description.boxes[len(description.boxes) - taken :]
-            if offer.more < 0 and apart(offer.box[None], latest).all():
+            if offer.more < 0 and not apart(offer.box[None], latest).all():
+                blocked.append(offer.box)
+            elif offer.more < 0:
                 description = description.added(offer.box, offer.latent)
                 paste(canvas, offer.box, offer.patch)
                 taken += 1
         if not taken:
             break
+        waiting = np.array([*waiting, *blocked]).reshape(-1, 4)
         pricer.residual(canvas)
     return description
 
