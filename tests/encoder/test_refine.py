@@ -54,6 +54,21 @@ def test_each_digit_has_one_box() -> None:
     assert (iou(boxes, boxes) - np.eye(4) < SAME).all()
 
 
+def test_digits_that_touch_all_have_boxes() -> None:
+    """A glimpse beside one that was just taken waits for its turn."""
+    placed = np.array([[14, 16, 29, 31], [14, 31, 29, 46], [29, 16, 44, 31], [29, 31, 44, 46]])
+    image = np.zeros_like(DIGITS)
+    for (x0, y0, x1, y1), (left, top, right, bottom) in zip(
+        placed, boxes_of(codec.encode(DIGITS, model="multimnist")), strict=True
+    ):
+        part = DIGITS[top:bottom, left:right][:15, :15]
+        image[y0 : y0 + len(part), x0 : x0 + part.shape[1]] = part
+        assert x1 - x0 == y1 - y0 == 15
+    boxes = boxes_of(codec.encode(image, model="multimnist"))
+    assert len(boxes) == 4
+    assert (iou(placed, boxes).max(1) > 0.5).all()
+
+
 def test_glimpses_that_touch_are_taken_one_after_another() -> None:
     boxes = np.array([[0, 0, 10, 10], [11, 0, 20, 10], [12, 3, 20, 13], [40, 40, 50, 50]])
     assert refine.apart(boxes[:1], boxes).tolist() == [[False, False, True, True]]
