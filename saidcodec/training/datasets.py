@@ -35,6 +35,8 @@ class Dataset:
     boxes: np.ndarray | None = None  # float32 [N, K, 4], canvas units, padded with -1
     counts: np.ndarray | None = None  # int64 [N]
     digits: np.ndarray | None = None  # int64 [N, K], which digit file entries were placed, padded with -1
+    masks: np.ndarray | None = None  # uint8 [N, 64, 64]: 1 + which object is seen, 0 where there is none
+    attributes: np.ndarray | None = None  # int64 [N, K, a], kinds of the objects of the boxes, padded with -1
 
     def __len__(self) -> int:
         return len(self.images)
@@ -157,6 +159,7 @@ def multi_dsprites(n: int, seed: int) -> Dataset:
     rng = np.random.default_rng(seed)
     images = np.zeros((n, CANVAS, CANVAS, 3), np.uint8)
     boxes = np.full((n, MAX_SPRITES, 4), -1, np.float32)
+    masks = np.zeros((n, CANVAS, CANVAS), np.uint8)
     counts = rng.integers(1, MAX_SPRITES + 1, n)
     for i in range(n):
         canvas = np.zeros((CANVAS, CANVAS, 3), np.float32)
@@ -167,8 +170,9 @@ def multi_dsprites(n: int, seed: int) -> Dataset:
             colour = rng.integers(SPRITE_COLOURS[0], SPRITE_COLOURS[1] + 1, 3)
             canvas += coverage[..., None] * (colour - canvas)
             boxes[i, k] = tight_box(coverage)
+            masks[i][coverage > 0.5] = 1 + k
         images[i] = np.rint(canvas)
-    return Dataset(images, boxes, counts)
+    return Dataset(images, boxes, counts, masks=masks)
 
 
 def sheets(folder: Path, split: str) -> Dataset:
@@ -188,7 +192,8 @@ def sheets(folder: Path, split: str) -> Dataset:
         return Dataset(images)
     with np.load(known) as arrays:
         boxes, counts = arrays["boxes"].astype(np.float32), arrays["n_objects"].astype(np.int64)
-    return Dataset(images[: len(boxes)], boxes, counts)
+        attributes = arrays["attributes"].astype(np.int64) if "attributes" in arrays else None
+    return Dataset(images[: len(boxes)], boxes, counts, attributes=attributes)
 
 
 def open_folder(folder: Path) -> list[Image.Image]:

@@ -1,0 +1,128 @@
+"""What default files tell of the objects of a scene: boxes, masks, and kinds by a linear probe of the latents.
+
+    python benchmarks/objects.py --multimnist mnist.npz [--count 300]
+    python benchmarks/objects.py --multidsprites [--count 300]
+    python benchmarks/objects.py --sheets FOLDER [--count 128] [--learn 1000]
+
+Everything is read from the files; no pixel is decoded.  Masks are measured where true ones are known, which
+is on the sprites; the probe where kinds are known, which is on the scenes: softmax regression on the ten
+latents of each box, learnt from ``--learn`` files of training scenes.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import saidcodec
+from saidcodec import models
+from saidcodec.evaluation import conditions, detection, segmentation
+from saidcodec.models import Model
+from saidcodec.said.description import iou
+from saidcodec.training import datasets
+
+SEED = 20_000
+FOUND = 0.5  # intersection over union from which a box is that of an object
+KINDS = ("shape", "size", "material", "colour")
+STEPS, DECAY = 400, 1e-3
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--multimnist", type=Path)
+    parser.add_argument("--multidsprites", action="store_true")
+    parser.add_argument("--sheets", type=Path)
+    parser.add_argument("--count", type=int, default=300)
+    parser.add_argument("--learn", type=int, default=1000)
+    wanted = parser.parse_args()
+    print(conditions.wrapped(f"Measured on: {conditions.machine(1)}; {conditions.versions()}.") + "\n")
+    if wanted.multimnist:
+        digits = datasets.mnist_digits(wanted.multimnist, "test")
+        report("multimnist", datasets.multi_mnist(digits, wanted.count, SEED), wanted.count)
+    if wanted.multidsprites:
+        report("multidsprites", datasets.multi_dsprites(wanted.count, SEED), wanted.count)
+    if wanted.sheets:
+        scenes = datasets.sheets(wanted.sheets, "dev")
+        files = report("clevr", scenes, wanted.count)
+        model, learnt = models.find("clevr"), datasets.sheets(wanted.sheets, "train")
+        first = saidcodec.encode_many(learnt.images[: wanted.learn], model=model)
+        probe(kinds_of(first, learnt, model), kinds_of(files, scenes, model))
+
+
+def report(name: str, scenes: datasets.Dataset, count: int) -> list[bytes]:
+    """Print how well boxes and masks fit; the files."""
+    model = models.find(name)
+    files = saidcodec.encode_many(scenes.images[:count], model=model)
+    seen = [saidcodec.inspect(file, model=model)["glimpses"] for file in files]
+    boxes = [np.array([glimpse["box"] for glimpse in glimpses], float).reshape(-1, 4) for glimpses in seen]
+    saved = [np.array([glimpse["saved_bits"] for glimpse in glimpses], float) for glimpses in seen]
+    truth = [rows[rows[:, 0] >= 0] for rows in scenes.boxes[:count]]
+    precision = detection.mean_precision(detection.match(boxes, saved, truth))
+    error, exact = detection.count_error(np.array([*map(len, boxes)]), np.array([*map(len, truth)]))
+    print(
+        f"{name}, {len(files)} images: {np.mean([*map(len, files)]):.1f} bytes; AP {precision:.3f}, count error "
+        f"{error:.3f}, exact in {100 * exact:.0f} %"
+    )
+    if scenes.masks is not None:
+        masks = [segmentation.mask_of(file, model) for file in files]
+        scores = [
+            segmentation.foreground_ari(*pair) for pair in zip(scenes.masks[:count], masks, strict=True)
+        ]
+        print(f"foreground ARI {100 * np.mean(scores):.1f}")
+    return files
+
+
+def kinds_of(
+    files: list[bytes], scenes: datasets.Dataset, model: Model
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Latents float [n, 10] of the boxes that are those of objects, the objects' kinds int [n, 4], and how
+    many objects there are in all."""
+    latents, kinds, total = [], [], 0
+    for i, file in enumerate(files):
+        found = saidcodec.features(file, model=model)
+        true = scenes.boxes[i][scenes.boxes[i][:, 0] >= 0]
+        total += len(true)
+        pairs = iou(found.boxes.astype(float), true)
+        for k in range(len(pairs)):
+            if pairs[k].max() >= FOUND:
+                latents.append(found.latents[k])
+                kinds.append(scenes.attributes[i, pairs[k].argmax()])
+    return np.array(latents), np.array(kinds), total
+
+
+def probe(learnt: tuple[np.ndarray, np.ndarray, int], held_out: tuple[np.ndarray, np.ndarray, int]) -> None:
+    """Print how often a linear reading of the latents names each kind rightly."""
+    torch.manual_seed(0)
+    mean, deviation = learnt[0].mean(0), learnt[0].std(0) + 1e-6
+    inputs, others = (torch.from_numpy((part[0] - mean) / deviation).float() for part in (learnt, held_out))
+    right = []
+    for i, name in enumerate(KINDS):
+        goal = torch.from_numpy(learnt[1][:, i])
+        layer = torch.nn.Linear(inputs.shape[1], int(goal.max()) + 1)
+        optimiser = torch.optim.LBFGS(layer.parameters(), max_iter=STEPS)
+
+        def loss() -> torch.Tensor:
+            optimiser.zero_grad()
+            found = torch.nn.functional.cross_entropy(layer(inputs), goal)
+            found = found + DECAY * layer.weight.square().sum()
+            found.backward()
+            return found
+
+        optimiser.step(loss)
+        share = float((layer(others).argmax(1).numpy() == held_out[1][:, i]).mean())
+        chance = np.bincount(held_out[1][:, i]).max() / len(held_out[1])
+        right.append(share)
+        print(f"{name}: {100 * share:.1f} % right (the commonest is {100 * chance:.1f} %)")
+    print(
+        f"mean {100 * np.mean(right):.1f} %, of {len(held_out[0])} boxes of {held_out[2]} objects, learnt "
+        f"from {len(learnt[0])}"
+    )
+
+
+if __name__ == "__main__":
+    main()
