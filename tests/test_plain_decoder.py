@@ -11,7 +11,7 @@ import numpy as np
 import plain_decoder
 import plain_maps
 import pytest
-from factory import flat_colour_model, random_description, random_model
+from factory import flat_colour_model, model_of, random_description, random_model, random_tensors
 from PIL import Image
 
 import saidcodec.entropy
@@ -159,6 +159,19 @@ def test_decisions_that_have_learnt_much(banks):
     image = np.where((x // 9 + y // 7) % 2, 3 * x + y, 250 - 2 * y) % 256
     image[40:] = np.random.default_rng(1).integers(0, 256, (20, 35))
     agree_in_tiles(image.astype(np.uint8), "L", random_model(3, told=4), banks, decided=True)
+
+
+def test_decisions_that_run_into_their_limits(banks):
+    """Flat pictures with steps of every size up to the greatest: sure tables that fail, full counters."""
+    rng = np.random.default_rng(2)
+    steps = np.where(rng.random((40, 60)) < 0.015, rng.integers(-100, 156, (40, 60)), 0)
+    tensors = random_tensors(3)
+    for name in [name for name in tensors if name.startswith("residual.head_")]:
+        tensors[name][:] = 0  # the narrowest table around the reference
+    agree_in_tiles((100 + steps).astype(np.uint8), "L", model_of(tensors), banks, decided=True)
+    blue = np.arange(20) // 5 % 2 * np.ones((5, 1), int)
+    image = 255 * np.stack([1 - blue, np.zeros_like(blue), blue], -1).astype(np.uint8)
+    agree_in_tiles(image, "RGB", model_of(tensors), banks, decided=True)
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 40), (2, 40), (40, 1), (17, 2)])

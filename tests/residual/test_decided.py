@@ -31,13 +31,16 @@ LOW = np.array([0, -255, -255])
 few = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-def network(seed: int) -> ResidualNetwork:
+def network(seed: int, sure: bool = False) -> ResidualNetwork:
+    """A random one; where it is ``sure``, it always names the narrowest table around the reference."""
     rng = np.random.default_rng(seed)
     weights = residual(rng, bool(seed & 1), bool(seed & 2), 13 + seed, 3 + (seed > 1))
+    for name in [name for name in weights if sure and name.startswith("residual.head_")]:
+        weights[name][:] = 0
     return ResidualNetwork({**tables(rng), **weights})
 
 
-NETWORKS = [network(seed) for seed in range(4)]  # the odd ones with copies
+NETWORKS = [*(network(seed) for seed in range(4)), network(2, sure=True)]  # the odd ones with copies
 
 
 def random_plane(seed: int, height: int, width: int, components: int | None = None) -> Plane:
