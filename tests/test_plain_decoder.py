@@ -11,7 +11,7 @@ import numpy as np
 import plain_decoder
 import plain_maps
 import pytest
-from factory import flat_colour_model, random_description, random_model
+from factory import flat_colour_model, model_of, random_description, random_model, random_tensors
 from PIL import Image
 
 import saidcodec.entropy
@@ -62,10 +62,12 @@ def agree(image, model, banks, **options):
     return data, found
 
 
-def agree_in_tiles(image, mode, model, banks, bands=1, max_error=0, adaptive=True, coder="context"):
+def agree_in_tiles(
+    image, mode, model, banks, bands=1, max_error=0, adaptive=True, coder="context", decided=False
+):
     """Like ``agree``, with tiles of at most 16×16 and up to ``bands`` bands; the kinds of the tiles."""
     height, width = image.shape[:2]
-    how = False, ResidualCoder[coder.upper()], max_error, model.id, 16, bands, adaptive
+    how = False, ResidualCoder[coder.upper()], max_error, model.id, 16, bands, adaptive, decided
     header = Header(width, height, Mode(mode), *how)
     data = writing.write(header, model, image, Metadata(), None, None, 1, lambda share: None)
     expected = codec.decode(data, model=model, threads=1)
@@ -143,6 +145,38 @@ def test_adaptation_of_narrow_images(width, height, banks):
     model = random_model(3)
     data = writing.write(header, model, image, Metadata(), None, None, 1, lambda share: None)
     assert (plain_decoder.decode(data, model.tensors, banks) == image).all()
+
+
+@pytest.mark.parametrize(("mode", "copies"), [("RGBA", False), ("RGB", True), ("L", True)])
+def test_decisions(mode, copies, kinds_mixed, banks):
+    image, model = picture(33, 24, mode), random_model(9, copies, copies, 3 + copies)
+    assert agree_in_tiles(image, mode, model, banks, 2, decided=True) == set(TileKind)
+
+
+def test_decisions_that_have_learnt_much(banks):
+    """Three segments of columns, the last of which is narrow; steps and noise, which no table expects."""
+    y, x = np.indices((60, 35))
+    image = np.where((x // 9 + y // 7) % 2, 3 * x + y, 250 - 2 * y) % 256
+    image[40:] = np.random.default_rng(1).integers(0, 256, (20, 35))
+    agree_in_tiles(image.astype(np.uint8), "L", random_model(3, told=4), banks, decided=True)
+
+
+def test_decisions_that_run_into_their_limits(banks):
+    """Flat pictures with steps of every size up to the greatest: sure tables that fail, full counters."""
+    rng = np.random.default_rng(2)
+    steps = np.where(rng.random((40, 60)) < 0.015, rng.integers(-100, 156, (40, 60)), 0)
+    tensors = random_tensors(3)
+    for name in [name for name in tensors if name.startswith("residual.head_")]:
+        tensors[name][:] = 0  # the narrowest table around the reference
+    agree_in_tiles((100 + steps).astype(np.uint8), "L", model_of(tensors), banks, decided=True)
+    blue = np.arange(20) // 5 % 2 * np.ones((5, 1), int)
+    image = 255 * np.stack([1 - blue, np.zeros_like(blue), blue], -1).astype(np.uint8)
+    agree_in_tiles(image, "RGB", model_of(tensors), banks, decided=True)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 40), (2, 40), (40, 1), (17, 2)])
+def test_decisions_of_narrow_images(width, height, banks):
+    agree_in_tiles(picture(height, width, "RGB"), "RGB", random_model(3), banks, decided=True)
 
 
 @pytest.mark.parametrize("copies", [False, True])
@@ -403,13 +437,13 @@ def test_wide_images_in_bands(mode, bound, banks):
     assert np.abs(found.astype(int) - image).max() <= bound
 
 
-def agree_in_bands(image, mode, model, banks, sources, adaptive=True, replicated=False):
+def agree_in_bands(image, mode, model, banks, sources, adaptive=True, replicated=False, decided=False):
     """A mixed file of as many bands as there are ``sources``, with tiles of at most 16×16.
 
     A source is None for a band coded plainly, or a function that gives what the band's channels were made of.
     """
     height, width = image.shape[:2]
-    how = replicated, ResidualCoder.MIXED, 0, model.id, 16, 4, adaptive
+    how = replicated, ResidualCoder.MIXED, 0, model.id, 16, 4, adaptive, decided
     header = Header(width, height, Mode(mode), *how)
     method, bands = method_of(header, model), Tiling.of(header).bands()
     channels = planes.channels_of(header, image)
@@ -504,6 +538,11 @@ def test_levels(mode, adaptive, banks):
     agree_in_bands(image, mode, random_model(3), banks, [levels, None, levels], adaptive)
 
 
+def test_levels_with_decisions(banks):
+    image = with_few_levels(36, 14, "LA")
+    agree_in_bands(image, "LA", random_model(3), banks, [levels, None, levels], decided=True)
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_graphics(mode, banks):
     image = flat_shapes(36, 40, *MODES[mode] or (1,)).reshape(picture(36, 40, mode).shape)
@@ -586,7 +625,9 @@ def test_bands_of_halved_chroma(i, banks):
         alpha[13:] += np.arange(15)[:, None]
         image = np.concatenate([image, alpha], -1).astype(np.uint8)
     sources = [lambda _: own[0], lambda _: own[1]]
-    agree_in_bands(image, mode, random_model(3, copies=i % 3 == 0), banks, sources, i % 4 < 2)
+    agree_in_bands(
+        image, mode, random_model(3, copies=i % 3 == 0), banks, sources, i % 4 < 2, decided=i % 4 == 0
+    )
 
 
 @pytest.mark.parametrize("subsampling", [0, 1, 2])

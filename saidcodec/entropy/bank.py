@@ -94,6 +94,15 @@ def positions() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return table.reshape(-1), carry.reshape(-1), 1 - 2 * carry.reshape(-1)
 
 
+def look_up(
+    mean: np.ndarray, scale: np.ndarray, tail: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Table, centre and sign, int32 [n] each (spec section 7)."""
+    position = (mean & (MEAN_STEPS - 1)) + MEAN_STEPS * (tail + TAILS * scale)
+    tables = bank()
+    return tables.table[position], (mean >> 4) + tables.carry[position], tables.sign[position]
+
+
 @lru_cache(maxsize=1)
 def bank() -> Bank:
     """The bank, read from the package on first use."""

@@ -46,6 +46,11 @@ class Table:
         return PRECISION - np.log2(self.frequency)
 
     @cached_property
+    def edges(self) -> list[int]:
+        """Where each symbol begins, and 2**24."""
+        return [0, *np.cumsum(self.frequency, dtype=np.int64).tolist()]
+
+    @cached_property
     def model(self) -> Any:
         # constriction gives every symbol of a "fast" categorical one unit on top of its share,
         # so freq - 1 comes out as exactly freq / 2**24 (the floats hold integers below 2**24).

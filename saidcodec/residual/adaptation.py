@@ -8,13 +8,15 @@ same weights and shifts; what they teach comes after the step.  _adapt.h is the 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
-from saidcodec.entropy.bank import MEAN_STEPS, REACH, SCALES, TAILS, bank
+from saidcodec.entropy.bank import MEAN_STEPS, REACH, SCALES, TAILS, bank, look_up
 from saidcodec.format.colour import HIGH, LOW
 from saidcodec.residual.lengths import lengths
-from saidcodec.residual.network import COMPONENTS
+from saidcodec.residual.network import COMPONENTS, Offsets
+from saidcodec.residual.squares import Sums, sweep
 
 CLOSE = ((-1, 0), (0, -1), (-1, -1), (1, -1), (-2, 0), (0, -2))  # errors of all components, and values
 FAR = ((-2, -1), (1, -2), (-1, -2), (2, -2), (-2, -2))  # errors of the own component
@@ -27,13 +29,13 @@ MOST_FEATURE = 1023  # 32nds of the core's width
 MOST_LEFT = 96  # what counts of an error left over: three widths
 MOST_CORRECTION = 1024  # sixteenths
 PERIOD = 512  # samples after which the weights are solved for
-RIDGE = 4096
-WEIGHT_BITS, MOST_WEIGHT = 14, (1 << 15) - 1
+RIDGE_BITS, RIDGE = 10, 4096
+MOST_WEIGHT, FORGOTTEN_BITS = (1 << 15) - 1, 6
 SHIFT_BITS, MOST_SHIFT = 16, 8 << 16
 SLOPES = 128  # errors that a scale's slope is tabulated for
 PARTS = 4
 MOST_MISSED = 8000  # sixteenths; tables reach a little farther
-PAD_X, PAD_Y = 2, 2  # zeros around the errors
+PAD = 3  # zeros around the errors
 
 # 2^15 times a quarter of what turns sixteenths of a sample value into 32nds of a scale's core width.
 FEATURE_FACTORS = np.array(
@@ -82,6 +84,22 @@ def slopes() -> np.ndarray:
     return found
 
 
+class Choice(NamedTuple):
+    """What a step's samples of one component are coded with, int [n] each but the last.
+
+    ``mean`` and ``scale`` are those of the network, ``corrected`` and ``adapted`` stand in for them; means
+    are in sixteenths.  ``level``: that of the errors around; ``features`` int64 [n, FEATURES]: in widths.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    tail: np.ndarray
+    corrected: np.ndarray
+    adapted: np.ndarray
+    level: np.ndarray
+    features: np.ndarray
+
+
 class Adaptation:
     """The state of one plane of ``components``; one step after another goes through ``look``, for each
     component ``adapt``, and ``learn``."""
@@ -90,36 +108,43 @@ class Adaptation:
         """``samples`` int16 [h, w, components]: those of the plane, which hold what has been decoded."""
         height, width, self.components = samples.shape
         self.samples, self.bounds = samples, errors
-        padded = (height + PAD_Y, width + 2 * PAD_X, COMPONENTS)
+        padded = (height + PAD, width + 2 * PAD, COMPONENTS)
         self.network, self.corrected = np.zeros(padded, np.int32), np.zeros(padded, np.int32)
-        self.weights = np.zeros((COMPONENTS, FEATURES), np.int64)
-        self.products = np.zeros((COMPONENTS, FEATURES, FEATURES), np.int64)
-        self.targets = np.zeros((COMPONENTS, FEATURES), np.int64)
+        self.weights = np.zeros((self.components, FEATURES), np.int64)
+        self.sums = [Sums.empty(FEATURES) for _ in range(self.components)]
         self.shifts = np.zeros((COMPONENTS, SCALES, len(LEVEL_EDGES) + 1), np.int64)
         self.seen = np.zeros_like(self.shifts)
         self.count = 0
 
     def look(self, x: np.ndarray, y: np.ndarray) -> None:
         """Read what is around the samples (x, y) int [n] of a step."""
-        self.x, self.y, self.known = x, y, list[tuple[np.ndarray, ...]]()
-        close, far = np.array(CLOSE).T, np.array(FAR).T
-        column, row = x[:, None] + close[0], y[:, None] + close[1]
-        self.close = self.network[row + PAD_Y, column + PAD_X]
-        self.far = self.network[y[:, None] + far[1] + PAD_Y, x[:, None] + far[0] + PAD_X]
-        self.energy = np.abs(self.corrected[row + PAD_Y, column + PAD_X]).transpose(0, 2, 1) @ ENERGY_WEIGHTS
-        width = self.samples.shape[1]
-        self.inside = (column >= 0) & (column < width) & (row >= 0)
-        self.beside = self.samples[row.clip(0), column.clip(0, width - 1)].astype(np.int32)
+        self.x, self.y, self.known = x, y, list[Choice]()
+        self.close, self.far = self.errors_at(self.network, CLOSE), self.errors_at(self.network, FAR)
+        self.energy = np.abs(self.errors_at(self.corrected, CLOSE)).transpose(0, 2, 1) @ ENERGY_WEIGHTS
+        self.beside, self.inside = self.samples_at(CLOSE)
 
-    def adapt(
-        self, c: int, mean: np.ndarray, scale: np.ndarray, values: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The mean in sixteenths and the scale index, int [n], that component c is coded with.  ``values``
-        int [n, components]: the components before c."""
+    def errors_at(self, padded: np.ndarray, offsets: Offsets) -> np.ndarray:
+        """Errors [n, offsets, ...] around the samples of the step."""
+        dx, dy = np.array(offsets).T
+        found: np.ndarray = padded[self.y[:, None] + dy + PAD, self.x[:, None] + dx + PAD]
+        return found
+
+    def samples_at(self, offsets: Offsets) -> tuple[np.ndarray, np.ndarray]:
+        """Samples int32 [n, offsets, components] around those of the step, and which of them lie inside the
+        plane, bool [n, offsets]."""
+        dx, dy = np.array(offsets).T
+        column, row, width = self.x[:, None] + dx, self.y[:, None] + dy, self.samples.shape[1]
+        inside = (column >= 0) & (column < width) & (row >= 0)
+        return self.samples[row.clip(0), column.clip(0, width - 1)].astype(np.int32), inside
+
+    def adapt(self, c: int, shape: tuple[np.ndarray, np.ndarray, np.ndarray], values: np.ndarray) -> Choice:
+        """What component c is coded with, where the network names the ``shape``: mean in sixteenths, scale
+        and tail index, int [n] each.  ``values`` int [n, components]: the components before c."""
+        mean, scale, tail = shape
         own = np.clip(MEAN_STEPS * self.beside[..., c] - mean[:, None], -MOST_ERROR, MOST_ERROR) * self.inside
         earlier = np.zeros((len(mean), COMPONENTS - 1), np.int64)
         for d in range(c):
-            earlier[:, d] = np.clip(MEAN_STEPS * values[:, d] - self.known[d][0], -MOST_ERROR, MOST_ERROR)
+            earlier[:, d] = np.clip(MEAN_STEPS * values[:, d] - self.known[d].mean, -MOST_ERROR, MOST_ERROR)
         constant = np.full((len(mean), 1), CONSTANT)
         parts = [
             self.close.reshape(len(mean), COMPONENTS * len(CLOSE)),
@@ -135,22 +160,25 @@ class Adaptation:
         corrected = mean + np.clip(correction, -MOST_CORRECTION, MOST_CORRECTION)
         corrected = np.clip(corrected, MEAN_STEPS * LOW[c], MEAN_STEPS * HIGH)
         if c:
-            left = np.clip(MEAN_STEPS * values[:, c - 1] - self.known[c - 1][1], -MOST_ERROR, MOST_ERROR)
+            left = np.clip(
+                MEAN_STEPS * values[:, c - 1] - self.known[c - 1].corrected, -MOST_ERROR, MOST_ERROR
+            )
             energy = (5 * energy >> 3) + 3 * np.abs(left)
         level = np.searchsorted(LEVEL_EDGES, energy * factor >> 15, "right")
         shift = (self.shifts[c, scale, level] + (1 << SHIFT_BITS - 1)) >> SHIFT_BITS
-        self.known.append((mean, corrected, scale, level, features))
-        return corrected, np.clip(scale + shift, 0, SCALES - 1)
+        adapted = np.clip(scale + shift, 0, SCALES - 1)
+        self.known.append(Choice(mean, scale, tail, corrected, adapted, level, features))
+        return self.known[c]
 
-    def learn(self, values: np.ndarray, coded: list[tuple[np.ndarray, np.ndarray]]) -> None:
-        """Learn from a step's samples int [n, components], coded under (scale, tail) int [n] each."""
-        here = self.y + PAD_Y, self.x + PAD_X
-        for c, (mean, corrected, scale, level, features) in enumerate(self.known):
+    def learn(self, values: np.ndarray) -> None:
+        """Learn from a step's samples int [n, components]."""
+        here = self.y + PAD, self.x + PAD
+        for c, (mean, scale, tail, corrected, adapted, level, features) in enumerate(self.known):
             value = MEAN_STEPS * values[:, c].astype(np.int64)
             left, factor = value - corrected, FEATURE_FACTORS[scale]
             self.network[(*here, c)] = np.clip(value - mean, -MOST_ERROR, MOST_ERROR)
             self.corrected[(*here, c)] = np.clip(left, -MOST_ERROR, MOST_ERROR)
-            found = self._slopes(c, corrected, *coded[c], values[:, c].astype(np.int64))
+            found = self._slopes(c, corrected, adapted, tail, values[:, c].astype(np.int64))
             for s, v, slope in zip(scale.tolist(), level.tolist(), found.tolist(), strict=True):
                 seen = self.seen[c, s, v]
                 slower = 0 if seen < 8 else 1 if seen < 256 else 2
@@ -160,13 +188,15 @@ class Adaptation:
                 )
             counted = np.clip(in_widths(left, factor), -MOST_LEFT, MOST_LEFT)
             goal = np.clip(in_widths(corrected - mean, factor) + counted, -MOST_FEATURE, MOST_FEATURE)
-            self.products[c] += features.T @ features
-            self.targets[c] += features.T @ goal
+            self.sums[c].products[:] += features.T @ features
+            self.sums[c].goals[:] += features.T @ goal
         self.count += len(self.x)
         if self.count >= PERIOD:
             self.count = 0
-            for c in range(self.components):
-                self._solve(c)
+            for weights, sums in zip(self.weights, self.sums, strict=True):
+                sweep(sums, weights, RIDGE_BITS, RIDGE, MOST_WEIGHT)
+                sums.products[:] -= sums.products >> FORGOTTEN_BITS
+                sums.goals[:] -= sums.goals >> FORGOTTEN_BITS
 
     def _slopes(
         self, c: int, mean: np.ndarray, scale: np.ndarray, tail: np.ndarray, value: np.ndarray
@@ -175,18 +205,8 @@ class Adaptation:
         2**-14 bit."""
         missed = MEAN_STEPS * value - mean
         if bound := self.bounds[c]:  # counted in steps of the near-lossless table
-            carry = bank().carry[(mean & (MEAN_STEPS - 1)) + MEAN_STEPS * (tail + TAILS * scale)]
-            steps = (value - (mean >> 4) - carry + bound) // (2 * bound + 1)
-            missed = MEAN_STEPS * (steps + carry) - (mean & (MEAN_STEPS - 1))
+            _, centre, _ = look_up(mean, scale, tail)
+            steps = (value - centre + bound) // (2 * bound + 1)
+            missed = MEAN_STEPS * (steps + centre) - mean
         place = np.minimum(4 * np.abs(missed) >> (scale >> 2), SLOPES - 1)
         return slopes()[scale, tail, place]
-
-    def _solve(self, c: int) -> None:
-        """One sweep of coordinate descent over the weights; then a 64th is forgotten."""
-        products, weights = self.products[c], self.weights[c]
-        for k in range(FEATURES):
-            ridge = (products[k, k] >> 10) + RIDGE
-            left = (self.targets[c, k] << WEIGHT_BITS) - ridge * weights[k] - products[k] @ weights
-            weights[k] = np.clip(weights[k] + left // (products[k, k] + ridge), -MOST_WEIGHT, MOST_WEIGHT)
-        self.targets[c] -= self.targets[c] >> 6
-        self.products[c] -= self.products[c] >> 6

@@ -1,8 +1,10 @@
-"""Binary decisions in plain Python: what the twins of the coders of graphics and of wide samples share
-(bitstream_spec.md, sections 8.5.1 and 8.5.2).  ``_decisions.h`` is the same in C."""
+"""Binary decisions in plain Python: what the twins of the coders of graphics, of wide samples and of
+planes share (bitstream_spec.md, sections 8.5.1 and 8.5.2).  ``_decisions.h`` is the same in C."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -40,14 +42,18 @@ def squashed(s: int) -> int:
     return SQUASH[REACH + min(max(s, -REACH), REACH - 1)]
 
 
-class Coder(Protocol):
+class Decider(Protocol):
     """Where decisions go to or come from."""
-
-    decoding: bool
 
     def decide(self, p: int, bit: int) -> int:
         """The bit, whose probability of being 1 is p / 2**16; ``bit`` counts where it is known."""
         ...
+
+
+class Coder(Decider, Protocol):
+    """The same, and of what is no decision."""
+
+    decoding: bool
 
     def plain_bits(self, bits: int, value: int) -> int:
         """1 to 24 bits, each as likely 0 as 1."""
@@ -93,6 +99,12 @@ class Taker:
         self._advance(low, low >> spare << spare, 1 << spare)
         return low >> spare
 
+    def symbol(self, edges: list[int]) -> int:
+        """A symbol of a table, of which each begins at an edge."""
+        symbol = bisect_right(edges, self.state & LOW) - 1
+        self._advance(self.state & LOW, edges[symbol], edges[symbol + 1] - edges[symbol])
+        return symbol
+
     def _advance(self, low: int, start: int, frequency: int) -> None:
         self.state = (self.state >> PRECISION) * frequency + low - start
         if self.state >> 32 == 0 and self.words:
@@ -129,8 +141,8 @@ class Mixer:
 
     __slots__ = ("seen", "weights")
 
-    def __init__(self, inputs: int, weight: int = 7864):
-        self.weights, self.seen = [weight] * inputs, 0
+    def __init__(self, weights: Iterable[int]):
+        self.weights, self.seen = list(weights), 0
 
     def mix(self, inputs: list[int]) -> int:
         return sum(w * x >> 4 for w, x in zip(self.weights, inputs, strict=True)) >> 12
@@ -147,6 +159,23 @@ class Mixer:
             min(max(w + (x * error + (1 << 15) >> 16), -HALF), HALF - 1)
             for w, x in zip(self.weights, inputs, strict=True)
         ]
+
+
+def mixed(
+    coder: Decider,
+    counters: Sequence[Counter],
+    more: list[int],
+    mixers: Sequence[Mixer],
+    rates: tuple[int, int],
+    bit: int,
+) -> int:
+    """A decision under the mean of mixers, which then learn; inputs are counters, ``more`` and 256."""
+    inputs = [counter.input() for counter in counters] + more + [256]
+    sums = [mixer.mix(inputs) for mixer in mixers]
+    bit = coder.decide(squashed(sum(sums) // len(sums)), bit)
+    for mixer, total in zip(mixers, sums, strict=True):
+        mixer.learn(inputs, squashed(total), bit, rates)
+    return bit
 
 
 def share_of(decision: int) -> tuple[int, int]:
@@ -166,12 +195,16 @@ def push(words: np.ndarray, decisions: np.ndarray) -> np.ndarray:
 
     Raises ValueError where a decision is none.
     """
+    return push_shares(words, map(share_of, reversed(decisions.tolist())))
+
+
+def push_shares(words: np.ndarray, shares: Iterable[tuple[int, int]]) -> np.ndarray:
+    """Push starts and frequencies, of 2**24, one after another on a stack of words uint32 [k]."""
     stack = [int(word) for word in words]
     state = 0
     for _ in range(min(2, len(stack))):
         state = state << 32 | stack.pop()
-    for decision in reversed(decisions.tolist()):
-        start, frequency = share_of(decision)
+    for start, frequency in shares:
         if state >> (64 - PRECISION) >= frequency:
             stack.append(state & MASK)
             state >>= 32

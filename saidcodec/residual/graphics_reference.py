@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from saidcodec.residual.decisions import Coder, Collector, Counter, Mixer, Taker, squashed
+from saidcodec.residual.decisions import Coder, Collector, Counter, Mixer, Taker, mixed
 
 MARGIN, TOP = 8, 4  # columns repeated at both sides of a row; rows of zeros above the image
 ORDERS = 7  # hashed contexts of exact neighbours
@@ -18,6 +18,7 @@ CANDIDATES = 4  # colours that are asked about
 SHORTEST, LONGEST, LIKELY = 16, 16, 224  # of runs: pixels, log2 of pixels, probability in 1/256
 TRUSTED, FIRST = 16, 8  # lengths of a match
 MATCH_BITS, MOST_LENGTH = 16, 65535
+FIRST_WEIGHT = 7864  # of a mixer
 COLOUR_RATES, BIT_RATES = (140, 24), (160, 48)
 COLOUR_LIMIT, HASHED_LIMIT, GUESS_LIMIT, RUN_LIMIT = 255, 20, 255, 1023
 LENGTH_STEPS = (*range(1, 9), 12, 16, 24, 32, 64, 128, 400)
@@ -116,7 +117,7 @@ class Bank:
     def mixer(self, inputs: int, *key: int) -> Mixer:
         found = self.mixers.get(key)
         if found is None:
-            found = self.mixers[key] = Mixer(inputs)
+            found = self.mixers[key] = Mixer([FIRST_WEIGHT] * inputs)
         return found
 
 
@@ -325,7 +326,7 @@ class Walk:
                 bank.mixer(10, COLOUR_A, kind, filled, trust),
                 bank.mixer(10, COLOUR_B, asked, around),
             )
-            found = self.decide(counters, mixers, int(v == target), COLOUR_RATES)
+            found = mixed(self.coder, counters, [], mixers, COLOUR_RATES, int(v == target))
             for counter in counters:
                 counter.update(found, COLOUR_LIMIT)
             colour = v
@@ -347,17 +348,6 @@ class Walk:
         if found is None or found.check != check:
             found = self.slots[order][index] = Slot(check)
         return found
-
-    def decide(
-        self, counters: list[Counter], mixers: tuple[Mixer, Mixer], bit: int, rates: tuple[int, int]
-    ) -> int:
-        """One decision under the mean of two mixers, which then learn."""
-        inputs = [*(counter.input() for counter in counters), 256]
-        sums = [mixer.mix(inputs) for mixer in mixers]
-        bit = self.coder.decide(squashed(sum(sums) >> 1), bit)
-        for mixer, s in zip(mixers, sums, strict=True):
-            mixer.learn(inputs, squashed(s), bit, rates)
-        return bit
 
     # ---- a colour spelled out ----
 
@@ -396,7 +386,7 @@ class Walk:
                     place = signed_level(guess - middle)
                     counters.append(bank.counter(GUESS, j, k, b, place, energy + 8 * (miss > 1)))
                 mixers = bank.mixer(12, BIT_A, k, b, known), bank.mixer(12, BIT_B, k, miss)
-                bit = self.decide(counters, mixers, true_sample >> b & 1, BIT_RATES)
+                bit = mixed(self.coder, counters, [], mixers, BIT_RATES, true_sample >> b & 1)
                 for j, counter in enumerate(counters):
                     counter.update(bit, HASHED_LIMIT if j < len(exact) else GUESS_LIMIT)
                 prefix = prefix << 1 | bit

@@ -12,8 +12,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from saidcodec.entropy.bank import MEAN_STEPS, REACH, SCALES, TAILS, bank
-from saidcodec.entropy.rans import AnsCoder
+from saidcodec.entropy.bank import MEAN_STEPS, REACH, SCALES, TAILS, bank, look_up
+from saidcodec.entropy.rans import AnsCoder, Table
 from saidcodec.errors import CorruptError
 from saidcodec.format.colour import HIGH, LOW
 from saidcodec.format.planes import NO_RECONSTRUCTION
@@ -21,7 +21,9 @@ from saidcodec.integer import Layer
 from saidcodec.residual.adaptation import Adaptation
 from saidcodec.residual.context import REFERENCE, SKEW, WINDOW, neighbour
 from saidcodec.residual.copies import chroma_start, logit_index, luma_inputs, questions
-from saidcodec.residual.engine import SYMBOL_BITS, Plane, check_comparison, check_styles
+from saidcodec.residual.decided import Decided
+from saidcodec.residual.decisions import Taker, push_shares, share_of
+from saidcodec.residual.engine import DECISION, SYMBOL_BITS, Plane, check_comparison, check_styles
 from saidcodec.residual.lengths import lengths
 from saidcodec.residual.network import COMPONENTS, ResidualNetwork
 
@@ -40,6 +42,10 @@ class ReferenceEngine:
     name = "reference (NumPy)"
 
     def symbols(self, network: ResidualNetwork, plane: Plane) -> np.ndarray:
+        if plane.decided:
+            notes = Notes()
+            walk_decided(network, plane, True, notes)
+            return np.array(notes.words, np.uint32)
         state, record = adaptation_of(plane), Record()
         for x, y in batches(plane, 1 if state or any(plane.errors) else TOGETHER):
             record.step = x + SKEW * y
@@ -47,6 +53,8 @@ class ReferenceEngine:
         return plane.calibrated(record.in_order())
 
     def push(self, words: np.ndarray, symbols: np.ndarray) -> np.ndarray:
+        if (symbols & DECISION).any():
+            return push_shares(words, map(share_in_bank, reversed(symbols.tolist())))
         coder = AnsCoder(words)
         models = [table.model for table in (*bank().tables, *bank().copies)]
         table, symbol = symbols >> SYMBOL_BITS, (symbols & ((1 << SYMBOL_BITS) - 1)).astype(np.int32)
@@ -55,6 +63,10 @@ class ReferenceEngine:
         return np.asarray(coder.get_compressed())
 
     def decode(self, network: ResidualNetwork, plane: Plane, words: np.ndarray) -> np.ndarray:
+        if plane.decided:
+            taker = SymbolTaker([int(word) for word in words])
+            walk_decided(network, plane, False, taker)
+            return np.array(taker.left(), np.uint32)
         coder = AnsCoder(words)
         mixtures = [bank().tables[row] for row in plane.rows] if plane.rows else bank().tables
         models = [table.model for table in (*mixtures, *bank().copies)]
@@ -85,7 +97,7 @@ class ReferenceEngine:
                 total[chosen] = self.measure(network, uniform, places[chosen])
             return total
         height, width, components = plane.samples.shape
-        exact = replace(plane, errors=(0,) * components, adaptive=False)
+        exact = replace(plane, errors=(0,) * components, adaptive=False, decided=False)
         places = np.arange(height * width) if places is None else places
         total = np.zeros(len(places), np.uint32)
         for first in range(0, len(places), TOGETHER):
@@ -146,6 +158,47 @@ class Record:
         return np.concatenate(self.symbols)[np.concatenate(self.keys).argsort(kind="stable")]
 
 
+class Notes:
+    """Notes symbols and decisions that come in the order of the stream."""
+
+    def __init__(self) -> None:
+        self.words: list[int] = []
+
+    def __call__(
+        self, active: np.ndarray, field: int, table: np.ndarray, symbol: np.ndarray | None
+    ) -> np.ndarray:
+        assert symbol is not None
+        self.words += (table << SYMBOL_BITS | symbol).tolist()
+        return symbol
+
+    def decide(self, p: int, bit: int) -> int:
+        self.words.append(DECISION | p << 1 | bit)
+        return bit
+
+
+class SymbolTaker(Taker):
+    """Takes symbols and decisions from one stack of words."""
+
+    def __call__(
+        self, active: np.ndarray, field: int, table: np.ndarray, symbol: np.ndarray | None
+    ) -> np.ndarray:
+        return np.array([self.symbol(table_of(number).edges) for number in table.tolist()], np.int32)
+
+
+def table_of(number: int) -> Table:
+    """A table by its number in symbols."""
+    tables = bank()
+    return (*tables.tables, *tables.copies)[number]
+
+
+def share_in_bank(word: int) -> tuple[int, int]:
+    """Start and frequency, of 2**24, of what a symbol or a decision says."""
+    if word & DECISION:
+        return share_of(word ^ DECISION)
+    edges, symbol = table_of(word >> SYMBOL_BITS).edges, word & ((1 << SYMBOL_BITS) - 1)
+    return edges[symbol], edges[symbol + 1] - edges[symbol]
+
+
 class Tally:
     """Adds code lengths to ``bits`` uint32 [n]."""
 
@@ -204,7 +257,6 @@ def walk(
         values, active = ask(network, near, hidden, truth, plane.errors, code)
     if state:
         state.look(x[active], y[active])
-    coded: list[tuple[np.ndarray, np.ndarray]] = []
     first = len(network.copies)
     start, extras = MEAN_STEPS * near[:, 0].astype(np.int32), [hidden]
     clues = np.zeros((len(x), COMPONENTS - 1, 0), np.uint8)  # those of a model with copies come with Y
@@ -215,20 +267,23 @@ def walk(
         else:
             raw = network.head_y.raw(hidden)
         mean, scale, tail = choose(raw, start[:, c], c)
-        shape = mean[active], scale[active], tail[active]
-        if state:
-            shape = *state.adapt(c, *shape[:2], values[active]), tail[active]
-        coded.append(shape[1:])
-        table, centre, sign = look_up(*shape)
-        step, low = 2 * plane.errors[c] + 1, LOW[c]
-        symbol = None
+        shape, own = (mean[active], scale[active], tail[active]), None
         if truth is not None:
-            distance = (truth[active, c] - centre + plane.errors[c]) // step
-            symbol = sign * distance + REACH
-        distance = sign * (code(active, first + c, table, symbol) - REACH)
-        sample = centre + step * distance
-        inside = np.clip(sample, low, HIGH)
-        if step == 1 and (sample != inside).any():
+            own = truth[active, c]
+        if state:
+            choice = state.adapt(c, shape, values[active])
+            shape = choice.corrected, choice.adapted, choice.tail
+        if isinstance(state, Decided):
+            sample = state.code(c, values[active], own)
+        else:
+            table, centre, sign = look_up(*shape)
+            step = 2 * plane.errors[c] + 1
+            symbol = None
+            if own is not None:
+                symbol = sign * ((own - centre + plane.errors[c]) // step) + REACH
+            sample = centre + step * sign * (code(active, first + c, table, symbol) - REACH)
+        inside = np.clip(sample, LOW[c], HIGH)
+        if not plane.errors[c] and (sample != inside).any():
             raise CorruptError("The residual section decodes to an impossible sample.")
         values[active, c] = inside
         told = surprise(values[:, c], mean, scale, near[:, 0, c].astype(np.int32))
@@ -238,7 +293,14 @@ def walk(
             clues = (told + 128).astype(np.uint8)
     plane.samples[y, x] = values
     if state:
-        state.learn(values[active], coded)
+        state.learn(values[active])
+
+
+def walk_decided(network: ResidualNetwork, plane: Plane, known: bool, code: Notes | SymbolTaker) -> None:
+    """Code a plane by decisions, one step after another."""
+    state = Decided(plane.samples, code)
+    for x, y in batches(plane, 1):
+        walk(network, plane, x, y, known, code, state)
 
 
 def ask(
@@ -318,15 +380,6 @@ def choose(raw: np.ndarray, start: np.ndarray, component: int) -> tuple[np.ndarr
     mean = np.clip(start + whole[:, 0], MEAN_STEPS * LOW[component], MEAN_STEPS * HIGH)
     scale, tail = whole[:, 1].clip(0, SCALES - 1), whole[:, 2].clip(0, TAILS - 1)
     return mean, scale, tail
-
-
-def look_up(
-    mean: np.ndarray, scale: np.ndarray, tail: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Table, centre and sign, int32 [n] each (spec section 7)."""
-    position = (mean & (MEAN_STEPS - 1)) + MEAN_STEPS * (tail + TAILS * scale)
-    tables = bank()
-    return tables.table[position], (mean >> 4) + tables.carry[position], tables.sign[position]
 
 
 def adaptation_of(plane: Plane) -> Adaptation | None:

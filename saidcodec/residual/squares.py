@@ -1,5 +1,5 @@
 """Least squares in integers, in plain NumPy: weights of predictions, which follow the sums of products of
-features (bitstream_spec.md, section 8.6.3).  ``_squares.h`` is the same in C."""
+features (bitstream_spec.md, sections 6.9, 6.10 and 8.6.3).  ``_squares.h`` is the same in C."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 SEGMENT = 32  # samples after which weights are improved
 MOST_FEATURE = 4095
 WEIGHT_BITS, MOST_WEIGHT = 14, (1 << 17) - 1
-RIDGE = 1 << 16
+RIDGE_BITS, RIDGE = 14, 1 << 16
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,19 @@ class Sums:
 
 def improve(sums: list[Sums], weights: np.ndarray) -> None:
     """Improve each weight, int64 [n], once, by what several sums hold together."""
-    products = np.sum([one.products for one in sums], axis=0)
-    goals = np.sum([one.goals for one in sums], axis=0)
-    for k in range(len(weights)):
-        ridge = (products[k, k] >> WEIGHT_BITS) + RIDGE
-        left = (goals[k] << WEIGHT_BITS) - ridge * weights[k] - products[k] @ weights
-        weights[k] = np.clip(weights[k] + left // (products[k, k] + ridge), -MOST_WEIGHT, MOST_WEIGHT)
+    sweep(together(sums), weights, RIDGE_BITS, RIDGE, MOST_WEIGHT)
+
+
+def together(sums: list[Sums]) -> Sums:
+    """What several sums hold together."""
+    return Sums(np.sum([one.products for one in sums], axis=0), np.sum([one.goals for one in sums], axis=0))
+
+
+def sweep(sums: Sums, weights: np.ndarray, ridge_bits: int, least_ridge: int, most: int) -> None:
+    """Improve each weight, int64 [n], once, those before it being improved; none becomes greater than
+    ``most``.  The ridge is the share 2**-ridge_bits of a feature's own product, and ``least_ridge``."""
+    for k, (row, goal) in enumerate(zip(sums.products, sums.goals.tolist(), strict=True)):
+        own, weight = int(row[k]), int(weights[k])
+        ridge = (own >> ridge_bits) + least_ridge
+        left = (goal << WEIGHT_BITS) - ridge * weight - int(row @ weights)
+        weights[k] = min(max(weight + left // (own + ridge), -most), most)

@@ -13,7 +13,19 @@ from functools import partial
 
 import numpy as np
 
-from saidcodec.residual.decisions import Coder, Collector, Counter, Mixer, Taker, squashed
+from saidcodec.residual.decisions import Coder, Collector, Counter, Mixer, Taker, mixed
+from saidcodec.residual.magnitudes import (
+    beside_level,
+    clamp,
+    far_level,
+    gradient_of,
+    quarter_log,
+    rough_level,
+    side_level,
+    side_of,
+    size_level,
+    texture_of,
+)
 from saidcodec.residual.squares import MOST_FEATURE, SEGMENT, WEIGHT_BITS, Sums, improve
 
 MARGIN = 4  # cells repeated at both sides of a row, and rows above the first
@@ -21,37 +33,8 @@ FRACTION, UNIT = 4, 7  # bits of a prediction below the sample; log2 of a featur
 LOCAL_SHIFT, WIDE_SHIFT = 3, 7
 LEVELS, EXPONENTS = 80, 16
 RATES, LIMITS = (140, 16), (400, 250, 250, 250, 250, 250)
-FIRST_WEIGHT = 19660
+FIRST_WEIGHTS = [19660] * 7
 MOST_CHANGE = 1 << 20
-SIDE_STEPS, SIZE_STEPS = (1, 3, 8, 20), (1, 3, 5, 8, 12, 18, 30)
-
-
-def quarter_log(v: int) -> int:
-    """Four times the logarithm to base 2, about; 0 for 0."""
-    if v < 4:
-        return (0, 1, 3, 5)[v]
-    b = v.bit_length() - 1
-    return 4 * b - 1 + (v >> (b - 2) & 3)
-
-
-def size_level(e: int, width: int, steps: tuple[int, ...] = SIZE_STEPS) -> int:
-    """The size of an error in widths: how many steps of an eighth of a width it has reached."""
-    return sum(8 * abs(e) >= step * width for step in steps)
-
-
-def side_level(d: int, width: int) -> int:
-    """A difference in widths, 0 ... 8; 4 where it is small."""
-    level = size_level(d, width, SIDE_STEPS)
-    return 4 - level if d < 0 else 4 + level
-
-
-def clamp(v: int, low: int, high: int) -> int:
-    return min(max(v, low), high)
-
-
-def quotient(a: int, b: int) -> int:
-    """a / b, rounded towards 0."""
-    return a // b if a >= 0 else -(-a // b)
 
 
 def median(w: int, n: int, nw: int) -> int:
@@ -92,7 +75,7 @@ class Component:
         self.wide_weights = np.zeros(n, np.int64)
         self.learned: list[tuple[list[int], int]] = []
         self.counters: defaultdict[tuple[int, ...], Counter] = defaultdict(Counter)
-        self.mixers: defaultdict[tuple[int, ...], Mixer] = defaultdict(partial(Mixer, 7, FIRST_WEIGHT))
+        self.mixers: defaultdict[tuple[int, ...], Mixer] = defaultdict(partial(Mixer, FIRST_WEIGHTS))
 
     def at(self, x: int, y: int) -> int:
         """The number of a sample's cell."""
@@ -159,7 +142,7 @@ class Walk:
     def look(self, part: Component, q: int) -> Around:
         row, s = part.row, part.cells
         w, n, nw, ne, ww, nn = s[q - 1], s[q - row], s[q - row - 1], s[q - row + 1], s[q - 2], s[q - 2 * row]
-        gradient = abs(w - nw) + abs(n - nw) + abs(n - ne) + abs(w - ww) + abs(n - nn)
+        gradient = gradient_of((w, n, nw, ne, ww, nn))
         for other in self.parts[: part.number]:
             o = other.cells
             gradient += abs(o[q] - o[q - 1]) + abs(o[q] - o[q - row]) >> 1
@@ -219,12 +202,8 @@ class Walk:
         """One decision; ``place`` holds what its counters and mixers are numbered by."""
         *contexts, (level, side) = place
         counters = [part.counters[(i, *context, node)] for i, context in enumerate(contexts)]
-        inputs = [counter.input() for counter in counters] + [256]
         mixers = part.mixers[0, node, side], part.mixers[1, level, kind]
-        sums = [mixer.mix(inputs) for mixer in mixers]
-        bit = self.coder.decide(squashed(sum(sums) >> 1), bit)
-        for mixer, total in zip(mixers, sums, strict=True):
-            mixer.learn(inputs, squashed(total), bit, RATES)
+        bit = mixed(self.coder, counters, [], mixers, RATES, bit)
         for counter, limit in zip(counters, LIMITS, strict=True):
             counter.update(bit, limit)
         return bit
@@ -270,10 +249,8 @@ class Walk:
         agree = side_level(a.wide - a.local, narrow + 2)
         middle = side_level(16 * a.median - a.predicted, narrow + 2)
         before, value_level = size_level(beside, narrow), quarter_log(whole)
-        west, north = (clamp(quotient(4 * e[q - d], narrow), -2, 2) for d in (1, row))
-        tests = (a.w > a.n, a.n > a.nw, a.w > a.nw, a.ne > a.n, a.ww > a.w, a.nn > a.n,
-                 2 * a.w - a.ww > whole, 2 * a.n - a.nn > whole)  # fmt: skip
-        texture = sum(test << i for i, test in enumerate(tests))
+        west, north = (side_of(e[q - d], narrow) for d in (1, row))
+        texture = texture_of((a.w, a.n, a.nw, a.ne, a.ww, a.nn), whole)
         steps = (value - whole + self.step // 2) // self.step
         place: list[tuple[int, ...]] = [
             (level, fraction),
@@ -293,9 +270,9 @@ class Walk:
             fraction = side
         other = 2 * size_level(e[q + 1 - row], narrow)
         if part.number:
-            other = clamp((quarter_log(abs(beside)) - level + 40) // 3, 0, 15)
-        rough = clamp((quarter_log(a.gradient) - level + 28) // 2, 0, 11)
-        far = [min(quarter_log(abs(e[q - d]) >> 1) // 3, 23) for d in (1, row)]
+            other = beside_level(beside, level)
+        rough = rough_level(a.gradient, level)
+        far = [far_level(e[q - d]) for d in (1, row)]
         place = [
             (level, fraction),
             (level, rough),

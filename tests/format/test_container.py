@@ -26,6 +26,7 @@ from saidcodec.format.header import (
     MOST_PIXELS,
     OLD_SIGNATURE,
     SIGNATURE,
+    VERSION,
     Header,
     Metadata,
     Mode,
@@ -40,6 +41,7 @@ def pack(header: Header, metadata: Metadata, streams: Sequence[bytes]) -> bytes:
 
 
 HEADER = Header(64, 64, Mode.RGB, False, ResidualCoder.CONTEXT, 0, "0123", 64, 2)
+NOW = rf"{VERSION[0]}\.{VERSION[1]}"
 METADATA = Metadata(b"profile" * 9, b"MM\0*exif", b"<x:xmpmeta/>")
 SMALL = pack(HEADER, METADATA, [b"stream"])
 HEAD = len(SMALL) - len(b"stream")  # bytes before the only band's stream
@@ -115,7 +117,7 @@ def test_a_head_of_64_by_64_has_seven_bytes(mode: Mode, replicated: bool, coder:
 def test_layout_byte_by_byte() -> None:
     header = Header(1000, 65, Mode.RGBA, True, ResidualCoder.GAUSSIAN, 200, "deadbeef", 256, 4)
     layout = 5 | 1 << 3 | 0 << 5 | 1 << 6 | 1 << 7
-    head = b"\xd8\r\n" + bytes([layout, 1]) + b"\xcf\x0f\x40" + b"\xde\xad" + b"\xc8\x01" + b"\x24"
+    head = b"\xd9\r\n" + bytes([layout, 1]) + b"\xcf\x0f\x40" + b"\xde\xad" + b"\xc8\x01" + b"\x24"
     assert pack(header, Metadata(), [b"abcd"]) == head + b"\x04abcd"
     start = binascii.crc_hqx(b"\xde\xad\xbe\xef", 0xFFFF)
     assert head_check(head, "deadbeef") == binascii.crc_hqx(head, start).to_bytes(2, "little")
@@ -123,12 +125,12 @@ def test_layout_byte_by_byte() -> None:
 
 def test_what_is_usual_is_not_written() -> None:
     plain = Header(200, 200, Mode.L, False, ResidualCoder.CONTEXT, 0, "0123", 64, 1, True)
-    assert head_of(plain, Metadata()) == b"\xd8\r\n\x10\x8e\x03\x01\x23"
+    assert head_of(plain, Metadata()) == b"\xd9\r\n\x10\x8e\x03\x01\x23"
     assert plain.width * plain.height >= ADAPTIVE_PIXELS
     still = plain._replace(adaptive=False)
-    assert head_of(still, Metadata()) == b"\xd8\r\n\x90\x02\x8e\x03\x01\x23"
+    assert head_of(still, Metadata()) == b"\xd9\r\n\x90\x02\x8e\x03\x01\x23"
     finer = plain._replace(side=32)
-    assert head_of(finer, Metadata()) == b"\xd8\r\n\x90\x01\x8e\x03\x01\x23\x01"
+    assert head_of(finer, Metadata()) == b"\xd9\r\n\x90\x01\x8e\x03\x01\x23\x01"
 
 
 def test_every_truncation_is_told() -> None:
@@ -185,15 +187,15 @@ def test_any_single_byte_changed_is_refused_or_another_head(place: int, change: 
         )
 
 
-@pytest.mark.parametrize("byte", [0xD0, 0xD6, 0xD7, 0xD9, 0xDF])
+@pytest.mark.parametrize("byte", [0xD0, 0xD6, 0xD7, 0xD8, 0xDF])
 def test_other_versions_are_named(byte: int) -> None:
-    with pytest.raises(VersionError, match=rf"version 0\.{byte & 15}; this program reads 0\.8"):
+    with pytest.raises(VersionError, match=rf"version 0\.{byte & 15}; this program reads {NOW}"):
         unpack(bytes([byte]) + SMALL[1:])
 
 
 @pytest.mark.parametrize("byte", [0x03, 0x04, 0x05])
 def test_older_versions_are_named(byte: int) -> None:
-    with pytest.raises(VersionError, match=rf"version 0\.{byte}; this program reads 0\.8"):
+    with pytest.raises(VersionError, match=rf"version 0\.{byte}; this program reads {NOW}"):
         unpack(OLD_SIGNATURE + bytes([byte]) + bytes(30))
 
 
@@ -251,6 +253,33 @@ def test_numbers(value: int) -> None:
 def test_impossible_layouts(layout: bytes) -> None:
     with pytest.raises(CorruptError, match="does not exist"):
         unpack(SIGNATURE + layout + bytes(20))
+
+
+def test_decisions_are_a_bit_of_the_head() -> None:
+    decided = HEADER._replace(width=200, height=200, most_bands=1, adaptive=True, decided=True)
+    assert head_of(decided, METADATA)[4] == 4
+    assert unpack(pack(decided, METADATA, [b"stream"])).header == decided
+    small = decided._replace(width=20, height=20, side=32)
+    assert head_of(small, METADATA)[4] == 2 | 4
+    mixed = decided._replace(coder=ResidualCoder.MIXED)
+    assert unpack(pack(mixed, METADATA, [b"stream"])).header == mixed
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"\x92\x06\x8e\x03\x01\x23",  # large, without adaptation
+        b"\x92\x04\x26\x01\x23",  # small, without adaptation
+        b"\xd2\x04\x8e\x03\x01\x23\x01",  # near-lossless
+        b"\x97\x04\x12\x0a\x8e\x03",  # wide
+        b"\x97\x06\x12\x0a\x26",  # wide, and small
+        b"\x8a\x04\x8e\x03\x01\x23",  # Gaussian
+        b"\x82\x04\x8e\x03\x01\x23",  # without a residual
+    ],
+)
+def test_decisions_need_adaptation_and_no_errors(head: bytes) -> None:
+    with pytest.raises(CorruptError, match="does not exist"):
+        unpack(SIGNATURE + head + bytes(20))
 
 
 def test_a_square_has_one_side() -> None:

@@ -58,7 +58,7 @@ def random_plane(rng: np.random.Generator, height: int, width: int, lossless: bo
     rows = None
     if not adaptive and rng.random() < 0.5:
         rows = tuple(rng.integers(0, len(bank().tables), len(bank().tables)).tolist())
-    return Plane(samples.astype(np.int16), coded, styles, seen, errors, adaptive, rows)
+    return Plane(samples.astype(np.int16), coded, styles, seen, errors, adaptive, rows=rows)
 
 
 def again(plane: Plane, samples: np.ndarray) -> Plane:
