@@ -1,4 +1,4 @@
-"""What default files tell of the objects of a scene: boxes, masks, and kinds by a linear probe of the latents.
+"""What default files tell of the objects of a scene: boxes, masks, and kinds by a linear probe of latents.
 
     python benchmarks/objects.py --multimnist mnist.npz [--count 300]
     python benchmarks/objects.py --multidsprites [--count 300]
@@ -64,10 +64,9 @@ def report(name: str, scenes: datasets.Dataset, count: int) -> list[bytes]:
     truth = [rows[rows[:, 0] >= 0] for rows in scenes.boxes[:count]]
     precision = detection.mean_precision(detection.match(boxes, saved, truth))
     error, exact = detection.count_error(np.array([*map(len, boxes)]), np.array([*map(len, truth)]))
-    print(
-        f"{name}, {len(files)} images: {np.mean([*map(len, files)]):.1f} bytes; AP {precision:.3f}, count error "
-        f"{error:.3f}, exact in {100 * exact:.0f} %"
-    )
+    size = np.mean([*map(len, files)])
+    print(f"{name}, {len(files)} images: {size:.1f} bytes; AP {precision:.3f}, count error {error:.3f}")
+    print(f"exact count in {100 * exact:.0f} %")
     if scenes.masks is not None:
         masks = [segmentation.mask_of(file, model) for file in files]
         scores = [
@@ -102,18 +101,7 @@ def probe(learnt: tuple[np.ndarray, np.ndarray, int], held_out: tuple[np.ndarray
     inputs, others = (torch.from_numpy((part[0] - mean) / deviation).float() for part in (learnt, held_out))
     right = []
     for i, name in enumerate(KINDS):
-        goal = torch.from_numpy(learnt[1][:, i])
-        layer = torch.nn.Linear(inputs.shape[1], int(goal.max()) + 1)
-        optimiser = torch.optim.LBFGS(layer.parameters(), max_iter=STEPS)
-
-        def loss() -> torch.Tensor:
-            optimiser.zero_grad()
-            found = torch.nn.functional.cross_entropy(layer(inputs), goal)
-            found = found + DECAY * layer.weight.square().sum()
-            found.backward()
-            return found
-
-        optimiser.step(loss)
+        layer = softmax_regression(inputs, torch.from_numpy(learnt[1][:, i]))
         share = float((layer(others).argmax(1).numpy() == held_out[1][:, i]).mean())
         chance = np.bincount(held_out[1][:, i]).max() / len(held_out[1])
         right.append(share)
@@ -122,6 +110,22 @@ def probe(learnt: tuple[np.ndarray, np.ndarray, int], held_out: tuple[np.ndarray
         f"mean {100 * np.mean(right):.1f} %, of {len(held_out[0])} boxes of {held_out[2]} objects, learnt "
         f"from {len(learnt[0])}"
     )
+
+
+def softmax_regression(inputs: torch.Tensor, goal: torch.Tensor) -> torch.nn.Linear:
+    """The layer float [n, d] → [n, classes] that names ``goal`` int [n] best."""
+    layer = torch.nn.Linear(inputs.shape[1], int(goal.max()) + 1)
+    optimiser = torch.optim.LBFGS(layer.parameters(), max_iter=STEPS)
+
+    def loss() -> torch.Tensor:
+        optimiser.zero_grad()
+        found = torch.nn.functional.cross_entropy(layer(inputs), goal)
+        found = found + DECAY * layer.weight.square().sum()
+        found.backward()
+        return found
+
+    optimiser.step(loss)
+    return layer
 
 
 if __name__ == "__main__":

@@ -134,19 +134,19 @@ class Decisions:
             for column, row, (n, mean, scale, m_a, _) in zip(x, y, part.step):
                 value = 16 * self.value(column, row, c)
                 part.alpha[column, row] = clamp(abs(value - m_a), 0, 2047)
-                goal = clamp(int(in_widths(value - mean, scale)), -200, 200)
+                goal = clamp(int(in_widths(value - mean, scale)), -120, 120)
                 self.append(part, column // 16, n, goal)
             part.step = []
 
     def append(self, part, number, n, goal):
         segment = part.segments[number]
         segment.list.append((n, goal))
-        if len(segment.list) < 32:
+        if len(segment.list) < 16:
             return
         features, goals = (np.array(one) for one in zip(*segment.list))
         segment.list = []
-        segment.s += features.T @ features - (segment.s >> 2)
-        segment.t += features.T @ goals - (segment.t >> 2)
+        segment.s += features.T @ features - (segment.s >> 4)
+        segment.t += features.T @ goals - (segment.t >> 4)
         around = part.segments[max(number - 1, 0) : number + 2]
         s, t, u = sum(one.s for one in around), sum(one.t for one in around), segment.u
         for k in range(53):
@@ -195,7 +195,7 @@ class Sample:
         found = [mixer.mix(x) for mixer in mixers]
         bit = take_bit(stream, squashed(sum(found) // 3))
         for mixer, total in zip(mixers, found):
-            mixer.learn(x, squashed(total), bit, 140, 8)
+            mixer.learn(x, squashed(total), bit, 70, 8)
         for counter, limit in zip(counters, LIMITS):
             counter.update(bit, limit)
         return bit

@@ -18,8 +18,8 @@ OPAQUE = 128  # of 255, from which a glimpse hides what lies behind it
 
 
 def mask_of(data: bytes, model: Model) -> np.ndarray:
-    """Which glimpse is seen at each pixel of the canvas of a file of one tile, counted from 1; 0 for the base;
-    uint8 [64, 64].  Raises a kind of SaidError."""
+    """Which glimpse of a file of one tile is seen at each pixel of the canvas: uint8 [64, 64], from 1 on, 0
+    for the base.  Raises a kind of SaidError."""
     mask = np.zeros((CANVAS, CANVAS), np.uint8)
     (description,) = codec.read_said(container.unpack(data), model).descriptions
     if description is None:

@@ -55,13 +55,13 @@ VALUES = (*FAR, (-3, 0), (0, -3))
 BESIDE = ((-1, 0), (0, -1), (-1, -1), (1, -1))  # of components before, and what predictions are blended by
 LATER = (0, 1, 1), (2, 2, 3)  # places in BESIDE that make the differences of components to come
 FEATURES = ADAPTED_FEATURES + len(FARTHER) + len(VALUES) + (COMPONENTS - 1) * len(BESIDE)
-SEGMENT, LESSONS = 16, 32  # columns that share weights; samples after which they are improved
-FORGOTTEN_BITS, RIDGE_BITS = 2, 14
-MOST_GOAL = 200  # 32nds of the core's width
+SEGMENT, LESSONS = 16, 16  # columns that share weights; samples after which they are improved
+FORGOTTEN_BITS, RIDGE_BITS = 4, 14
+MOST_GOAL = 120  # 32nds of the core's width
 BLEND = np.array([2, 2, 1, 1])  # of the errors of both predictions
 
 LEVELS, LARGE = 80, 28
-RATES, LIMITS = (140, 8), (400, 250, 250, 250, 250, 250, 400, 250)
+RATES, LIMITS = (70, 8), (400, 250, 250, 250, 250, 250, 400, 250)
 FIRST_WEIGHTS = [6000] * len(LIMITS) + [40000, 10000, 0]
 LENGTHS = 9  # questions about a distance's length
 FIRST_BIT, SECOND_BIT = 10, 11  # kinds of questions
