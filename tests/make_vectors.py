@@ -59,6 +59,8 @@ def pictures() -> Iterator[tuple[str, np.ndarray | Image.Image, dict[str, object
     yield "photo-rgba", np.concatenate([whole[:53, :70], slope], 2), {}
     yield "photo-near-lossless", whole[100:180, 150:240], {"max_error": 3}
     yield "photofine-context", whole[60:108, 90:138], {}
+    yield "photofine-decisions", whole[40:168, 60:188], {"effort": "best"}
+    yield "photo-decisions-grey", whole[90:218, 60:189, 1], {"effort": "best"}
     yield "clevr-context", small, {}
     yield "clevr-glimpses", small, {"glimpses": 5}
     yield "clevr-gaussian", small, {"residual": "gaussian"}
