@@ -67,7 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name, pictures in chosen(wanted):
         print(f"\n{name}\n")
         rows = []
-        for line in rate.table(pictures, wanted.model, wanted.threads):
+        efforts = ("normal", "best") if name == "photographs" else ("normal",)
+        for line in rate.table(pictures, wanted.model, wanted.threads, efforts):
             print(line, flush=True)
             rows.append(line)
         tables[name] = "\n".join(rows)

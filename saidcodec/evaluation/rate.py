@@ -79,8 +79,9 @@ def jpegxl(effort: int, threads: int) -> Peer:
 def own(model: str | Model, threads: int, effort: str = "normal") -> Peer:
     """saidcodec with a model, which need not be installed, or "auto"."""
     named = None if model == "auto" else model
+    name = f"saidcodec {model.name if isinstance(model, Model) else model}"
     return Peer(
-        f"saidcodec {model.name if isinstance(model, Model) else model}",
+        name if effort == "normal" else f"{name}, effort {effort}",
         lambda pixels: codec.encode(pixels, model=model, effort=effort, threads=threads),
         lambda data: codec.decode(data, model=named, threads=threads),
     )
@@ -145,10 +146,16 @@ def gather(paths: Iterable[str]) -> list[np.ndarray]:
     return found
 
 
-def table(pictures: Sequence[np.ndarray], model: str, threads: int | None = None) -> Iterator[str]:
+def table(
+    pictures: Sequence[np.ndarray],
+    model: str,
+    threads: int | None = None,
+    efforts: Sequence[str] = ("normal",),
+) -> Iterator[str]:
     """Lines of a Markdown table, one codec a line, as they are measured."""
     threads = threads or parallel.cores()
-    return lines([*peers(threads), own(model, threads)], pictures, threads)
+    ours = [own(model, threads, effort) for effort in efforts]
+    return lines([*peers(threads), *ours], pictures, threads)
 
 
 def lines(codecs: Iterable[Peer], pictures: Sequence[np.ndarray], threads: int) -> Iterator[str]:
