@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from saidcodec import models
 from saidcodec.encoder.price import styled
 from saidcodec.evaluation import conditions, page, rate
 from saidcodec.format import colour
-from saidcodec.residual import adaptation, band, reference
+from saidcodec.residual import adaptation, band, engine, reference
 from saidcodec.residual.engine import LENGTH_BITS, SYMBOL_BITS, Plane
 from saidcodec.residual.lengths import lengths
 
@@ -49,6 +49,7 @@ PARTS = (
     Part("and that by the energy of errors (effort normal)", tuple(range(adaptation.FEATURES)), True, True),
     Part("scales alone, by energy", (), True, True),
 )
+DECISIONS = "all of it, and decisions (of effort best)"
 
 
 class Partial(adaptation.Adaptation):
@@ -64,23 +65,25 @@ class Partial(adaptation.Adaptation):
             self.energy[:] = 0
 
     def adapt(
-        self, c: int, mean: np.ndarray, scale: np.ndarray, values: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        corrected, shifted = super().adapt(c, mean, scale, values)
+        self, c: int, shape: tuple[np.ndarray, np.ndarray, np.ndarray], values: np.ndarray
+    ) -> adaptation.Choice:
+        found = super().adapt(c, shape, values)
         if c and not self.part.levels and self.part.scale:
-            mean, corrected, scale, _, features = self.known[c]
-            level = np.zeros_like(scale)
-            self.known[c] = mean, corrected, scale, level, features
+            level = np.zeros_like(found.scale)
             half = 1 << adaptation.SHIFT_BITS - 1
-            shift = (self.shifts[c, scale, level] + half) >> adaptation.SHIFT_BITS
-            shifted = np.clip(scale + shift, 0, adaptation.SCALES - 1)
-        return corrected, shifted if self.part.scale else scale
+            shift = (self.shifts[c, found.scale, level] + half) >> adaptation.SHIFT_BITS
+            adapted = np.clip(found.scale + shift, 0, adaptation.SCALES - 1)
+            found = found._replace(level=level, adapted=adapted)
+        if not self.part.scale:
+            found = found._replace(adapted=found.scale)
+        self.known[c] = found
+        return found
 
-    def _solve(self, c: int) -> None:
-        super()._solve(c)
+    def learn(self, values: np.ndarray) -> None:
+        super().learn(values)
         unused = np.ones(adaptation.FEATURES, bool)
         unused[list(self.part.features)] = False
-        self.weights[c, unused] = 0
+        self.weights[:, unused] = 0
 
 
 def middle(pixels: np.ndarray, side: int) -> np.ndarray:
@@ -114,6 +117,13 @@ def bits(plane: Plane, part: Part) -> float:
     return float(spent.sum(dtype=np.int64)) / (1 << LENGTH_BITS)
 
 
+def decided_bits(plane: Plane) -> float:
+    """Of a plane's samples coded by decisions."""
+    network, own = band.network_of(models.find(MODEL)), engine.current()
+    symbols = own.symbols(network, replace(plane, adaptive=True, decided=True))
+    return 32.0 * len(own.push(np.zeros(0, np.uint32), symbols))
+
+
 def rows(pictures: Sequence[np.ndarray]) -> Iterator[str]:
     """The table, line by line."""
     yield f"| of model {MODEL}, {len(pictures)} pictures | bits per sub-pixel | to the network alone |"
@@ -124,7 +134,12 @@ def rows(pictures: Sequence[np.ndarray]) -> Iterator[str]:
     for part in PARTS:
         spent = sum(bits(plane, part) for plane in planes) / samples
         alone = alone or spent
-        yield f"| {part.name} | {spent:.4f} | {100 * (spent / alone - 1):+.2f} % |"
+        yield row(part.name, spent, alone)
+    yield row(DECISIONS, sum(map(decided_bits, planes)) / samples, alone)
+
+
+def row(name: str, spent: float, alone: float) -> str:
+    return f"| {name} | {spent:.4f} | {100 * (spent / alone - 1):+.2f} % |"
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import rate
 
-ROW = re.compile(r"\| ([\w .()]+) \| ([\d,]+) \| (\d+\.\d{3}) \| (\d+\.\d{2}) \| (\d+\.\d{2}) \|")
+ROW = re.compile(r"\| ([\w .,()]+) \| ([\d,]+) \| (\d+\.\d{3}) \| (\d+\.\d{2}) \| (\d+\.\d{2}) \|")
 PAGE = "<!-- {} -->\nold\n<!-- end -->\n"
 
 
