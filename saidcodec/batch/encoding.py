@@ -66,7 +66,7 @@ class Encoding(Writing):
     def wanted(self) -> frozenset[str]:
         return image_suffixes()
 
-    def ending(self) -> str:
+    def ending(self, source: str) -> str:
         return SUFFIX
 
     @property
