@@ -112,16 +112,17 @@ def encode_one(work: Encoding, source: str, target: str | None = None, *, quiet:
     check_file(source)
     with watch.measuring("reading"):
         original = files.read_bytes(source)
-        image = work.opened(original, files.name_of(source))
+        image, size = work.opened(original, files.name_of(source)), len(original)
+    del original  # as large as some images
     data = work.encoded(image, watch, watch=progress)
     with watch.measuring("writing"):
         files.write(target, work.force, lambda file: file.write(data))
     if quiet:
         return
     name = "standard output" if target == files.STANDARD else target
-    share = len(data) / len(original)
+    share = len(data) / size
     tell(
-        f"{name}: {len(data):,} bytes, {share:.1%} of the input's {len(original):,}, "
+        f"{name}: {len(data):,} bytes, {share:.1%} of the input's {size:,}, "
         f"{time.monotonic() - started:.2f} s\n"
     )
     if share > 1:
