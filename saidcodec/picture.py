@@ -30,6 +30,10 @@ class Picture(NamedTuple):
             pixels=self.presentation.smoothed(self.pixels), presentation=self.presentation.smooth()
         )
 
+    def with_alpha(self) -> Picture:
+        """The same without a palette or a key that makes pixels transparent: they become so by alpha."""
+        return self.smooth() if self.presentation.clears_by_colour() else self
+
 
 class Decoded(NamedTuple):
     """All frames of a file, and how often they are shown."""

@@ -14,7 +14,7 @@ from saidcodec.stopwatch import Stopwatch
 
 @dataclass(frozen=True)
 class Dying(Work):
-    """Notes which process read a file, and kills it where the file says so."""
+    """Notes which process read a file, and kills or ends it where the file says so."""
 
     verb: ClassVar[str] = "dying"
 
@@ -22,6 +22,12 @@ class Dying(Work):
         """Everything is fine."""
 
     def do(self, outcome: Outcome, threads: int, watch: Stopwatch) -> None:
-        if Path(outcome.job.source).read_text() == "die":
+        said = Path(outcome.job.source).read_text()
+        if said == "die":
             os.kill(os.getpid(), signal.SIGKILL)
+        if said == "end":
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+            finally:
+                Path(outcome.job.source).write_text("tidied")
         outcome.notes.append(str(os.getpid()))

@@ -1,5 +1,6 @@
 """The command line: what it writes, what it says, and its exit status."""
 
+import io
 import json
 import os
 import platform
@@ -471,7 +472,7 @@ def test_formats_that_lose_pixels_are_refused() -> None:
         assert ".png" in sentence
         assert "--lossy" in sentence
         done("decode", "it.said", name, "--lossy")
-    assert "cannot be written as JPEG" in refused("decode", "it.said", "a.jpg", "--lossy")
+    assert "JPEG cannot hold an image of mode RGBA" in refused("decode", "it.said", "a.jpg", "--lossy")
     done("decode", "it.said", "a.ico")
     assert Image.open("a.ico").size == (9, 6)
 
@@ -483,8 +484,13 @@ def test_inks_go_to_tiff() -> None:
     done("decode", "it.said")
     assert Image.open("it.tif").tobytes() == inks
     assert refused("decode", "it.said", "a.png") == (
-        "Error: a.png: A CMYK image cannot be written as PNG; .tif can hold it.\n"
+        "Error: a.png: PNG cannot hold an image of mode CMYK; .tif can.\n"
     )
+    for arguments, name in ((("it.said", "-"), "it.said"), (("-",), "standard input")):
+        result = run("decode", *arguments, data=Path("it.said").read_bytes())
+        assert Image.open(io.BytesIO(result.stdout_bytes)).tobytes() == inks
+        note = f"Note: Standard output got a TIFF file, because PNG cannot hold what {name} holds.\n"
+        assert result.stderr == note
 
 
 def test_jpeg_files_need_consent() -> None:

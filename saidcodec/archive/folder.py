@@ -13,6 +13,7 @@ from saidcodec import files, images
 from saidcodec.archive.names import check_label
 from saidcodec.archive.reader import Archive
 from saidcodec.errors import FileError, ModelError, SaidError, about
+from saidcodec.format.presentation import Presentation
 from saidcodec.parallel import Progress, cores, in_threads
 from saidcodec.picture import Picture
 
@@ -109,7 +110,9 @@ def unpack(
         for image in range(archive.places[number].images):
             names[first + image] = group.head.names[image]
             with suppress(SaidError):  # of what is damaged is told where its pixels are read
-                suffixes[first + image] = images.suffix_for(archive.entry(first + image).mode)
+                entry = archive.entry(first + image)
+                shown = images.Kind(Presentation(entry.mode), entry.width, entry.height)
+                suffixes[first + image] = images.suffix_for([shown])
     found = targets_of(names, suffixes)
     targets = {number: os.path.join(folder, target) for number, target in found.items()}
     there = [target for target in targets.values() if os.path.lexists(target)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from saidcodec import files, images, models, verification
+from saidcodec import files, images, models, targets, verification
 from saidcodec.batch.work import (
     ARCHIVE_SUFFIX,
     SUFFIX,
@@ -22,6 +22,8 @@ from saidcodec.frames import decode_all
 from saidcodec.images import ImageFrames
 from saidcodec.picture import Decoded
 from saidcodec.stopwatch import Stopwatch
+
+USUAL_SUFFIX = ".png"
 
 
 @dataclass(frozen=True)
@@ -48,20 +50,27 @@ class Verifying(Work):
 
 @dataclass(frozen=True)
 class Decoding(Writing):
-    """Decode to image files with a ``suffix``; ``lossy`` allows a format that changes pixels."""
+    """Decode to image files with a ``suffix``, by default that of the usual format which holds the image;
+    ``lossy`` allows a format that changes pixels."""
 
     verb: ClassVar[str] = "decoding"
 
     model: str | None = None
-    suffix: str = ".png"
+    suffix: str | None = None
     lossy: bool = False
 
     def check(self) -> None:
-        images.format_of(f"*{self.suffix}")
+        if self.suffix is not None:
+            images.format_of(f"*{self.suffix}")
         Verifying(self.model).check()
 
-    def ending(self) -> str:
-        return self.suffix
+    def ending(self, source: str) -> str:
+        if self.suffix is not None:
+            return self.suffix
+        try:
+            return targets.suffix_for(source)
+        except SaidError:  # of which is told when the file is decoded
+            return USUAL_SUFFIX
 
     def make(self, outcome: Outcome, threads: int, watch: Stopwatch) -> None:
         job = outcome.job

@@ -66,7 +66,7 @@ class Encoding(Writing):
     def wanted(self) -> frozenset[str]:
         return image_suffixes()
 
-    def ending(self) -> str:
+    def ending(self, source: str) -> str:
         return SUFFIX
 
     @property
@@ -189,6 +189,7 @@ class Encoding(Writing):
         job = outcome.job
         original, image = self.read(outcome, stopwatch)
         data = self.made.get(original)
+        del original  # as large as some images
         if data is None:
             data = self.encoded(image, stopwatch, threads)
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -17,6 +17,9 @@ MOST_IN_GROUP = 32
 SHARES = 4  # groups for each worker, so that all of them end at about the same time
 # File systems that cut a time to so many nanoseconds: NTFS, many servers, exFAT, ext3 and HFS+, FAT.
 GRAINS = (1, 100, 1_000, 10**7, 10**9, 2 * 10**9)
+
+
+Ending = Callable[[str], str]  # a source's path → the suffix of its target
 
 
 @dataclass(frozen=True)
@@ -55,12 +58,15 @@ class Plan:
     left_alone: Counter[str] = field(default_factory=Counter)
 
 
-def plan(paths: Iterable[str], output_dir: str | None, wanted: frozenset[str], suffix: str) -> Plan:
+def plan(
+    paths: Iterable[str], output_dir: str | None, wanted: frozenset[str], ending: Ending | None = None
+) -> Plan:
     """The jobs of files and folders.
 
     A folder gives the files below it whose suffixes are ``wanted`` (in lower case), and keeps its structure
-    in ``output_dir``; a file that is named itself may have any suffix.  Targets end in ``suffix``; without
-    ``output_dir`` there are none.  Raises FileError where ``output_dir`` is no folder.
+    in ``output_dir``; a file that is named itself may have any suffix.  Targets have the suffix that
+    ``ending`` gives their source; without ``output_dir`` there are none.  Raises FileError where
+    ``output_dir`` is no folder.
     """
     found = Plan()
     if output_dir is not None and os.path.lexists(output_dir) and not os.path.isdir(output_dir):
@@ -75,7 +81,7 @@ def plan(paths: Iterable[str], output_dir: str | None, wanted: frozenset[str], s
                 continue
             known.add(own)
             try:
-                found.jobs.append(job_of(source, relative, output_dir, suffix))
+                found.jobs.append(job_of(source, relative, output_dir, ending))
             except FileError as error:
                 found.failures.append(str(error))
     refuse_shared_targets(found)
@@ -116,7 +122,7 @@ def same_folder(folder: str, output_dir: str | None) -> bool:
     return output_dir is not None and os.path.realpath(folder) == os.path.realpath(output_dir)
 
 
-def job_of(source: str, relative: str, output_dir: str | None, suffix: str) -> Job:
+def job_of(source: str, relative: str, output_dir: str | None, ending: Ending | None) -> Job:
     """One file's job.  Raises FileError where there is no such file, or the target would replace it."""
     if source == files.STANDARD:
         if output_dir is not None:
@@ -129,8 +135,8 @@ def job_of(source: str, relative: str, output_dir: str | None, suffix: str) -> J
     if not stat.S_ISREG(status.st_mode):
         raise FileError(f"{source} is neither a file nor a folder.")
     target = ""
-    if output_dir is not None:
-        target = os.path.join(output_dir, os.path.splitext(relative)[0] + suffix)
+    if output_dir is not None and ending is not None:
+        target = os.path.join(output_dir, os.path.splitext(relative)[0] + ending(source))
         if os.path.lexists(target):
             files.check_apart(source, target)
     return Job(source, target, status.st_size, status.st_mtime_ns)

@@ -67,16 +67,30 @@ class Processes:
 
     def submit(self, work: Work, group: Group) -> Future[list[Outcome]]:
         try:
-            return self.pool.submit(work.run, group, self.threads)
+            return self.pool.submit(at_work, work, group, self.threads)
         except BrokenProcessPool:  # one of its processes died
             self.pool = self.fresh()
-            return self.pool.submit(work.run, group, self.threads)
+            return self.pool.submit(at_work, work, group, self.threads)
+
+
+def at_work(work: Work, group: Group, threads: int) -> list[Outcome]:
+    """``work.run`` in a process that is ended by an exception meanwhile, and so leaves no temporary file.
+
+    Between groups it ends at once: an exception in the middle of what is read from the pool would leave the
+    other processes a part of it, and they would tell of that.
+    """
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    try:
+        return work.run(group, threads)
+    except SystemExit:  # the pool would go on with the next group
+        os._exit(1)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def prepare() -> None:
-    """Let a process end with the one that started it, however that ends, and leave no temporary file."""
+    """Let a process end with the one that started it, however that ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the first one decides
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     warnings.simplefilter("ignore")  # what matters is caught where images are read and written
     threading.Thread(target=end_with_parent, daemon=True).start()
 

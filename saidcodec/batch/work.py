@@ -93,8 +93,8 @@ class Writing(Work):
     delete_source: bool = False
 
     @abstractmethod
-    def ending(self) -> str:
-        """The suffix of targets."""
+    def ending(self, source: str) -> str:
+        """The suffix of a source's target."""
 
     def do(self, outcome: Outcome, threads: int, watch: Stopwatch) -> None:
         job = outcome.job

@@ -112,16 +112,17 @@ def encode_one(work: Encoding, source: str, target: str | None = None, *, quiet:
     check_file(source)
     with watch.measuring("reading"):
         original = files.read_bytes(source)
-        image = work.opened(original, files.name_of(source))
+        image, size = work.opened(original, files.name_of(source)), len(original)
+    del original  # as large as some images
     data = work.encoded(image, watch, watch=progress)
     with watch.measuring("writing"):
         files.write(target, work.force, lambda file: file.write(data))
     if quiet:
         return
     name = "standard output" if target == files.STANDARD else target
-    share = len(data) / len(original)
+    share = len(data) / size
     tell(
-        f"{name}: {len(data):,} bytes, {share:.1%} of the input's {len(original):,}, "
+        f"{name}: {len(data):,} bytes, {share:.1%} of the input's {size:,}, "
         f"{time.monotonic() - started:.2f} s\n"
     )
     if share > 1:
@@ -164,7 +165,9 @@ def region_of(context: click.Context, parameter: click.Parameter, text: str | No
 @click.command(short_help="Decode .said files to images.")
 @click.argument("paths", metavar="IN.said [OUT] | PATH... --output-dir OUT", nargs=-1, type=PATH)
 @shared("model", "lossy")
-@click.option("--suffix", metavar=".SUFFIX", help="Of the files in --output-dir; .png where it is not given.")
+@click.option(
+    "--suffix", metavar=".SUFFIX", help="Of the files in --output-dir; without it .png, or .tif as for one."
+)
 @click.option(
     "--region",
     metavar="X,Y,W,H",
@@ -193,7 +196,8 @@ def decode(
     """Decode .said files, exactly.
 
     One file: to the format of OUT's suffix, or to IN with .png, or .tif where PNG cannot hold it; - is
-    standard input or output.  Many files and folders: to the folder OUT; what is there already is skipped.
+    standard input or output, of these two formats.  Many files and folders: to the folder OUT; what is there
+    already is skipped.
 
     \b
     Examples:
@@ -230,7 +234,7 @@ def decode(
         force=force,
         delete_source=delete_source,
         model=model,
-        suffix=f".{(suffix or 'png').removeprefix('.')}",
+        suffix=suffix and f".{suffix.removeprefix('.')}",
         lossy=lossy,
     )
     work_on(work, paths, output_dir, jobs=jobs, dask=dask, quiet=quiet, verbose=verbose)
@@ -249,7 +253,7 @@ def decode_one(
     verbose: bool,
 ) -> None:
     """Decode one file, or standard input."""
-    from saidcodec import images
+    from saidcodec import images, targets
 
     watch = Stopwatch()
     check_file(source)
@@ -257,16 +261,23 @@ def decode_one(
         check_output(source, target, force)
     with watch.measuring("reading"):  # of a part of a file no more is read than it takes
         data = source if region and source != files.STANDARD else files.read_bytes(source)
-    if target is None:
+    suffix = ""
+    if target in (None, files.STANDARD):
         with about(files.name_of(source)):
-            target = output_for(source, suffix_for(data, 0 if boxes_as_metadata else frame))
+            suffix = targets.suffix_for(data, 0 if boxes_as_metadata else frame)
+    if target is None:
+        target = output_for(source, suffix)
         check_output(source, target, force)
-    name = images.format_of(target)
+    name = images.format_of(f"*{suffix}" if target == files.STANDARD else target)
     with about(files.name_of(source)), watch.measuring("decoding"):
         decoded = decoded_from(data, model, region, frame, boxes_as_metadata)
     with about(target), watch.measuring("writing"):
         files.write(
             target, force, lambda file: images.save_any(decoded.frames, decoded.plays, file, name, lossy)
+        )
+    if target == files.STANDARD and name != images.format_of(target):
+        note(
+            f"Standard output got a {name} file, because PNG cannot hold what {files.name_of(source)} holds."
         )
     if verbose:
         from saidcodec.cli.looking import account_of
@@ -283,43 +294,11 @@ def check_output(source: str, target: str, force: bool) -> None:
     files.check_free(target, force)
 
 
-def is_sequence(data: bytes | str) -> bool:
-    """Whether a file has several frames.  Raises FileError."""
-    from saidcodec import arguments
-    from saidcodec.format import container
-
-    with arguments.opened(data) as contents:
-        return container.is_sequence(contents)
-
-
-def suffix_for(data: bytes | str, number: int | None) -> str:
-    """The suffix of a format that holds the frame with a number, or all frames of a file.
-
-    Raises a kind of SaidError.
-    """
-    from saidcodec import arguments, images
-    from saidcodec.format import container
-
-    if not is_sequence(data):
-        with arguments.opened(data) as contents:
-            return images.suffix_for(container.unpack(contents, whole=False).header.presentation.mode)
-    from saidcodec.frames import Frames  # which few files have
-
-    with Frames(data) as frames:
-        numbers = range(len(frames)) if number is None else range(len(frames))[number : number + 1]
-        headers = [frames.header(one) for one in numbers]
-    only_pages = len({(one.width, one.height) for one in headers}) > 1
-    only_pages |= len(headers) > 1 and any(one.wide for one in headers)
-    modes = {one.presentation.mode for one in headers}
-    only_pages |= len(modes) > 1
-    return ".tif" if only_pages else max(map(images.suffix_for, modes), default=".png")
-
-
 def decoded_from(
     data: bytes | str, model: str | None, region: Region | None, frame: int | None, boxes_as_metadata: bool
 ) -> Decoded:
     """The frames of a file, or parts of them; a single one where its number or its boxes are asked for."""
-    from saidcodec import codec
+    from saidcodec import codec, targets
     from saidcodec.picture import Decoded
 
     told = progress("decoding")
@@ -328,7 +307,7 @@ def decoded_from(
             raise click.UsageError("--boxes-as-metadata is for the first frame.")
         found = codec.decode_frame(data, frame, region=region, model=model, progress=told)
         return Decoded([found], 1)
-    several = is_sequence(data)
+    several = targets.is_sequence(data)
     if several and frame is None and not boxes_as_metadata:
         from saidcodec import frames  # which few files have
 

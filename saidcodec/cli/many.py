@@ -36,7 +36,7 @@ def work_on(
     """Do some work on files and folders, and tell about it; exit status 1 says that something failed."""
     work.check()
     writing = work if isinstance(work, Writing) else None
-    planned = plan(paths, output_dir, work.wanted(), writing.ending() if writing else "")
+    planned = plan(paths, output_dir, work.wanted(), writing.ending if writing else None)
     if not planned.jobs and not planned.failures:
         raise FileError(f"{' '.join(paths)}: there is no file to work on{left_alone(planned, ' but {}')}.")
     # Who forces or deletes looks at every target.

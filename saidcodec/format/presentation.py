@@ -32,15 +32,19 @@ class Presentation(NamedTuple):
         mode = "L" if self.mode == "1" else self.mode
         return Presentation(mode if self.key is None else f"{mode}A")
 
+    def clears_by_colour(self) -> bool:
+        """Whether something else than alpha, a key or a palette, makes pixels transparent."""
+        return "A" in self.smooth().mode and "A" not in self.mode
+
     def smoothed(self, samples: np.ndarray) -> np.ndarray:
         """Samples as those of ``smooth``, uint8: colours for indices, greys for bits, alpha for a key."""
         shown = samples * np.uint8(WHITE) if self.mode == "1" else self.colours(samples)
         if self.key is None:
             return shown
-        colours = samples.reshape(*samples.shape[:2], -1)
+        colours = shown.reshape(*shown.shape[:2], -1)
         clear = (colours == np.array(self.key)).all(2)
         alpha = np.where(clear, np.uint8(0), np.uint8(WHITE))[..., None]
-        return np.concatenate([shown.reshape(*colours.shape), alpha], 2)
+        return np.concatenate([colours, alpha], 2)
 
     def colours(self, samples: np.ndarray) -> np.ndarray:
         """Samples H×W or H×W×C as an array shows them: indices as their colours, uint8 H×W×3 or ×4."""

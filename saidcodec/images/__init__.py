@@ -9,6 +9,7 @@
 ``metadata``    metadata of Pillow images ⇄ metadata of .said files
 ``tags``        EXIF and a TIFF file's tags
 ``resolution``, ``png_chunks``   what few images have, imported for those
+``holding``     which formats hold which images
 ``saving``, ``saving_frames``    pixels and metadata → files of other formats
 """
 
@@ -19,17 +20,19 @@ from saidcodec.lazy import attributes
 if TYPE_CHECKING:
     from saidcodec.images.arrays import from_array
     from saidcodec.images.frames import ImageFrames, several_frames
+    from saidcodec.images.holding import Kind, suffix_for
     from saidcodec.images.metadata import differing, info_of, png_chunks_of, printable
     from saidcodec.images.modes import transparency_of
     from saidcodec.images.opening import ImageFile, frames_of, open_image
     from saidcodec.images.reading import from_any, from_file, from_pillow, taken
-    from saidcodec.images.saving import format_of, save, save_any, save_exactly, suffix_for, to_pillow
+    from saidcodec.images.saving import format_of, save, save_any, save_exactly, to_pillow
     from saidcodec.images.tags import EXIF_PREFIX
 
 __all__ = [
     "EXIF_PREFIX",
     "ImageFile",
     "ImageFrames",
+    "Kind",
     "differing",
     "format_of",
     "frames_of",
@@ -55,6 +58,7 @@ _HOMES = {
     "EXIF_PREFIX": "saidcodec.images.tags",
     "ImageFile": "saidcodec.images.opening",
     "ImageFrames": "saidcodec.images.frames",
+    "Kind": "saidcodec.images.holding",
     "differing": "saidcodec.images.metadata",
     "format_of": "saidcodec.images.saving",
     "frames_of": "saidcodec.images.opening",
@@ -70,7 +74,7 @@ _HOMES = {
     "save_any": "saidcodec.images.saving",
     "save_exactly": "saidcodec.images.saving",
     "several_frames": "saidcodec.images.frames",
-    "suffix_for": "saidcodec.images.saving",
+    "suffix_for": "saidcodec.images.holding",
     "taken": "saidcodec.images.reading",
     "to_pillow": "saidcodec.images.saving",
     "transparency_of": "saidcodec.images.modes",

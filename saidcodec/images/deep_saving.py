@@ -12,6 +12,7 @@ import numpy as np
 from saidcodec.errors import ImageError, SaidError, warn_of_loss
 from saidcodec.format.header import MODES, Metadata
 from saidcodec.format.presentation import Presentation
+from saidcodec.images.holding import advice
 from saidcodec.images.metadata import lost_parts, with_comment_as_text
 from saidcodec.images.tags import ORIENTATION_TAG, parsed_exif
 from saidcodec.picture import Picture
@@ -20,7 +21,7 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}  # by channels
 LEVEL = 6  # of zlib
 MOST_CHUNK = 1 << 20  # bytes of pixels in one
-FORMATS, DEEP_FORMATS = ("PNG", "TIFF"), ".png and .tif"  # that hold such samples, and their suffixes
+FORMATS = ("PNG", "TIFF")  # that hold such samples
 # How pixels are shown, by the orientation in EXIF
 TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     2: np.fliplr,
@@ -46,7 +47,7 @@ def save(picture: Picture, file: BinaryIO, name: str) -> Metadata:
             png_chunks.insert(file, with_comment_as_text(metadata._replace(xmp=b"")), MODES[channels - 1])
         return metadata
     if name != "TIFF":
-        sentence = f"{name} cannot hold samples of more than 8 bits; {DEEP_FORMATS} can"
+        sentence = f"{name} cannot hold samples of more than 8 bits; {advice([picture])}"
         raise ImageError(f"{sentence}, and --lossy allows the loss.")
     from saidcodec.images import deep_tiff  # which few files need
 

@@ -13,7 +13,8 @@ from typing import BinaryIO
 import numpy as np
 
 from saidcodec.errors import ImageError
-from saidcodec.format.header import Metadata
+from saidcodec.format.header import Metadata, Mode
+from saidcodec.images.holding import advice
 from saidcodec.images.tags import EXIF_IFD, GPS_IFD, ICC_TAG, file_tags, with_valid_exif
 from saidcodec.picture import Picture
 
@@ -24,29 +25,29 @@ LIMIT = 1 << 32  # bytes of a file
 # Tags of the pixels, and their values
 WIDTH, HEIGHT, BITS, COMPRESSION, COLOURS = 256, 257, 258, 259, 262
 STRIPS, CHANNELS, ROWS, LENGTHS, PREDICTOR, MORE_CHANNELS = 273, 277, 278, 279, 317, 338
-ZLIB, GREY, RGB, DIFFERENCES, ALPHA = 8, 1, 2, 2, 2
+ZLIB, DIFFERENCES, ALPHA = 8, 2, 2
+GREY, RGB, INKS = 1, 2, 5
 
 
 def write(pages: Sequence[Picture], file: BinaryIO) -> list[Metadata]:
     """Write images, uint8 or uint16 H×W or H×W×C, as pages; returns the metadata that was written of each.
 
     Metadata that is no valid EXIF is left out with a SaidWarning.  Raises ImageError where the file would be
-    too large, or a page has grey and alpha of 16 bits, which few programs read.
+    too large, or where a page has grey and alpha of 16 bits, which few programs read.
     """
     file.write(struct.pack("<2sHI", b"II", 42, 0))
     link, at, written = FIRST_LINK, HEADER_BYTES, list[Metadata]()
     for page in pages:
         if page.pixels.dtype == np.uint16 and page.pixels.shape[2:] == (2,):
-            raise ImageError(
-                "Grey and alpha of 16 bits a sample are not written as TIFF; .png can hold them."
-            )
+            sentence = "TIFF cannot hold grey and alpha of 16 bits a sample in a way that programs read"
+            raise ImageError(f"{sentence}; {advice(pages)}.")
         metadata = with_valid_exif(page.metadata, "TIFF")
         strips = [*strips_of(page.pixels)]
-        directory, count = directory_of(page.pixels, metadata, [*map(len, strips)], at)
+        directory, count = directory_of(page, metadata, [*map(len, strips)], at)
         body = b"".join([directory, *strips])
         body += b"\0" * (len(body) % 2)
         if at + len(body) >= LIMIT:
-            raise ImageError("The image is too large for a TIFF file; .png can hold it.")
+            raise ImageError("The pages are too large for one TIFF file; --frame takes one of them.")
         file.write(body)
         file.seek(link)
         file.write(struct.pack("<I", at))
@@ -71,22 +72,26 @@ def rows_of(cube: np.ndarray) -> int:
     return min(len(cube), max(1, STRIP_BYTES // cube[0].nbytes))
 
 
-def directory_of(pixels: np.ndarray, metadata: Metadata, lengths: list[int], at: int) -> tuple[bytes, int]:
+def directory_of(page: Picture, metadata: Metadata, lengths: list[int], at: int) -> tuple[bytes, int]:
     """The directory of a page that begins at a byte of the file, and how many tags it has.
 
     The page's strips, of these lengths, follow it.
     """
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+    pixels = page.pixels
     height, width, channels = (*pixels.shape, 1)[:3]
-    colours = 3 if channels > 2 else 1
+    if page.presentation.mode == Mode.CMYK:
+        colours, meaning = 4, INKS
+    else:
+        colours, meaning = (3, RGB) if channels > 2 else (1, GREY)
     tags, found = ImageFileDirectory_v2(), file_tags(metadata)
     for tag in found:
         tags[tag] = found.get_ifd(tag) if tag in (EXIF_IFD, GPS_IFD) else found[tag]
     tags[WIDTH], tags[HEIGHT] = width, height
     tags[BITS] = (8 * pixels.itemsize,) * channels
     tags[COMPRESSION], tags[PREDICTOR] = ZLIB, DIFFERENCES
-    tags[COLOURS] = RGB if colours == 3 else GREY
+    tags[COLOURS] = meaning
     tags[CHANNELS] = channels
     tags[ROWS] = rows_of(pixels)
     tags[LENGTHS] = lengths

@@ -13,6 +13,7 @@ import numpy as np
 from saidcodec.errors import FileError, ImageError, reason, warn_of_loss
 from saidcodec.format.header import Metadata, Mode, Resolution
 from saidcodec.images import deep_saving
+from saidcodec.images.holding import advice
 from saidcodec.images.metadata import (
     comment_for,
     info_of,
@@ -34,7 +35,7 @@ FORMATS_THAT_READ_EXIF = ("TIFF", "AVIF")  # others write its bytes whatever the
 JPEG = ("JPEG", "MPO")
 JPEG_START, JFIF_DENSITY = b"\xff\xd8\xff\xe0", 13  # the first markers, and where the resolution stands
 MOST_JPEG_COMMENT = 65533  # bytes of a marker, less its length
-LOSSLESS_FORMATS, CMYK_FORMATS = ".png, .webp and .tif", ".tif"
+FORMATS_WITH_ALPHA = ("TIFF", "WEBP")  # in which nothing else, such as a palette, makes pixels transparent
 NO_SUCH_MODE = "cannot write mode "  # how Pillow begins to say what the sentence around it says already
 
 
@@ -52,11 +53,6 @@ def format_of(target: str) -> str:
     if name is None or name not in Image.SAVE:
         raise FileError(f"{target}: there is no image format with the suffix {suffix or '(none)'} to write.")
     return name
-
-
-def suffix_for(mode: str) -> str:
-    """The suffix of the usual format that holds images of a mode exactly."""
-    return ".tif" if mode == Mode.CMYK else ".png"
 
 
 def to_pillow(picture: Picture) -> Image:
@@ -86,8 +82,8 @@ def save_exactly(picture: Picture, file: BinaryIO, name: str) -> None:
     if picture.pixels.dtype == np.uint16:
         deep_saving.save_exactly(picture, file, name)
         return
-    picture = write(picture, file, name)
-    wanted = to_pillow(picture)
+    written = write(picture, file, name)
+    wanted = to_pillow(written)
     try:
         back = open_image(file, name)
         back.load()
@@ -98,10 +94,10 @@ def save_exactly(picture: Picture, file: BinaryIO, name: str) -> None:
     if not same:
         kind = f"{wanted.width}×{wanted.height} {wanted.mode} image"
         raise ImageError(
-            f"{name} cannot hold this {kind} exactly; {formats_for(wanted)} can, and --lossy allows the loss."
+            f"{name} cannot hold this {kind} exactly; {advice([picture])}, and --lossy allows the loss."
         )
-    palette = wanted.mode == "P" and not same_palette(back, turned)
-    warn_of_lost_parts(picture.metadata, back, file, name, ["palette"] if palette else [])
+    palette = picture.presentation.palette and not (turned.mode == "P" and same_palette(back, turned))
+    warn_of_lost_parts(written.metadata, back, file, name, ["palette"] if palette else [])
 
 
 def save(picture: Picture, file: BinaryIO, name: str) -> None:
@@ -158,11 +154,6 @@ def same_palette(image: Image, wanted: Image) -> bool:
     return np.array_equal(pixels, own) and np.array_equal(shown[: len(entries)], entries)
 
 
-def formats_for(image: Image) -> str:
-    """The suffixes of formats that hold such an image."""
-    return CMYK_FORMATS if image.mode == Mode.CMYK else LOSSLESS_FORMATS
-
-
 def turned_as(back: Image, image: Image) -> Image:
     """``image`` as Pillow shows it when it reads ``back``: of TIFF files it turns the pixels itself."""
     exif = image.info.get("exif", b"")
@@ -176,6 +167,7 @@ def turned_as(back: Image, image: Image) -> Image:
 def write(picture: Picture, file: BinaryIO, name: str) -> Picture:
     """Write an image in Pillow's format ``name``, losslessly where it can; returns what was written.
 
+    What is transparent by a palette or a key becomes so by alpha where the format has nothing else.
     Metadata that is no valid EXIF is left out with a SaidWarning where the format needs it to be valid.
     Raises ImageError.
     """
@@ -185,6 +177,8 @@ def write(picture: Picture, file: BinaryIO, name: str) -> Picture:
     if name in FORMATS_THAT_READ_EXIF:
         metadata = with_valid_exif(metadata, name)
         picture = picture._replace(metadata=metadata)
+    if name in FORMATS_WITH_ALPHA:
+        picture = picture.with_alpha()
     image = pillow_of(picture.pixels, picture.presentation)  # no metadata: some writers take from it
     try:
         options = saving_options(metadata, name, image.size)
@@ -197,14 +191,19 @@ def write(picture: Picture, file: BinaryIO, name: str) -> Picture:
     except Exception as error:  # Pillow's writers raise nearly everything on what they do not know
         if isinstance(error, OSError) and error.errno is not None:  # the disk's fault, not the format's
             raise
-        why = "" if reason(error).startswith(NO_SUCH_MODE) else f": {reason(error)}"
-        sentence = f"A {image.mode} image cannot be written as {name}{why}"
-        raise ImageError(f"{sentence}; {formats_for(image)} can hold it.") from None
+        sentence = f"{name} cannot hold an image of mode {image.mode}{why(error)}"
+        raise ImageError(f"{sentence}; {advice([picture])}.") from None
     if name == "PNG":
         add_png_chunks(metadata, file, image.mode)
     if name in JPEG and metadata.resolution:
         set_jfif_resolution(metadata.resolution, file)
     return picture
+
+
+def why(error: Exception) -> str:
+    """What a writer of Pillow's says on purpose, and no sentence has said before, after a colon."""
+    said = isinstance(error, (OSError, ValueError)) and not reason(error).startswith(NO_SUCH_MODE)
+    return f": {reason(error)}" if said else ""
 
 
 class NamedFile:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from saidcodec.errors import ImageError, reason, warn_of_loss
-from saidcodec.format.header import Metadata, Mode
+from saidcodec.errors import ImageError, warn_of_loss
+from saidcodec.format.header import Metadata
 from saidcodec.format.palette import OPAQUE, Palette
 from saidcodec.images import deep_saving, deep_tiff
 from saidcodec.images.frames import ImageFrames
+from saidcodec.images.holding import advice
 from saidcodec.images.opening import open_image
 from saidcodec.images.saving import (
     add_png_chunks,
@@ -22,13 +23,13 @@ from saidcodec.images.saving import (
     to_pillow,
     turned_as,
     warn_of_lost_parts,
+    why,
 )
 from saidcodec.picture import Picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-HOLD_FRAMES = ".png and .tif"
 FORMATS = ("PNG", "WEBP", "GIF", "TIFF")
 ANIMATIONS = ("PNG", "WEBP", "GIF")
 COLOURS = 256  # of a frame of a GIF file
@@ -46,17 +47,14 @@ def save_frames(
     """
     shown = [*frames]
     if name not in FORMATS:
-        raise ImageError(f"{name} cannot hold the {len(shown)} frames; {HOLD_FRAMES} can.")
+        raise ImageError(f"{name} cannot hold the {len(shown)} frames; {advice(shown)}.")
     if name in ANIMATIONS and len({one.pixels.shape[:2] for one in shown}) > 1:
-        raise ImageError(f"{name} cannot hold frames of several sizes; .tif can.")
+        raise ImageError(f"{name} cannot hold frames of several sizes; {advice(shown)}.")
     kept = shown[0].metadata
     if are_deep(shown):
         if name != "TIFF":
-            raise ImageError(f"{name} cannot hold several frames of more than 8 bits a sample; .tif can.")
-        if any(one.presentation.mode == Mode.CMYK for one in shown):
-            raise ImageError(
-                "CMYK beside frames of more than 8 bits a sample is not written; --frame takes one."
-            )
+            sentence = f"{name} cannot hold several frames of more than 8 bits a sample"
+            raise ImageError(f"{sentence}; {advice(shown)}.")
         held = [one.smooth() for one in shown]
         kept = deep_tiff.write(held, file)[0]
     else:
@@ -65,7 +63,7 @@ def save_frames(
     found = ImageFrames([open_image(file, name)])
     if not lossy and not same_frames(found, shown, name):
         raise ImageError(
-            f"{name} cannot hold these frames exactly; {HOLD_FRAMES} can, and --lossy allows the loss."
+            f"{name} cannot hold these frames exactly; {advice(shown)}, and --lossy allows the loss."
         )
     if name not in ANIMATIONS and any(one.duration for one in shown):
         warn_of_loss(f"{name} does not keep how long frames are shown.")
@@ -112,7 +110,7 @@ def write(shown: Sequence[Picture], plays: int, file: BinaryIO, name: str, *, ex
     except Exception as error:  # Pillow's writers raise nearly everything on what they do not know
         if isinstance(error, OSError) and error.errno is not None:  # the disk's fault, not the format's
             raise
-        raise ImageError(f"The frames cannot be written as {name}: {reason(error)}.") from None
+        raise ImageError(f"{name} cannot hold these frames{why(error)}; {advice(shown)}.") from None
     if name == "PNG":
         add_png_chunks(metadata, file, images[0].mode)
 
@@ -134,7 +132,7 @@ def as_held(shown: Sequence[Picture], name: str) -> list[Picture]:
     first = shown[0].presentation
     one_palette = first.palette is not None and all(one.presentation == first for one in shown)
     if name == "TIFF":
-        return [one if one.presentation.key is None else one.smooth() for one in shown]
+        return [one.with_alpha() for one in shown]
     if name == "GIF" or (name == "PNG" and one_palette and first.smooth().mode == "RGB"):
         return [*shown]
     return [one.smooth() for one in shown]
@@ -150,7 +148,7 @@ def as_written(one: Picture, name: str, exact: bool) -> Image:
     palette = with_palette(one.smooth().pixels)
     if palette is None and exact:
         sentence = f"GIF cannot hold a frame of more than {COLOURS} colours or of half transparent ones"
-        raise ImageError(f"{sentence} exactly; {HOLD_FRAMES} can.")
+        raise ImageError(f"{sentence} exactly; {advice([one])}.")
     return palette or image
 
 
@@ -180,13 +178,16 @@ def same_frames(found: ImageFrames, shown: Sequence[Picture], name: str) -> bool
     """Whether a file shows the same; where it is an animation, equal frames may have become one."""
     if are_deep(shown):
         pages = zip_longest(found, shown)
-        return all(
-            one and other and deep_saving.same_pixels(one.pixels, deep_saving.turned(other.smooth()))
-            for one, other in pages
-        )
+        return all(one and other and same_page(one, other.smooth()) for one, other in pages)
     wanted = (to_pillow(one) for one in shown)
     pairs = zip_longest(steps(found.each(), name), steps(wanted, name))
     return all(one and other and same_pixels(one, turned_as(one, other)) for one, other in pairs)
+
+
+def same_page(found: Picture, wanted: Picture) -> bool:
+    """Whether a page of a TIFF file has the mode and the pixels that were written."""
+    same = deep_saving.same_pixels(found.pixels, deep_saving.turned(wanted))
+    return same and found.presentation == wanted.presentation
 
 
 def steps(frames: Iterable[Image], name: str) -> Iterator[Image]:

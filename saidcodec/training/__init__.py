@@ -10,5 +10,6 @@
                ``mixture``, ``build_tables``: the formulas behind the bank; ``reconstruct``: x̂(T) for it;
                ``shrink``: a smaller network out of a larger one
 ``joint``      both layers together; ``looks`` has the boxes for that
+``team``       processes that train one network together
 ``quantise``   layers that come to rest on integers; ``export``: from checkpoints to a model's tensors
 """

@@ -26,6 +26,7 @@ from saidcodec.training.quantise import (
     steps_of,
 )
 from saidcodec.training.residual_network import ASKING, CHOICE, ResidualNetwork, batch_bits
+from saidcodec.training.team import ALONE, Team
 from saidcodec.training.windows import COMPONENTS, INPUT_UNIT, Shape, Tiles, WindowSampler
 
 
@@ -51,10 +52,12 @@ def train(
     log: Callable[[str], None] = print,
     start_from: ResidualNetwork | None = None,
     progress: Callable[[float], None] = lambda share: None,
+    team: Team = ALONE,
 ) -> ResidualNetwork:
     """Train, writing ``checkpoint`` at every log line; an existing checkpoint is continued.
 
-    A new run takes its first weights from ``start_from``, if given.
+    A new run takes its first weights from ``start_from``, if given.  Of a ``team`` the first process logs
+    and writes.
 
     Raises ModelError if the checkpoint is of another shape.
 
@@ -62,7 +65,7 @@ def train(
     larger of the share of steps and the share of seconds used, so that a run ends in time with its
     learning rate at zero.
     """
-    torch.manual_seed(settings.seed)
+    torch.manual_seed(settings.seed + team.rank)
     network = ResidualNetwork(settings.shape)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=settings.rate, betas=(0.9, 0.99), weight_decay=1e-4
@@ -80,8 +83,9 @@ def train(
         step, spent = state["step"], state["seconds"]
     elif start_from is not None:
         network.load_state_dict(start_from.state_dict())
-    generator = torch.Generator().manual_seed(settings.seed + step)
-    pools = pool(np.random.default_rng((settings.seed, step)))
+    team.begin(network, step)
+    generator = torch.Generator().manual_seed(settings.seed + step + (team.rank << 32))
+    pools = pool(np.random.default_rng((settings.seed, step, team.rank)))
     sampler = WindowSampler(settings.shape, next(pools))
     judge = WindowSampler(settings.shape, development)
     total = torch.zeros(())
@@ -89,6 +93,7 @@ def train(
     start = time.monotonic() - spent
     while True:
         share = max(step / settings.steps, (time.monotonic() - start) / settings.seconds)
+        share = team.agreed(share)
         progress(min(share, 1.0))
         if share >= 1.0:
             break
@@ -103,6 +108,7 @@ def train(
         loss = batch_bits(network, batch, 16, quick)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        team.average(network.parameters())
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         network.bound()
@@ -110,10 +116,10 @@ def train(
         step += 1
         if step % 50 == 0:
             sampler.replace(next(pools))
-        if step % settings.log_every == 0:
+        if step % settings.log_every == 0 and team.leads:
             spent = time.monotonic() - start
             dev = evaluate(network, judge)
-            samples = step * settings.tiles * settings.group
+            samples = step * settings.tiles * settings.group * team.size
             log(
                 f"step {step} samples {samples / 1e6:.1f}M seconds {spent:.0f} lr {rate:.2e} "
                 f"train {float(total) / settings.log_every:.4f} dev {dev:.4f}"
@@ -121,8 +127,9 @@ def train(
             total.zero_()
             save(checkpoint, network, optimiser, step, spent, settings)
     network.quantise(True)
-    save(checkpoint, network, optimiser, step, time.monotonic() - start, settings)
-    log(f"finished at step {step}: dev {evaluate(network, judge):.4f}")
+    if team.leads:
+        save(checkpoint, network, optimiser, step, time.monotonic() - start, settings)
+        log(f"finished at step {step}: dev {evaluate(network, judge):.4f}")
     return network
 
 

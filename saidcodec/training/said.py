@@ -45,6 +45,7 @@ from saidcodec.training.painting import (
     start,
 )
 from saidcodec.training.quantise import go_on, rounded, set_quantised, steps_of
+from saidcodec.training.team import ALONE, Team
 
 REFITTED = 50  # steps between adaptations of the latents' steps to the posterior
 REHEARSED = 8  # random boxes an image
@@ -212,14 +213,16 @@ def train(
     log_every: int = 100,
     begin: Path | None = None,
     progress: Callable[[float], None] = lambda share: None,
+    team: Team = ALONE,
 ) -> Said:
     """Train on uint8 batches [n, 64, 64, 3]; writes ``checkpoint`` at every log line and continues an
     existing one.  The schedule runs by progress, the larger share of steps and of seconds.  A new
-    training takes the networks of ``begin``, another checkpoint, if given.
+    training takes the networks of ``begin``, another checkpoint, if given.  Of a ``team`` the first process
+    logs and writes.
 
     Raises ModelError if ``checkpoint`` is of a training with other settings."""
     with torch.device(settings.device):
-        return train_there(settings, batches, checkpoint, log, picture, log_every, begin, progress)
+        return train_there(settings, batches, checkpoint, log, picture, log_every, begin, progress, team)
 
 
 def train_there(
@@ -231,9 +234,10 @@ def train_there(
     log_every: int,
     begin: Path | None,
     progress: Callable[[float], None],
+    team: Team,
 ) -> Said:
     """``train`` on the current device."""
-    torch.manual_seed(settings.seed)
+    torch.manual_seed(settings.seed + team.rank)
     model = Said(settings.side)
     if begin:
         model.load_state_dict(checkpoints.read(begin, "model")["model"])
@@ -255,7 +259,8 @@ def train_there(
         go_on(model, state.get("exponents", {}))
         optimiser.load_state_dict(state["optimiser"])
         step, spent = state["step"], state["seconds"]
-    source = batches(np.random.default_rng((settings.seed, step)))
+    team.begin(model, step)
+    source = batches(np.random.default_rng((settings.seed, step, team.rank)))
     started = time.monotonic() - spent
     sums = np.zeros(4)
 
@@ -272,6 +277,7 @@ def train_there(
 
     while True:
         share = max(step / settings.steps, (time.monotonic() - started) / settings.seconds)
+        share = team.agreed(share)
         progress(min(share, 1.0))
         if share >= 1.0:
             break
@@ -287,16 +293,18 @@ def train_there(
             losses, *_ = run(model, images, settings)
         optimiser.zero_grad(set_to_none=True)
         losses.total.backward()  # type: ignore[no-untyped-call]
+        team.average(itertools.chain(*learning), [model.posterior])
         for parameters in learning:
             nn.utils.clip_grad_norm_(parameters, 5.0)
         optimiser.step()
         step += 1
         sums += (float(losses.total.detach()), losses.saved, losses.kl, losses.distance)
-        if step % log_every == 0:
+        if step % log_every == 0 and team.leads:
             mean = sums / log_every
             log(
-                f"step {step} images {step * settings.batch} seconds {time.monotonic() - started:.0f} "
-                f"loss {mean[0]:.2f} saved {mean[1]:.0f} KL {mean[2]:.0f} distance {mean[3]:.2f}"
+                f"step {step} images {step * settings.batch * team.size} "
+                f"seconds {time.monotonic() - started:.0f} loss {mean[0]:.2f} "
+                f"saved {mean[1]:.0f} KL {mean[2]:.0f} distance {mean[3]:.2f}"
             )
             sums[:] = 0
             write()
@@ -304,5 +312,6 @@ def train_there(
                 picture(model, step)
     if not model.multiplier.any():  # too short a training for a phase of its own
         model.quantise()
-    write()
+    if team.leads:
+        write()
     return model

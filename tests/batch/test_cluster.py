@@ -95,7 +95,7 @@ def test_a_worker_is_killed_in_the_middle(photos: Path, tmp_path: Path) -> None:
     out = str(tmp_path / "out")
     work = Encoding(model="flat", residual="gaussian", glimpses=0)
     os.mkdir(out)
-    jobs = plan([str(photos)], out, work.wanted(), work.ending()).jobs
+    jobs = plan([str(photos)], out, work.wanted(), work.ending).jobs
     outcomes = []
     with real(tmp_path, 2) as found, cluster.dask(found.address, jobs, out) as workers:
         assert workers.count == 2
@@ -116,7 +116,7 @@ def test_a_worker_is_killed_in_the_middle(photos: Path, tmp_path: Path) -> None:
 def test_a_scheduler_that_dies(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = str(tmp_path / "out")
     work = Encoding(model="flat", residual="gaussian", glimpses=0)
-    jobs = plan([str(photos)], out, work.wanted(), work.ending()).jobs
+    jobs = plan([str(photos)], out, work.wanted(), work.ending).jobs
     os.mkdir(out)
     monkeypatch.setattr(cluster, "PATIENCE", 1)  # seconds for which the client tries to connect again
     with real(tmp_path, 1) as found, cluster.dask(found.address, jobs, out) as workers:
@@ -140,7 +140,7 @@ def test_clusters_that_cannot_do_the_work(
 ) -> None:
     from distributed import LocalCluster
 
-    jobs = plan([str(photos)], None, frozenset({".png"}), "").jobs
+    jobs = plan([str(photos)], None, frozenset({".png"})).jobs
 
     def refused() -> str:
         with pytest.raises(ClusterError) as error, cluster.dask(local.scheduler_address, jobs, str(photos)):

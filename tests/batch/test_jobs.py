@@ -33,8 +33,12 @@ def targets(found: Plan) -> dict[str, str]:
     return {job.source: job.target for job in found.jobs}
 
 
+def said(source: str) -> str:
+    return ".said"
+
+
 def planned(*paths: str, output_dir: str = "out") -> Plan:
-    return plan(paths, output_dir, IMAGES, ".said")
+    return plan(paths, output_dir, IMAGES, said)
 
 
 def test_folders_keep_their_structure() -> None:
@@ -75,7 +79,7 @@ def test_outputs_inside_the_input_are_no_inputs() -> None:
 
 def test_without_an_output_there_are_no_targets() -> None:
     put("in/a.said", "in/b.png")
-    found = plan(["in", "-"], None, frozenset({".said"}), "")
+    found = plan(["in", "-"], None, frozenset({".said"}))
     assert targets(found) == {"in/a.said": "", "-": ""}
 
 
@@ -102,7 +106,7 @@ def test_one_name_for_two_inputs_is_refused_for_both() -> None:
 
 def test_an_output_that_is_its_input_is_refused() -> None:
     put("in/a.said", "in/b.png")
-    found = plan(["in/a.said", "in/b.png"], "in", IMAGES, ".said")
+    found = plan(["in/a.said", "in/b.png"], "in", IMAGES, said)
     assert targets(found) == {"in/b.png": "in/b.said"}
     assert found.failures == ["in/a.said is the input itself; give the output another name."]
 

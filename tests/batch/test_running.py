@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
 from concurrent.futures import CancelledError, Future
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -109,6 +111,26 @@ def test_processes_share_the_work_and_survive_one_that_dies(tmp_path: Path) -> N
     places = {note for outcome in outcomes for note in outcome.notes}
     assert len(places) >= 2
     assert str(os.getpid()) not in places
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_process_that_is_ended_tidies_up_at_work_and_is_silent_otherwise(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    jobs = []
+    for name in ("end", "live"):
+        (tmp_path / name).write_text(name)
+        jobs.append(Job(str(tmp_path / name), "", 1, 0))
+    with running.local(2) as workers:
+        with pytest.raises(BrokenProcessPool):
+            workers.submit(Dying(), (jobs[0],)).result()
+        assert (tmp_path / "end").read_text() == "tidied"
+        (outcome,) = workers.submit(Dying(), (jobs[1],)).result()
+        (idle,) = [one for one in multiprocessing.active_children() if str(one.pid) in outcome.notes]
+        idle.terminate()
+        idle.join()
+        assert idle.exitcode == -signal.SIGTERM
+    assert capfd.readouterr() == ("", "")
 
 
 def test_one_worker_is_this_process(tmp_path: Path) -> None:

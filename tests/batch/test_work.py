@@ -46,7 +46,7 @@ def encoder(**options: object) -> Encoding:
 
 def done(work: Writing, *paths: str) -> list[Outcome]:
     """The outcomes of work on paths, to the folder "out", in this process."""
-    found = plan(paths, "out", work.wanted(), work.ending())
+    found = plan(paths, "out", work.wanted(), work.ending)
     assert not found.failures
     return [*running.run(work, found.jobs, running.Here())]
 
@@ -80,7 +80,7 @@ def test_small_images_together_are_the_same_as_alone() -> None:
         picture(f"{i}.png")
     Image.fromarray(RNG.integers(0, 4, (129, 129)).astype(np.uint8)).save("large.png")
     names = ["0.png", "1.png", "large.png", "2.png", "3.png"]
-    jobs = plan(names, "out", frozenset(), ".said").jobs
+    jobs = plan(names, "out", frozenset(), Encoding().ending).jobs
     outcomes = encoder().run(jobs, 1)
     assert [outcome.job.source for outcome in outcomes] == names
     assert all(outcome.seconds["coding"] > 0 for outcome in outcomes)
@@ -95,7 +95,9 @@ def test_one_bad_image_among_small_ones() -> None:
     picture("c.png")
     Path("b.png").write_text("no image")
     Image.new("LAB", (3, 3)).save("d.tif")
-    found = encoder().run(plan(["a.png", "b.png", "c.png", "d.tif"], "out", frozenset(), ".said").jobs, 1)
+    found = encoder().run(
+        plan(["a.png", "b.png", "c.png", "d.tif"], "out", frozenset(), Encoding().ending).jobs, 1
+    )
     assert [outcome.state is State.DONE for outcome in found] == [True, False, True, False]
     assert found[1].error == "b.png is not an image that Pillow can open."
     assert found[3].error.startswith("d.tif: Images of mode LAB")
@@ -286,7 +288,7 @@ def test_verifying() -> None:
     data = Path("out/a.said").read_bytes()
     Path("out/b.said").write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     Path("out/c.txt").touch()
-    found = plan(["out"], None, Verifying().wanted(), "")
+    found = plan(["out"], None, Verifying().wanted())
     good, bad = running.run(Verifying(), found.jobs, running.Here())
     assert (good.state, good.read, good.pixels) == (State.DONE, len(data), 54)
     assert bad.state is State.FAILED

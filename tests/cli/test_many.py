@@ -283,3 +283,22 @@ def test_a_scheduler_that_is_not_there() -> None:
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: There is no Dask scheduler at nowhere: ")
     assert result.stderr.count("\n") == 1
+
+
+def test_what_png_cannot_hold_becomes_tiff_as_for_one_file() -> None:
+    Image.new("CMYK", (9, 9), (1, 2, 3, 4)).save("in/inks.tif")
+    pages = [Image.fromarray(RNG.integers(0, 60000, (8, 9)).astype(np.uint16)) for _ in range(2)]
+    pages[0].save("in/deep.tif", save_all=True, append_images=pages[1:])
+    pages[0].save("in/one.tif")
+    encoded()
+    Path("out/bad.said").write_bytes(b"no image")
+    result = run("decode", "out", "--output-dir", "back", "--jobs", "1")
+    assert result.stderr.splitlines()[1:] == ["Error: out/bad.said: This is not a .said file."]
+    assert tree("back") == ["a.png", "deep.tif", "inks.tif", "one.png", "sub/b.png", "sub/deep/c.png"]
+    for name in ("deep.tif", "inks.tif"):
+        assert run("compare", f"in/{name}", f"back/{name}").exit_code == 0
+    assert run("decode", "out", "--output-dir", "back", "--jobs", "1").stderr.startswith(
+        "6 skipped, 1 failed"
+    )
+    result = run("decode", "out/inks.said", "--output-dir", "png", "--suffix", "png", "--jobs", "1")
+    assert "PNG cannot hold an image of mode CMYK; .tif can." in result.stderr

@@ -32,7 +32,7 @@ def test_formats_by_suffix() -> None:
 
 
 def test_modes_that_a_format_cannot_hold() -> None:
-    with pytest.raises(ImageError, match="RGBA image cannot be written as JPEG"):
+    with pytest.raises(ImageError, match="JPEG cannot hold an image of mode RGBA"):
         images.save(picture_of(pixels_of("RGBA")), io.BytesIO(), "JPEG")
 
 
@@ -71,7 +71,7 @@ def test_icons_keep_their_size_or_are_refused() -> None:
     file = io.BytesIO()
     images.save_exactly(picture_of(np.zeros((100, 37, 3), np.uint8)), file, "ICO")
     assert Image.open(file).size == (37, 100)
-    with pytest.raises(ImageError, match=r"cannot be written as ICO: .*; \.png, \.webp and \.tif can"):
+    with pytest.raises(ImageError, match=r"ICO cannot hold an image of mode RGB: .*; \.png and \.tif can"):
         images.save_exactly(picture_of(np.zeros((300, 37, 3), np.uint8)), io.BytesIO(), "ICO")
 
 

@@ -21,6 +21,7 @@ from saidcodec.training.commands.options import (
     SEED,
     WRITTEN,
     bar,
+    check_alone,
     check_device,
     check_torch,
     minutes_option,
@@ -76,6 +77,7 @@ def train(
     if data is None or name is None:
         raise click.UsageError(f"Missing option '--{'data' if data is None else 'name'}'.")
     check_torch()
+    check_alone()
     check_device(device)
     out = out or Path(f"{name}.safetensors")
     if Path(name).name != name or out.suffix != ".safetensors":

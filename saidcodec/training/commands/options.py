@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -35,14 +36,32 @@ class NeedsTorch(click.Command):
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         if not {*context.help_option_names} & {*args}:
-            check_torch()
+            self.check()
         return super().parse_args(context, args)
+
+    def check(self) -> None:
+        """Refuse to begin where the command cannot work."""
+        check_torch()
+        check_alone()
+
+
+class ForTeams(NeedsTorch):
+    """A command that torchrun may start several times."""
+
+    def check(self) -> None:
+        check_torch()
 
 
 def check_torch() -> None:
     """Raises SaidError where torch is not installed."""
     if find_spec("torch") is None:
         raise SaidError("This needs torch, which is not installed: install the package as saidcodec[train].")
+
+
+def check_alone() -> None:
+    """Raises UsageError in one of several processes that torchrun started."""
+    if "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1":
+        raise click.UsageError("torchrun is for train said and train residual; this command is one process.")
 
 
 def together(*options: Decorator) -> Decorator:

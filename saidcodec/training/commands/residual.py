@@ -19,7 +19,7 @@ from saidcodec.training.commands.options import (
     OUT,
     READ,
     SEED,
-    NeedsTorch,
+    ForTeams,
     check_data,
     check_length,
     dataset_options,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from saidcodec.training.windows import Shape, Tiles
 
 
-@click.command("residual", cls=NeedsTorch)
+@click.command("residual", cls=ForTeams)
 @dataset_options(DATASETS)
 @click.option(
     "--images", type=click.IntRange(1), default=10000, show_default=True, help="Images to generate."
@@ -82,7 +82,7 @@ def train_residual(
     glimpses, or none.
     """
     from saidcodec import models
-    from saidcodec.training import export, residual, sources
+    from saidcodec.training import export, residual, sources, team
     from saidcodec.training.windows import Shape
 
     check_length(steps, seconds)
@@ -114,7 +114,10 @@ def train_residual(
     )
     path = checkpoint or out.with_suffix(".pt")
     start_from = None if begin is None else first_weights(begin, shape, development)
-    network = residual.train(settings, pool, development, path, click.echo, start_from)
+    with team.started() as ours:
+        network = residual.train(settings, pool, development, path, click.echo, start_from, team=ours)
+    if not ours.leads:
+        return
     style = export.style_table(export.style_counts(network, development))
     metadata = {"name": out.stem, "licence": licence, "description": description, "dataset": dataset}
     tensors, metadata = export.merge(

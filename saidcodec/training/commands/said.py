@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from saidcodec.training.commands.options import (
     OUT,
     READ,
     SEED,
-    NeedsTorch,
+    ForTeams,
     check_data,
     check_device,
     check_length,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 PICTURED = 10
 
 
-@click.command("said", cls=NeedsTorch)
+@click.command("said", cls=ForTeams)
 @dataset_options(DATASETS)
 @click.option(
     "--images", type=click.IntRange(1), default=20000, show_default=True, help="Images to generate or crop."
@@ -92,7 +93,7 @@ def train_said(
     A picture of boxes and reconstructions is kept beside the checkpoint.
     """
     from saidcodec import models
-    from saidcodec.training import export, said, sources, watch
+    from saidcodec.training import export, said, sources, team, watch
 
     check_length(steps, seconds)
     folder = check_data(dataset, data)
@@ -128,16 +129,22 @@ def train_said(
         watch.picture(model, held_out.images[:PICTURED], iterations, settings, path.with_suffix(".png"))
 
     mirror = dataset in sources.MIRRORED
-    with click.progressbar(length=1000, label="training") as bar:
+    with (
+        team.started() as ours,
+        click.progressbar(length=1000, label="training", hidden=not ours.leads) as bar,
+    ):
         model = said.train(
-            settings,
+            replace(settings, device=ours.device(device)),
             lambda rng: sources.endless(learning.images, batch, mirror, rng),
             path,
             lambda line: click.echo("\n" + line),
             measure,
             begin=begin,
             progress=lambda share: bar.update(int(1000 * share) - bar.pos),
+            team=ours,
         )
+    if not ours.leads:
+        return
     measure(model, None)
     tensors = export.with_statistics(export.said_tensors(model.cpu()), learning.images[:STATISTICS], grey)
     metadata = {"name": out.stem, "licence": licence, "description": description, "dataset": dataset}
