@@ -1,6 +1,6 @@
 """What the residual network's parts are worth: small trainings of equal length on photographs.
 
-    python benchmarks/ablation.py FOLDER [--seconds 240] [--page docs/results.md]
+    python benchmarks/ablation.py FOLDER [--seconds 240]
 
 FOLDER holds images to learn from; the last tenth of them is measured on.  Every row is one training of its
 own: bits per sub-pixel of the real-valued network before its quantisation-aware phase, and of the integers
@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from PIL.Image import Image
 
-from saidcodec.evaluation import page
 from saidcodec.residual.context import WINDOW
 from saidcodec.training import datasets, photos, residual
 from saidcodec.training.windows import COMPONENTS, Batch, Shape, Tiles, WindowSampler
@@ -104,22 +103,15 @@ def measure(variant: Variant, images: list[Image], development: Tiles, seconds: 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, path_type=Path))
 @click.option("--seconds", default=240.0, show_default=True, help="Of each training.")
-@click.option("--page", "shown", type=click.Path(path_type=Path), help="A page that shows what is printed.")
-def main(folder: Path, seconds: float, shown: Path | None) -> None:
+def main(folder: Path, seconds: float) -> None:
     images = datasets.open_folder(folder)
     last = max(1, len(images) // 10)
     development = photos.whole_tiles(images[-last:], TILE)
-    rows = [
-        "| network | multiply-adds a pixel | bits per sub-pixel, real-valued | integer |",
-        "|---|---|---|---|",
-    ]
-    click.echo("\n".join(rows))
+    click.echo("| network | multiply-adds a pixel | bits per sub-pixel, real-valued | integer |")
+    click.echo("|---|---|---|---|")
     for variant in VARIANTS:
         real, integer = measure(variant, images[:-last], development, seconds)
-        rows.append(f"| {variant.name} | {variant.products:,} | {real:.3f} | {integer:.3f} |")
-        click.echo(rows[-1])
-    if shown:
-        page.fill_pages([shown], {"ablation": "\n".join(rows)})
+        click.echo(f"| {variant.name} | {variant.products:,} | {real:.3f} | {integer:.3f} |")
 
 
 if __name__ == "__main__":
