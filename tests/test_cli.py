@@ -493,6 +493,16 @@ def test_inks_go_to_tiff() -> None:
         assert result.stderr == note
 
 
+@pytest.mark.skipif(os.name != "posix", reason="ulimit")
+def test_a_disk_that_takes_a_part_of_a_file_is_to_blame() -> None:
+    Image.new("CMYK", (90, 60)).save("in.tif")
+    done("encode", "in.tif", "it.said", "--model", "flat")
+    command = f"ulimit -f 1; {sys.executable} -m saidcodec.cli decode it.said a.tif"
+    result = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (1, "Error: a.tif cannot be written: File too large.\n")
+    assert sorted(os.listdir()) == ["in.png", "in.tif", "it.said"]
+
+
 def test_jpeg_files_need_consent() -> None:
     encoded()
     assert "JPEG cannot hold this 9×6 RGB image exactly" in refused("decode", "it.said", "a.jpg")
