@@ -173,7 +173,7 @@ def test_damaged_files(command: Arguments) -> None:
         (b"", "is empty"),
         (Path("in.png").read_bytes(), "not a .said file"),
         (good[:12], "truncated"),
-        (OLD_SIGNATURE + b"\x05" + good[3:], "version 0.5; this program reads 0.8"),
+        (OLD_SIGNATURE + b"\x05" + good[3:], "version 0.5; this program reads 0.9"),
         (good[:12] + bytes([good[12] ^ 1]) + good[13:], "damaged"),
         (head + bytes(20), "2147483648×2147483648 pixels"),
     ):
@@ -259,7 +259,7 @@ def test_the_account_adds_up(residual: str) -> None:
         "width", "height", "mode", "depth", "version", "model", "bits", "metadata", "kl_bits", "bpp",
         "glimpses",
     }  # fmt: skip
-    assert (account["width"], account["height"], account["mode"], account["version"]) == (9, 6, "RGB", "0.8")
+    assert (account["width"], account["height"], account["mode"], account["version"]) == (9, 6, "RGB", "0.9")
     assert account["model"] == {"name": "flat", "id": models.find("flat").id}
     bits = account["bits"]
     assert list(bits) == ["header", "base", "boxes", "latents", "residual", "metadata", "total"]
@@ -276,7 +276,7 @@ def test_the_account_adds_up(residual: str) -> None:
 def test_the_account_for_people() -> None:
     encoded("--glimpses", "2")
     lines = done("inspect", "it.said").stdout.splitlines()
-    assert lines[0].startswith("9 x 6 RGB, version 0.8, model flat")
+    assert lines[0].startswith("9 x 6 RGB, version 0.9, model flat")
     assert any("latents" in line for line in lines)
 
 
@@ -493,6 +493,16 @@ def test_inks_go_to_tiff() -> None:
         assert result.stderr == note
 
 
+@pytest.mark.skipif(os.name != "posix", reason="ulimit")
+def test_a_disk_that_takes_a_part_of_a_file_is_to_blame() -> None:
+    Image.new("CMYK", (90, 60)).save("in.tif")
+    done("encode", "in.tif", "it.said", "--model", "flat")
+    command = f"ulimit -f 1; {sys.executable} -m saidcodec.cli decode it.said a.tif"
+    result = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (1, "Error: a.tif cannot be written: File too large.\n")
+    assert sorted(os.listdir()) == ["in.tif", "it.said"]
+
+
 def test_jpeg_files_need_consent() -> None:
     encoded()
     assert "JPEG cannot hold this 9×6 RGB image exactly" in refused("decode", "it.said", "a.jpg")
@@ -579,7 +589,7 @@ def version(monkeypatch: pytest.MonkeyPatch, wanted: str) -> Result:
 
 
 def test_the_version_tells_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    start = f"saidcodec {saidcodec.__version__}, bitstream 0.8, engine "
+    start = f"saidcodec {saidcodec.__version__}, bitstream 0.9, engine "
     packages = ", ".join(f"{name} {metadata.version(name)}" for name in LIBRARIES)
     libraries = f"Python {platform.python_version()}, {packages}"
     if core.available():

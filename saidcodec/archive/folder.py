@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from saidcodec import files, images
-from saidcodec.archive.names import check_label
+from saidcodec.archive.names import check_label, check_name
 from saidcodec.archive.reader import Archive
 from saidcodec.errors import FileError, ModelError, SaidError, about
 from saidcodec.format.presentation import Presentation
@@ -25,7 +25,8 @@ OnError = Callable[[SaidError], None]
 
 @dataclass
 class Found:
-    """The images below a folder: their names, with "/" between parts, and ``failures`` to read folders."""
+    """The images below a folder: their names, with "/" between parts; ``failures``: sentences about folders
+    that cannot be read, and names that an archive cannot hold."""
 
     names: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -50,8 +51,16 @@ def images_below(folder: str) -> Found:
         below[:] = [name for name in below if not name.startswith(".")]
         inside = os.path.relpath(here, folder)
         for name in names:
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in Image.EXTENSION:
-                found.names.append(os.path.normpath(os.path.join(inside, name)).replace(os.sep, "/"))
+            if name.startswith(".") or os.path.splitext(name)[1].lower() not in Image.EXTENSION:
+                continue
+            if files.is_device(os.path.join(here, name)):  # of which reading might never end
+                continue
+            own = os.path.normpath(os.path.join(inside, name)).replace(os.sep, "/")
+            try:
+                check_name(own, FileError)
+                found.names.append(own)
+            except FileError as error:
+                found.failures.append(str(error))
     found.names.sort()
     if not found.names:
         raise FileError(found.failures[0] if found.failures else f"{folder} holds no images.")

@@ -112,7 +112,7 @@ def sources(
             ending = os.path.splitext(name)[1].lower()
             if name.startswith("."):
                 continue
-            if ending not in wanted or not os.path.isfile(source):
+            if ending not in wanted or files.is_device(source):
                 found.left_alone[ending] += 1
                 continue
             yield source, os.path.normpath(os.path.join(inside, name))

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+import click
+
 from saidcodec import files
 from saidcodec.batch import running
 from saidcodec.batch.jobs import Job, Plan, absolute, plan
@@ -34,6 +36,8 @@ def work_on(
     verbose: bool,
 ) -> None:
     """Do some work on files and folders, and tell about it; exit status 1 says that something failed."""
+    if not paths:
+        raise click.UsageError("Missing argument 'PATH...'.")
     work.check()
     writing = work if isinstance(work, Writing) else None
     planned = plan(paths, output_dir, work.wanted(), writing.ending if writing else None)

@@ -52,7 +52,9 @@ def read_again(image: Image) -> np.ndarray:
     tiles: list[Any] = getattr(image, "tile", [])
     if not tiles:
         raise ImageError(READ_ALREADY)
-    page = image.tell()
+    page, codec, order = image.tell(), tiles[0][0], order_of(tiles[0])
+    if image.mode == "F" or ";32" in order:
+        raise ImageError(f"Samples of 32 bits or floating-point ones cannot be encoded; {ADVICE}.")
     if image.format == "PNG" and frames_of(image) > 1:  # which Pillow composes in 8 bits
         raise ImageError("Animations of more than 8 bits a sample cannot be encoded yet; TIFF pages can.")
     if len({(tile[0], order_of(tile)) for tile in tiles}) > 1:  # planes of their own, for example
@@ -62,7 +64,6 @@ def read_again(image: Image) -> np.ndarray:
             raise ImageError(f"{UNREADABLE}; {ADVICE}.")
         file.seek(0)
         data = file.read()
-    codec, order = tiles[0][0], order_of(tiles[0])
     if codec == "ppm":
         return binary_ppm(data, image.size, tiles[0][2])
     if codec == "raw" and image.mode == "I" and order == "I;16B":

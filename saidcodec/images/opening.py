@@ -7,6 +7,7 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from typing import IO, TYPE_CHECKING, BinaryIO, NamedTuple
 
 from saidcodec.errors import ImageError, reason
@@ -14,6 +15,7 @@ from saidcodec.images.arrays import check_size
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from PIL.TiffImagePlugin import TiffImageFile
 
 # Formats whose further frames are other views of the same photograph.
 FIRST_FRAME_IS_ALL = ("MPO",)
@@ -63,6 +65,8 @@ def opened_from(file: IO[bytes], path: str | None = None) -> Image | None:
         for name in [name for name in Image.ID if name not in tried]:
             tried.add(name)
             factory, accept = Image.OPEN[name]
+            if name == "TIFF":
+                factory = tiff_of_any_size()
             with suppress(SyntaxError, IndexError, TypeError, struct.error):
                 accepted = accept(prefix) if accept else True
                 if not accepted or isinstance(accepted, str):  # a string says which library is missing
@@ -70,6 +74,21 @@ def opened_from(file: IO[bytes], path: str | None = None) -> Image | None:
                 file.seek(0)
                 return factory(file, "") if path is None else factory(path, path)  # type: ignore[arg-type]
     return None
+
+
+@lru_cache(maxsize=1)
+def tiff_of_any_size() -> type[TiffImageFile]:
+    """Pillow's reader of TIFF files without the limit on pixels that it has beside that of ``Image.open``."""
+    from PIL import Image
+    from PIL.TiffImagePlugin import TiffImageFile
+
+    class AnySize(TiffImageFile):
+        def load_prepare(self) -> None:
+            if self._im is None:
+                self.im = Image.new(self.mode, self._tile_size, None).im
+            super().load_prepare()
+
+    return AnySize
 
 
 def learn_png() -> None:

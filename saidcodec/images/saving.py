@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 from collections.abc import Sequence
@@ -30,7 +31,7 @@ from saidcodec.picture import Picture
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-STRIP = 256  # rows that are compared at a time, for the sake of memory
+STRIP_PIXELS = 1 << 20  # that are compared at a time, for the sake of memory
 FORMATS_THAT_READ_EXIF = ("TIFF", "AVIF")  # others write its bytes whatever they are
 JPEG = ("JPEG", "MPO")
 JPEG_START, JFIF_DENSITY = b"\xff\xd8\xff\xe0", 13  # the first markers, and where the resolution stands
@@ -83,6 +84,7 @@ def save_exactly(picture: Picture, file: BinaryIO, name: str) -> None:
         deep_saving.save_exactly(picture, file, name)
         return
     written = write(picture, file, name)
+    file.flush()  # a full disk is not the format's fault
     wanted = to_pillow(written)
     try:
         back = open_image(file, name)
@@ -141,7 +143,8 @@ def same_pixels(image: Image, wanted: Image) -> bool:
         if Mode.CMYK in (image.mode, wanted.mode):  # inks are no light
             return False
         image, wanted = image.convert("RGBA"), wanted.convert("RGBA")
-    strips = [(0, y, image.width, min(y + STRIP, image.height)) for y in range(0, image.height, STRIP)]
+    rows = max(1, STRIP_PIXELS // image.width)
+    strips = [(0, y, image.width, min(y + rows, image.height)) for y in range(0, image.height, rows)]
     return all(image.crop(strip).tobytes() == wanted.crop(strip).tobytes() for strip in strips)
 
 
@@ -183,9 +186,13 @@ def write(picture: Picture, file: BinaryIO, name: str) -> Picture:
     try:
         options = saving_options(metadata, name, image.size)
         if name == "PNG":
-            image.save(NamedFile(file, "image.png"), **options)
+            image.save(Written(file, "image.png"), **options)
+        elif name == "JPEG2000":  # whose writer goes on for ever where it cannot write
+            buffer = io.BytesIO()
+            image.save(buffer, name, **options)
+            file.write(buffer.getvalue())
         else:
-            image.save(file, name, **options)
+            image.save(Written(file), name, **options)
     except MemoryError:
         raise
     except Exception as error:  # Pillow's writers raise nearly everything on what they do not know
@@ -206,13 +213,18 @@ def why(error: Exception) -> str:
     return f": {reason(error)}" if said else ""
 
 
-class NamedFile:
-    """A file that tells Pillow its format by a name, so that no writers of other formats are loaded."""
+class Written:
+    """What Pillow writes to.  ``name`` tells it the format, so that no writers of other formats are loaded.
 
-    def __init__(self, file: BinaryIO, name: str):
+    It has no ``fileno``, by which Pillow does not notice where a full disk takes a part of the bytes alone.
+    """
+
+    def __init__(self, file: BinaryIO, name: str = ""):
         self.file, self.name = file, name
 
     def __getattr__(self, attribute: str) -> Any:
+        if attribute == "fileno":
+            raise AttributeError(attribute)
         return getattr(self.file, attribute)
 
 

@@ -16,6 +16,7 @@ from saidcodec.images.frames import ImageFrames
 from saidcodec.images.holding import advice
 from saidcodec.images.opening import open_image
 from saidcodec.images.saving import (
+    Written,
     add_png_chunks,
     same_palette,
     same_pixels,
@@ -60,6 +61,7 @@ def save_frames(
     else:
         held = as_held(shown, name)
         write(shown, plays, file, name, exact=not lossy)
+    file.flush()  # a full disk is not the format's fault
     found = ImageFrames([open_image(file, name)])
     if not lossy and not same_frames(found, shown, name):
         raise ImageError(
@@ -104,7 +106,7 @@ def write(shown: Sequence[Picture], plays: int, file: BinaryIO, name: str, *, ex
     if name == "WEBP":
         options.update(kmin=0, kmax=1)  # every frame whole, so that the colours of hidden pixels stay
     try:
-        images[0].save(file, name, save_all=True, append_images=images[1:], **options)
+        images[0].save(Written(file), name, save_all=True, append_images=images[1:], **options)
     except MemoryError:
         raise
     except Exception as error:  # Pillow's writers raise nearly everything on what they do not know

@@ -21,6 +21,19 @@ def test_images_are_found_by_suffix_below_a_folder(tmp_path: Path) -> None:
     assert (found.names, found.failures) == (["a/b/d.webp", "a/c.jpg", "b.PNG"], [])
 
 
+@pytest.mark.skipif(os.name != "posix", reason="names and pipes that other systems cannot have")
+def test_names_that_archives_cannot_hold_are_told_and_devices_left_alone(tmp_path: Path) -> None:
+    for name in ("a.png", "b\nc.png", "d\udcff.png"):
+        (tmp_path / name).touch()
+    os.mkfifo(tmp_path / "pipe.png")
+    found = images_below(str(tmp_path))
+    assert found.names == ["a.png"]
+    assert sorted(found.failures) == [
+        "The name 'b\\nc.png' holds a character that names cannot have; give the file another name.",
+        "The name 'd\\udcff.png' is not valid text; give the file another name.",
+    ]
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads every folder")
 def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()

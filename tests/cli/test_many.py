@@ -302,3 +302,19 @@ def test_what_png_cannot_hold_becomes_tiff_as_for_one_file() -> None:
     )
     result = run("decode", "out/inks.said", "--output-dir", "png", "--suffix", "png", "--jobs", "1")
     assert "PNG cannot hold an image of mode CMYK; .tif can." in result.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes")
+def test_files_of_folders_that_cannot_be_read_are_named_and_devices_left_alone() -> None:
+    os.symlink("gone.png", "in/broken.png")
+    os.mkfifo("in/pipe.png")
+    result = encoded()
+    first, *errors = result.stderr.splitlines()
+    assert first.endswith("; 1 of other kinds (.png) left alone")
+    assert errors == ["Error: in/broken.png cannot be read: No such file or directory."]
+
+
+def test_a_path_is_needed() -> None:
+    result = run("encode", "--output-dir", "out")
+    assert result.exit_code == 2
+    assert "Error: Missing argument 'PATH...'." in result.stderr

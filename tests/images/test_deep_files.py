@@ -242,3 +242,11 @@ def test_frames_are_kept_and_had_one_by_one() -> None:
     with saidcodec.Frames(saidcodec.encode(io.BytesIO(file.getvalue()))) as found:
         for one, page in zip(found, pages, strict=True):
             np.testing.assert_array_equal(one, np.asarray(page))
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.float32])
+def test_samples_of_32_bits_are_refused_by_name(kind: type) -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.full((4, 5), 9, kind)).save(file, "TIFF")
+    with pytest.raises(ImageError, match="Samples of 32 bits or floating-point ones cannot be encoded"):
+        images.from_any(io.BytesIO(file.getvalue()))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import RNG, animation
+from pictures import RNG, animation, picture_of
 from PIL import Image
 
 from saidcodec import images
@@ -66,3 +66,15 @@ def test_truncated_images(name: str) -> None:
     for length in range(0, len(data) - 20, len(data) // 40):
         with pytest.raises(ImageError):
             images.from_pillow(images.open_image(io.BytesIO(data[:length]), "it"))
+
+
+def test_tiff_files_have_no_limit_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    file, pages = io.BytesIO(), [Image.new("CMYK", (40, 30), (1, 2, 3, 4)), Image.new("RGB", (50, 20))]
+    pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:])
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    found = images.several_frames(images.ImageFile(file.getvalue(), None))
+    assert found is not None
+    assert [one.pixels.shape for one in found] == [(30, 40, 4), (20, 50, 3)]
+    images.save_exactly(picture_of(np.zeros((30, 40, 3), np.uint8)), io.BytesIO(), "TIFF")
+    with pytest.raises(Image.DecompressionBombError):
+        Image.open(file)

@@ -1,7 +1,9 @@
 """Images out: the same pixels, or an error."""
 
+import errno
 import io
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,3 +83,21 @@ def test_a_turned_image_is_the_same_when_read_back(name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         images.save_exactly(picture_of(pixels_of("RGB"), metadata), io.BytesIO(), name)
+
+
+class Full(io.BytesIO):
+    """A file on a disk with room for 100 bytes."""
+
+    def write(self, data: Any) -> int:
+        if self.tell() + len(data) > 100:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(data)
+
+
+@pytest.mark.parametrize("name", ["PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "JPEG2000"])
+def test_a_full_disk_is_not_the_fault_of_a_format(name: str) -> None:
+    pixels = RNG.integers(0, 256, (20, 30)).astype(np.uint8)
+    for frames in ([picture_of(pixels)], [picture_of(pixels), picture_of(pixels ^ 1)]):
+        if len(frames) == 1 or name in ("PNG", "WEBP", "TIFF", "GIF"):
+            with pytest.raises(OSError, match="No space left"):
+                images.save_any(frames, 0, Full(), name, lossy=False)
