@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -11,10 +12,13 @@ from typing import ClassVar
 from saidcodec.batch.work import Outcome, Work
 from saidcodec.stopwatch import Stopwatch
 
+PATIENCE = 30  # seconds
+
 
 @dataclass(frozen=True)
 class Dying(Work):
-    """Notes which process read a file, and kills or ends it where the file says so."""
+    """Notes which process read a file, and kills or ends it where the file says so.  A file that names
+    another one waits until that is read, too."""
 
     verb: ClassVar[str] = "dying"
 
@@ -30,4 +34,10 @@ class Dying(Work):
                 os.kill(os.getpid(), signal.SIGTERM)
             finally:
                 Path(outcome.job.source).write_text("tidied")
+        if said.startswith("meet "):
+            Path(f"{outcome.job.source}.here").touch()
+            other, until = Path(f"{said.removeprefix('meet ')}.here"), time.monotonic() + PATIENCE
+            while not other.exists():
+                assert time.monotonic() < until
+                time.sleep(0.01)
         outcome.notes.append(str(os.getpid()))

@@ -97,7 +97,7 @@ def test_an_error_of_the_work_itself_is_that_of_its_jobs(monkeypatch: pytest.Mon
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_processes_share_the_work_and_survive_one_that_dies(tmp_path: Path) -> None:
+def test_processes_survive_one_that_dies(tmp_path: Path) -> None:
     jobs = []
     for i in range(12):
         path = tmp_path / str(i)
@@ -109,8 +109,18 @@ def test_processes_share_the_work_and_survive_one_that_dies(tmp_path: Path) -> N
     (failed,) = [outcome for outcome in outcomes if outcome.state is State.FAILED]
     assert failed.error.startswith(f"{tmp_path / '3'}: the process that worked on it died")
     places = {note for outcome in outcomes for note in outcome.notes}
-    assert len(places) >= 2
     assert str(os.getpid()) not in places
+
+
+def test_processes_work_at_the_same_time(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.write_text(f"meet {other}")
+    other.write_text(f"meet {one}")
+    jobs = [Job(str(path), "", SMALL_BYTES + 1, 0) for path in (one, other)]
+    with running.local(2) as workers:
+        outcomes = [*running.run(Dying(), jobs, workers)]
+    assert [outcome.error for outcome in outcomes] == ["", ""]
+    assert len({note for outcome in outcomes for note in outcome.notes}) == 2
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
