@@ -57,7 +57,8 @@ def encode(
     ``residual``: "context" (the residual network), "gaussian" (the paper's) or "none" (x̂(T) alone: lossy).
     ``glimpses``: force their number per tile instead of choosing it by bits.
     ``effort``: "fast" codes larger images without adaptation and without a look at what they were made of;
-    "best" looks for chroma of half the resolution and tries a larger model, too, for seconds a megapixel.
+    "best" looks for chroma of half the resolution and codes larger images by decisions under a larger model,
+    for seconds a megapixel.
     Images below 128×128 are tried as graphics with the model "auto" or the effort "best".
     ``progress`` is told the share that is done after every band, or after every one of several frames.
     Raises ImageError, LimitError, FileError or ModelError; TypeError or ValueError for arguments of another

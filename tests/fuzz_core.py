@@ -26,7 +26,7 @@ from saidcodec.residual.engine import Plane
 from saidcodec.residual.network import ResidualNetwork
 
 PLANES = 200  # streams that are mutated; each of them many times
-MOST_SIDE = 24
+MOST_SIDE = 48
 LOW = np.array([0, -255, -255])
 
 
@@ -47,13 +47,16 @@ def random_plane(rng: np.random.Generator) -> Plane:
     samples = rng.integers(0, int(rng.choice([1, 3, 30, 256])), (height, width, components))
     seen = rng.integers(LOW, 256, (height, width, 3)).astype(np.int16) if rng.random() < 0.5 else None
     errors = (0,) * components if rng.random() < 0.6 else tuple(rng.integers(0, 256, components).tolist())
+    adaptive = bool(rng.random() < 0.6)
+    decided = adaptive and not any(errors) and bool(rng.random() < 0.7)
     return Plane(
         samples.astype(np.int16),
         (rng.random((height, width)) < rng.choice([0.3, 1.0])).astype(np.uint8),
         rng.integers(0, 2, (height, width)).astype(np.uint8),
         seen,
         errors,
-        bool(rng.random() < 0.5),
+        adaptive,
+        decided,
     )
 
 

@@ -38,5 +38,6 @@ run() {
 cd "$work"
 run -c "from saidcodec.residual import core; assert core.__file__.startswith('$work'), core.__file__"
 run -c "from saidcodec.residual import graphics, wide; assert graphics.library() and wide.library()"
-run -m pytest -p no:cacheprovider tests/residual/test_{engine,graphics,mixed,wide}.py tests/test_{hostile,wide}.py
+residual=$(echo tests/residual/test_{engine,decided,graphics,mixed,wide}.py)
+run -m pytest -p no:cacheprovider $residual tests/test_{hostile,wide}.py
 run tests/fuzz_core.py "$streams"

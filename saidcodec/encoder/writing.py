@@ -17,7 +17,7 @@ from saidcodec.encoder.plan import Plan, plan_band
 from saidcodec.encoder.sources import Sources
 from saidcodec.entropy.rans import Encoder, uniform
 from saidcodec.format import container, planes
-from saidcodec.format.header import ADAPTIVE_PIXELS, Header, Metadata, ResidualCoder
+from saidcodec.format.header import ADAPTIVE_PIXELS, MOST_DECIDED_WIDTH, Header, Metadata, ResidualCoder
 from saidcodec.format.presentation import Presentation
 from saidcodec.format.tiling import Band, Tiling, choose_tiling
 from saidcodec.models import Model
@@ -45,7 +45,7 @@ def header_of(
     replicated = planes.is_replicated(pixels, mode)
     coder = CODERS[residual]
     adaptive = coder == ResidualCoder.CONTEXT and is_large(width, height) and effort != "fast"
-    decided = adaptive and effort == "best" and not max_error
+    decided = adaptive and effort == "best" and not max_error and width <= MOST_DECIDED_WIDTH
     tiling = choose_tiling(width, height)
     header = Header(width, height, mode, replicated, coder, max_error, model.id, *tiling, adaptive, decided)
     return forms.in_form(header, presentation)

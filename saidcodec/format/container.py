@@ -24,6 +24,7 @@ from saidcodec.format.header import (
     IS_SEQUENCE,
     LARGEST_TILE,
     MOST_BAND_PIXELS,
+    MOST_DECIDED_WIDTH,
     MOST_PIXELS,
     MOST_SIDE,
     OLD_SIGNATURE,
@@ -224,6 +225,10 @@ def read_header(cursor: Cursor, before: Palette | None = None) -> tuple[Header, 
     decided = bool(extension & IS_DECIDED)
     if decided and not adaptive:
         raise CorruptError(NO_SUCH_THING)
+    if decided and width > MOST_DECIDED_WIDTH:
+        raise LimitError(
+            f"The file claims decisions over {width} columns, more than the limit of {MOST_DECIDED_WIDTH}."
+        )
     if Tiling.of(header).most_pixels() > MOST_BAND_PIXELS:
         raise LimitError(f"The file claims bands of more than the limit of {MOST_BAND_PIXELS} pixels.")
     key, palette = form.read_facts(cursor, before)

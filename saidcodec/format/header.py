@@ -20,6 +20,7 @@ MOST_SIDE = 1 << 20  # pixels
 MOST_PIXELS = 1 << 28  # decode() refuses more before it allocates anything
 MOST_BAND_PIXELS = 1 << 24  # what a decoder must hold at once, for each of its threads
 ADAPTIVE_PIXELS = 1 << 14  # from here on an image is long enough to learn from
+MOST_DECIDED_WIDTH = 1 << 15  # pixels: decisions keep about 2.6 KB a column of every band that is coded
 SMALLEST_TILE, LARGEST_TILE = 16, 512  # pixels a side
 
 

@@ -6,6 +6,7 @@ one; the styles of the other tiles and their colour; likewise their alpha.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -26,6 +27,7 @@ from saidcodec.residual.network import ResidualNetwork
 from saidcodec.tensors import one_table
 
 STREAM_SLACK = 64  # bits that the coder's state may hide
+SUREST_DECISION = 16 - math.log2((1 << 16) - 1)  # bits
 PROBE_SHARE, FEWEST_PROBES = 64, 64  # every 64th sample of a tile, but at least 64, tell which style suits it
 # Steps of a sequence that fills the unit square evenly: powers of 1 / 1.3247, the root of x³ = x + 1.
 PROBE_STEPS = (0.7548776662466927, 0.5698402909980532)
@@ -112,11 +114,9 @@ def check_length(method: Method, components: int, band: Band, decoder: Decoder) 
     """Refuse a band that has too few bits for its samples, before anything is allocated for them.
 
     Even where every sample has the likeliest symbol of the narrowest table, or is a copy of the surest
-    kind, it costs a little.  Decisions may cost next to nothing.  Raises CorruptError.
+    kind, it costs a little; so do the two surest decisions that a component takes.  Raises CorruptError.
     """
-    if method.decided:
-        return
-    cheapest = components * bank().cheapest
+    cheapest = components * (2 * SUREST_DECISION if method.decided else bank().cheapest)
     if method.network and len(method.network.copies):
         cheapest = min(cheapest, min(float(table.bits.min()) for table in bank().copies))
     pixels = band.height * band.width

@@ -263,6 +263,9 @@ def test_decisions_are_a_bit_of_the_head() -> None:
     assert head_of(small, METADATA)[4] == 2 | 4
     mixed = decided._replace(coder=ResidualCoder.MIXED)
     assert unpack(pack(mixed, METADATA, [b"stream"])).header == mixed
+    wide = decided._replace(width=(1 << 15) + 1, height=16)
+    with pytest.raises(LimitError, match="decisions over 32769 columns"):
+        unpack(pack(wide, METADATA, [b"stream"]))
 
 
 @pytest.mark.parametrize(
