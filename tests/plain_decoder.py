@@ -276,7 +276,7 @@ def parse(data, before=None):
     grey = mode < 2 or bool(replicated)
     adaptive = (coder >= 2 and form.depth <= 8 and width * height >= 1 << 14) != bool(extension & 2)
     decided = bool(extension & 4)
-    need(not decided or (adaptive and not max_error))
+    need(not decided or (adaptive and not max_error and width <= 1 << 15))
     file = File(
         width,
         height,
