@@ -94,17 +94,16 @@ def encode(
         return encode_all(pictures, frames.plays, encode_one, exact)
     picture = images.from_any(image)
     kept = picture.metadata if metadata is None else metadata
-    if picture.pixels.dtype == np.uint16:
-        from saidcodec import wide  # with the coders that few files need
-
-        wide.check_options(residual, glimpses)
-        mode = picture.presentation.mode
-        return wide.encode(picture.pixels, mode, kept, max_error, threads or cores(), progress or no_progress)
-
-    arguments.whole("max_error", max_error, 0, container.MOST_ERROR)
     if residual == "none" or max_error:
         picture = picture.smooth()
     pixels, presentation = picture.pixels, picture.presentation
+    if pixels.dtype == np.uint16:
+        from saidcodec import wide  # with the coders that few files need
+
+        wide.check_options(residual, glimpses)
+        return wide.encode(pixels, presentation, kept, max_error, threads or cores(), progress or no_progress)
+
+    arguments.whole("max_error", max_error, 0, container.MOST_ERROR)
     height, width = pixels.shape[:2]
     tried = auto.candidates(model, width * height, effort == "best")
 

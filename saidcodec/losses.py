@@ -6,7 +6,7 @@ import io
 
 from saidcodec import images
 from saidcodec.format.header import MODES, Mode
-from saidcodec.images.deep import GREY
+from saidcodec.images.modes import GREY
 
 # What Pillow tells of a file that says how it stores its pixels, or that is kept as metadata.
 HARMLESS = frozenset((

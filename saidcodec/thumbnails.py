@@ -117,7 +117,7 @@ class Sums:
     def __init__(self, header: Header, factor: int):
         self.header = header
         self.factor = factor
-        mode = header.mode if header.wide else header.presentation.smooth().mode
+        mode = header.presentation.smooth().mode.removesuffix(";16")
         self.dtype = np.uint16 if header.wide else np.uint8
         self.has_alpha = mode in (Mode.LA, Mode.RGBA)
         shape = (-(-header.height // factor), -(-header.width // factor), len(mode))

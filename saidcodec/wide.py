@@ -14,6 +14,7 @@ from saidcodec.errors import CorruptError, ImageError, TruncatedError
 from saidcodec.format import container, planes
 from saidcodec.format.container import Container
 from saidcodec.format.header import BY_NAME, BYTE_BITS, Header, Metadata, ResidualCoder
+from saidcodec.format.presentation import Presentation
 from saidcodec.format.tiling import Band, Place, Tiling, choose_tiling
 from saidcodec.parallel import Progress, in_threads, no_progress
 from saidcodec.residual import wide_band
@@ -24,14 +25,14 @@ FRONT_BYTES = 64  # of the first stream; they hold the checksum of the head
 
 def encode(
     pixels: np.ndarray,
-    mode: str,
+    presentation: Presentation,
     metadata: Metadata,
     max_error: int,
     threads: int,
     progress: Progress = no_progress,
 ) -> bytes:
     """The file of an image, uint16 H×W or H×W×C.  Raises LimitError on too much metadata."""
-    return write(header_of(pixels, mode, max_error), pixels, metadata, threads, progress)
+    return write(header_of(pixels, presentation, max_error), pixels, metadata, threads, progress)
 
 
 def write(
@@ -56,15 +57,17 @@ def check_options(residual: str, glimpses: int | None) -> None:
         raise ImageError("Images of more than 8 bits a sample have no glimpses, and one residual coder.")
 
 
-def header_of(pixels: np.ndarray, mode: str, max_error: int) -> Header:
-    """The header of an image, uint16 H×W or H×W×C; its depth is that of the largest sample, 9 at least."""
+def header_of(pixels: np.ndarray, presentation: Presentation, max_error: int) -> Header:
+    """The header of an image, uint16 H×W or H×W×C; its depth is that of the largest sample or number of the
+    key, 9 at least."""
     height, width = pixels.shape[:2]
-    depth = max(BYTE_BITS + 1, int(pixels.max()).bit_length())
-    own = BY_NAME[mode]
+    own, key = BY_NAME[presentation.mode], presentation.key
+    depth = max(BYTE_BITS + 1, max((int(pixels.max()), *(key or ()))).bit_length())
     replicated = planes.is_replicated(pixels, own)
     side, bands = choose_tiling(width, height)
     coder = ResidualCoder.CONTEXT
-    return Header(width, height, own, replicated, coder, max_error, NO_MODEL, side, bands, depth=depth)
+    header = Header(width, height, own, replicated, coder, max_error, NO_MODEL, side, bands)
+    return header._replace(depth=depth, key=key)
 
 
 def read(file: Container, place: Place, threads: int, progress: Progress = no_progress) -> np.ndarray:

@@ -90,8 +90,8 @@ def pictures() -> Iterator[tuple[str, np.ndarray | Image.Image, dict[str, object
     yield "photo-key", keyed, {}
 
 
-def wide_pictures() -> Iterator[tuple[str, np.ndarray, dict[str, int]]]:
-    """(name, pixels uint16, options of ``encode``)."""
+def wide_pictures() -> Iterator[tuple[str, np.ndarray | Picture, dict[str, int]]]:
+    """(name, image of uint16, options of ``encode``)."""
     y, x = np.mgrid[0:40, 0:75]
     rng = np.random.default_rng(2)
     light = 0.5 + 0.3 * np.sin(x / 9) * np.cos(y / 7) + 0.15 * (abs(x - y) < 9)
@@ -109,6 +109,8 @@ def wide_pictures() -> Iterator[tuple[str, np.ndarray, dict[str, int]]]:
     yield "wide-packed", slope, {}
     yield "wide-stored", rng.integers(0, 4096, (9, 20, 2)).astype(np.uint16), {}
     yield "wide-replicated", np.repeat(rgba[:20, :20, :1], 3, 2), {}
+    keyed = np.ascontiguousarray(rgba[:20, :30, :3])
+    yield "wide-key", Picture(keyed, Presentation("RGB;16", key=(9, 65535, 257))), {}
 
 
 HALVED = Layout(Siting.CENTRED, (True, True), (0, 1), Rounding.COLUMNS, ring=True)

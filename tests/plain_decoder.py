@@ -207,7 +207,7 @@ def form_of(mode, source):
     channels, depth, has_key, ranked = byte & 7, byte >> 3 & 7, bool(byte & 64), bool(byte & 128)
     need(byte > 5 and depth < 3)
     need(depth != 1 or channels == 0)
-    need(not has_key or (channels in (0, 2, 4) and depth < 2))
+    need(not has_key or channels in (0, 2, 4))
     need(not ranked or channels == 7)
     bits = source.take(1)[0] if depth == 2 else 8 >> 3 * depth
     need(depth < 2 or (9 <= bits <= 16 and channels < 6))
@@ -269,7 +269,7 @@ def parse(data, before=None):
         side, bands = 16 << (tiling & 15), 1 << (tiling >> 4)
     if has_key:
         form.key = tuple(source.number() for _ in range(1 if form.channels == 0 else 3))
-        need(max(form.key) < 1 << 16)
+        need(max(form.key) < 2 ** (form.depth if form.depth > 8 else 16))
     if form.channels == 7:
         form.palette, form.transparency = palette_of(source, before)
     metadata = items(source.take(source.number())) if layout & 32 else {}

@@ -43,6 +43,17 @@ def chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
+def body_of(data: bytes, kind: bytes) -> bytes | None:
+    """The body of the first chunk of a type in a file; None where there is none."""
+    at = 8
+    while at < len(data):
+        length, found = struct.unpack_from(">I4s", data, at)
+        if found == kind:
+            return data[at + 8 : at + 8 + length]
+        at += 12 + length
+    return None
+
+
 def rows(samples: np.ndarray, depth: int) -> bytes:
     """Samples [h, w, channels], packed row by row without a filter."""
     out = b""

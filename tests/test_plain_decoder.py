@@ -305,6 +305,17 @@ def test_cmyk(banks):
     assert (found == image.pixels).all()
 
 
+def test_keys_of_wide_images(banks):
+    image = np.random.default_rng(5).integers(0, 1000, (7, 9, 3)).astype(np.uint16)
+    data = codec.encode(Picture(image, Presentation("RGB;16", key=(1, 1023, 3))))
+    assert (plain_decoder.decode(data, {}, banks) == image).all()
+    assert plain_decoder.parse(data).form.key == (1, 1023, 3)
+    too_large = bytearray(data)
+    too_large[data.index(b"\x01\xff\x07\x03") + 2] += 1
+    with pytest.raises(plain_decoder.RefusedError):
+        plain_decoder.parse(bytes(too_large))
+
+
 @pytest.mark.parametrize(("mode", "key"), [("L", (7,)), ("RGB", (1, 65535, 3))])
 def test_keys(mode, key, banks):
     image = Picture(picture(40, 50, mode), Presentation(mode, key=key))
@@ -429,7 +440,7 @@ def test_wide_images_in_bands(mode, bound, banks):
     )
     image = np.moveaxis(image, 0, -1).astype(np.uint16)
     image = image[..., 0] if channels == 1 else image
-    header = wide.header_of(image, mode, bound)._replace(side=16, most_bands=2)
+    header = wide.header_of(image, Presentation(mode), bound)._replace(side=16, most_bands=2)
     data = wide.write(header, image, Metadata(), 1)
     assert len(container.unpack(data).streams) == 2
     found = plain_decoder.decode(data, {}, banks)

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from factory import random_model
 from PIL import Image
-from pngs import Kind, kinds, sample
+from pngs import Kind, body_of, kinds, sample
 
 import saidcodec
 from saidcodec import images
@@ -54,7 +54,10 @@ def test_sixteen_bits_there_and_back(kind: Kind) -> None:
     assert found.presentation == picture.presentation
     file = io.BytesIO()
     images.save_exactly(found, file, "PNG")
-    np.testing.assert_array_equal(images.from_file(file.getvalue(), "it").pixels, picture.pixels)
+    back = images.from_file(file.getvalue(), "it")
+    np.testing.assert_array_equal(back.pixels, picture.pixels)
+    assert back.presentation == picture.presentation
+    assert body_of(file.getvalue(), b"tRNS") == body_of(sample(kind), b"tRNS")
 
 
 def test_arrays_have_colours_and_bits() -> None:

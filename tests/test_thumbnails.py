@@ -13,6 +13,7 @@ import saidcodec
 from saidcodec import codec, thumbnails, wide
 from saidcodec.errors import CorruptError, TruncatedError
 from saidcodec.format.header import Metadata
+from saidcodec.format.presentation import Presentation
 
 MODEL = random_model()
 BANDS, PIXELS = banded_file(MODEL)
@@ -62,7 +63,7 @@ def test_images_of_16_bits(channels: int) -> None:
     pixels = np.stack([700 * y + 900 * x + 5 * c for c in range(channels)], -1).astype(np.uint16)
     if channels in (2, 4):
         pixels[..., -1] = np.where(x < 9, 0, 65535 - y)
-    header = wide.header_of(pixels, wide_mode(channels), 0)._replace(side=16, most_bands=2)
+    header = wide.header_of(pixels, Presentation(wide_mode(channels)), 0)._replace(side=16, most_bands=2)
     data = wide.write(header, pixels if channels > 1 else pixels[..., 0], Metadata(), 1)
     for factor in (2, 7):
         wanted = squares(pixels, factor)

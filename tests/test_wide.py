@@ -24,6 +24,8 @@ from saidcodec.errors import CorruptError, ImageError, SaidError, TruncatedError
 from saidcodec.format import container
 from saidcodec.format.header import Metadata
 from saidcodec.format.levels import Levels
+from saidcodec.format.presentation import Presentation
+from saidcodec.picture import Picture
 from saidcodec.residual import wide as coder
 from saidcodec.residual import wide_packed
 from saidcodec.residual.mixed import add_head
@@ -197,7 +199,7 @@ def test_a_file_cut_between_bands_says_so() -> None:
 def with_band(method: WideMethod, ladder: Ladder | None, max_error: int = 0, body: bytes = b"") -> bytes:
     """A file of 4×4 grey samples whose band begins as asked, and then has nothing."""
     pixels = picture((4, 4), 9)
-    header = wide.header_of(pixels, "I;16", max_error)._replace(depth=9)
+    header = wide.header_of(pixels, Presentation("I;16"), max_error)._replace(depth=9)
     head = container.head_of(header, Metadata())
     encoder = Encoder()
     encoder.add(np.frombuffer(container.head_check(head, ""), np.uint8), uniform(256))
@@ -248,7 +250,7 @@ def test_bands_that_no_encoder_writes_are_refused(data: bytes) -> None:
 )
 def test_regular_levels_are_found(values: list[int], expected: list[int]) -> None:
     samples = np.array(values, np.uint16)[np.random.default_rng(0).integers(0, len(values), (40, 40, 1))]
-    header = wide.header_of(samples[..., 0], "I;16", 0)
+    header = wide.header_of(samples[..., 0], Presentation("I;16"), 0)
     found = ladder_of(header, samples)
     assert found.levels is not None
     np.testing.assert_array_equal(found.levels.values(found.levels.ranks(samples)), samples)
@@ -317,7 +319,71 @@ def test_the_commands(tmp_path: Path, suffix: str) -> None:
     np.testing.assert_array_equal(images.from_file(found.read_bytes(), None)[0], pixels)
 
 
+def keyed(key: tuple[int, ...]) -> Picture:
+    """A picture of 10 bits, of which a few pixels have the colour of the key."""
+    pixels = picture((24, 31) if len(key) == 1 else (24, 31, 3), 10)
+    pixels[3:5, 6:8] = key
+    return Picture(pixels, Presentation("I;16" if len(key) == 1 else "RGB;16", key=key))
+
+
+@pytest.mark.parametrize("key", [(77,), (5, 1023, 0), (65535, 1, 2)])
+def test_a_key_comes_back(key: tuple[int, ...]) -> None:
+    shown = keyed(key)
+    data = saidcodec.encode(shown)
+    assert container.unpack(data).header.depth == (16 if max(key) == 65535 else 10)
+    found = codec.decode_image(data)
+    assert found.presentation == shown.presentation
+    np.testing.assert_array_equal(found.pixels, shown.pixels)
+    near = codec.decode_image(saidcodec.encode(shown, max_error=9))  # in which a colour may be another
+    assert near.presentation.key is None
+    assert np.abs(near.pixels.astype(int) - shown.smooth().pixels).max() <= 9
+    assert np.argwhere(shown.smooth().pixels[..., -1] == 0).tolist() == [[3, 6], [3, 7], [4, 6], [4, 7]]
+    small = saidcodec.preview(data, size=12)
+    assert small.shape == (9, 12, len(key) + 1)
+    assert small[..., -1].min() < 65535 == small[..., -1].max()
+
+
+def test_frames_with_a_key_come_back() -> None:
+    frames = [keyed((77,)), keyed((77,)), keyed((78,))]
+    frames[1].pixels[9, 9] = 1
+    with saidcodec.Frames(saidcodec.encode_frames(frames)) as found:
+        for number, one in enumerate(frames):
+            np.testing.assert_array_equal(found.frame(number).pixels, one.pixels)
+            assert found.frame(number).presentation == one.presentation
+
+
+def test_a_key_in_other_formats() -> None:
+    file = io.BytesIO()
+    images.save_exactly(keyed((5, 1023, 0)), file, "TIFF")
+    found = images.from_file(file.getvalue(), None)
+    assert found.presentation == Presentation("RGBA;16")
+    np.testing.assert_array_equal(found.pixels, keyed((5, 1023, 0)).smooth().pixels)
+    with pytest.raises(ImageError, match=r"grey and alpha of 16 bits .*; \.png can\.$"):
+        images.save_exactly(keyed((77,)), io.BytesIO(), "TIFF")
+    file = io.BytesIO()
+    images.save(keyed((77,)), file, "WEBP")
+    with Image.open(file) as shown:
+        np.testing.assert_array_equal(np.asarray(shown)[..., 3] == 0, keyed((77,)).pixels == 77)
+
+
+def test_pillow_keeps_a_key(tmp_path: Path) -> None:
+    saidcodec.register()
+    path = tmp_path / "grey.said"
+    path.write_bytes(saidcodec.encode(keyed((77,))))
+    with Image.open(path) as image:
+        image.save(tmp_path / "again.said")
+        assert image.info["transparency"] == 77
+        image.thumbnail((9, 9))
+        assert image.mode == "I;16"
+    assert codec.decode_image(tmp_path / "again.said").presentation == keyed((77,)).presentation
+
+
 def test_comparisons() -> None:
+    opaque = np.dstack([picture((9, 9)), np.full((9, 9), 65535, np.uint16)])
+    found = compare(Opened.of(picture_of(opaque)), Opened.of(picture_of(picture((9, 9)))))
+    assert found.pixels is not None
+    assert found.pixels.count == 0
+    assert compare(Opened.of(keyed((77,))), Opened.of(keyed((78,)))).facts == ("transparent colour",)
     one = Opened.of(picture_of(picture((9, 9))))
     other = Opened.of(picture_of(np.repeat(one.pixels[..., None], 3, 2)))
     found = compare(one, other)

@@ -21,7 +21,7 @@ DEPTHS = {8: 0, 1: 1}  # bits of a sample, and their number
 WIDE = 2  # the number of depths from 9 to 16, which the next byte gives
 # Form, from the lowest bit: channels 3, depth 3, and whether there is a key, and whether indices are ranks
 DEPTH_SHIFT, HAS_KEY, IS_RANKED = 3, 1 << 6, 1 << 7
-MOST_KEY = (1 << 16) - 1
+MOST_KEY = (1 << 16) - 1  # of images of up to 8 bits a sample; wide ones have the numbers of their samples
 NO_SUCH_THING = "The file's header asks for something that does not exist."
 
 
@@ -55,7 +55,7 @@ class Form(NamedTuple):
         key = None
         if self.has_key:
             key = tuple(cursor.varint() for _ in range(3 if self.mode == Mode.RGB else 1))
-            if max(key) > MOST_KEY:
+            if max(key) > ((1 << self.depth) - 1 if self.wide else MOST_KEY):
                 raise CorruptError(NO_SUCH_THING)
         if not self.has_palette:
             return key, None
@@ -103,7 +103,7 @@ def read_form(number: int, cursor: Cursor) -> Form:
         depths[WIDE] = cursor.take(1)[0]
     unfit = byte < CMYK or depth not in depths  # the former would be a layout's mode
     unfit |= depths.get(depth) == 1 and channels != 0
-    unfit |= depth == WIDE and (channels >= CMYK or not BYTE_BITS < depths[WIDE] <= MOST_DEPTH or has_key)
+    unfit |= depth == WIDE and (channels >= CMYK or not BYTE_BITS < depths[WIDE] <= MOST_DEPTH)
     unfit |= has_key and channels not in (0, 2, 4)
     unfit |= ranked and channels != INDICES
     if unfit:

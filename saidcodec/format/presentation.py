@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from saidcodec.format.palette import Palette
 
 WHITE = 255
+# Modes in which a colour may stand for transparency, but bilevel ones, and their names with alpha
+WITH_ALPHA = {"L": "LA", "RGB": "RGBA", "I;16": "LA;16", "RGB;16": "RGBA;16"}
 
 
 class Presentation(NamedTuple):
@@ -30,20 +32,22 @@ class Presentation(NamedTuple):
         if self.palette:
             return Presentation("RGB" if self.palette.shown().shape[1] == 3 else "RGBA")
         mode = "L" if self.mode == "1" else self.mode
-        return Presentation(mode if self.key is None else f"{mode}A")
+        return Presentation(mode if self.key is None else WITH_ALPHA[mode])
 
     def clears_by_colour(self) -> bool:
         """Whether something else than alpha, a key or a palette, makes pixels transparent."""
         return "A" in self.smooth().mode and "A" not in self.mode
 
     def smoothed(self, samples: np.ndarray) -> np.ndarray:
-        """Samples as those of ``smooth``, uint8: colours for indices, greys for bits, alpha for a key."""
+        """Samples as those of ``smooth``, uint8 or uint16: colours for indices, greys for bits, alpha for a
+        key."""
         shown = samples * np.uint8(WHITE) if self.mode == "1" else self.colours(samples)
         if self.key is None:
             return shown
         colours = shown.reshape(*shown.shape[:2], -1)
         clear = (colours == np.array(self.key)).all(2)
-        alpha = np.where(clear, np.uint8(0), np.uint8(WHITE))[..., None]
+        opaque = np.iinfo(colours.dtype).max
+        alpha = np.where(clear, 0, opaque).astype(colours.dtype)[..., None]
         return np.concatenate([colours, alpha], 2)
 
     def colours(self, samples: np.ndarray) -> np.ndarray:

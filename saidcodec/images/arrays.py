@@ -10,8 +10,6 @@ from saidcodec.errors import ImageError, LimitError, reason
 from saidcodec.format.header import MODES, MOST_PIXELS, MOST_SIDE, WIDE_MODES, Mode
 from saidcodec.format.presentation import Presentation
 
-OPAQUE = 255
-
 
 def from_array(image: Any) -> tuple[np.ndarray, Presentation]:
     """A uint8 or uint16 array H×W, H×W×1, ×2, ×3 or ×4, or a bool array H×W or H×W×1, of any memory and byte
@@ -48,11 +46,12 @@ def check_size(width: int, height: int, name: str = "The image") -> None:
 
 
 def widened(pixels: np.ndarray, colour: bool, alpha: bool) -> np.ndarray:
-    """uint8 H×W×C of a mode in MODES with three channels of colour if asked for, and with alpha."""
+    """uint8 or uint16 H×W×C, grey or RGB, with alpha or without: the same with three channels of colour if
+    asked for, and with alpha."""
     height, width, channels = pixels.shape
-    own_alpha = channels % 2 == 0
+    own_alpha, opaque = channels % 2 == 0, np.iinfo(pixels.dtype).max
     shown = pixels[..., : channels - own_alpha]
     parts = [np.broadcast_to(shown, (height, width, 3)) if colour else shown]
     if alpha:
-        parts.append(pixels[..., -1:] if own_alpha else np.full((height, width, 1), OPAQUE, np.uint8))
+        parts.append(pixels[..., -1:] if own_alpha else np.full((height, width, 1), opaque, pixels.dtype))
     return np.concatenate(parts, 2)

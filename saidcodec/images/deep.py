@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saidcodec.errors import ImageError, warn_of_loss
+from saidcodec.errors import ImageError
 from saidcodec.images.depth import is_deep
+from saidcodec.images.modes import GREY
 from saidcodec.images.opening import file_behind, frames_of, opened_from
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-GREY = ("I;16", "I;16L", "I;16B", "I;16N")
 OTHER_ORDER = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}
 READERS = ("zip", "raw", "libtiff")  # of Pillow, which unpack samples of 16 bits by the name of their order
 UNREADABLE = "Images of more than 8 bits a sample cannot be encoded yet from files of this kind"
@@ -34,17 +34,12 @@ ADVICE = "16-bit PNG and TIFF files can, and arrays of uint16"
 def deep_array(image: Image) -> np.ndarray | None:
     """The samples of an image of more than 8 bits a sample, uint16 H×W or H×W×C; None of any other image.
 
-    A colour that stands for transparency becomes alpha.  Raises ImageError where Pillow drops bits that
-    cannot be had otherwise.
+    Raises ImageError where Pillow drops bits that cannot be had otherwise.
     """
     if image.mode in GREY:
         image.load()
-        samples = np.asarray(image).astype(np.uint16)
-    elif not is_deep(image):
-        return None
-    else:
-        samples = read_again(image)
-    return with_alpha(samples, image.info.get("transparency"))
+        return np.asarray(image).astype(np.uint16)
+    return read_again(image) if is_deep(image) else None
 
 
 def read_again(image: Image) -> np.ndarray:
@@ -109,14 +104,3 @@ def binary_ppm(data: bytes, size: tuple[int, int], start: int) -> np.ndarray:
         raise ImageError("The image cannot be read: it is cut off.")
     samples = np.frombuffer(data, ">u2", count, start).astype(np.uint16)
     return samples.reshape(height, width) if channels == 1 else samples.reshape(height, width, channels)
-
-
-def with_alpha(samples: np.ndarray, key: object) -> np.ndarray:
-    """Samples with an alpha that is 0 where they have the colour of a key, if there is one, with a
-    SaidWarning."""
-    if not isinstance(key, (int, tuple)) or (samples.ndim == 3 and samples.shape[2] != 3):
-        return samples
-    warn_of_loss("The image's transparent colour becomes alpha, because it has more than 8 bits a sample.")
-    colours = samples.reshape(*samples.shape[:2], -1)
-    alpha = np.where((colours == np.array(key)).all(2), 0, 65535).astype(np.uint16)
-    return np.concatenate([colours, alpha[..., None]], 2)

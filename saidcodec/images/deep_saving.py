@@ -36,10 +36,11 @@ TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
 
 def save(picture: Picture, file: BinaryIO, name: str) -> Metadata:
     """Write an image, uint16 H×W or H×W×C, in the format that Pillow calls ``name``; returns the metadata
-    written.  What the format does not keep is named by a SaidWarning.  Raises ImageError."""
+    written.  In a TIFF file a key becomes alpha.  What the format does not keep is named by a SaidWarning.
+    Raises ImageError."""
     pixels, metadata = picture.pixels, picture.metadata
     if name == "PNG":
-        write_png(pixels, metadata, file)
+        write_png(pixels, picture.presentation.key, metadata, file)
         if metadata.texts or metadata.comment or metadata.resolution or metadata.chunks:
             from saidcodec.images import png_chunks
 
@@ -51,7 +52,7 @@ def save(picture: Picture, file: BinaryIO, name: str) -> Metadata:
         raise ImageError(f"{sentence}, and --lossy allows the loss.")
     from saidcodec.images import deep_tiff  # which few files need
 
-    return deep_tiff.write([picture], file)[0]
+    return deep_tiff.write([picture.with_alpha()], file)[0]
 
 
 def save_exactly(picture: Picture, file: BinaryIO, name: str) -> None:
@@ -64,15 +65,17 @@ def save_exactly(picture: Picture, file: BinaryIO, name: str) -> None:
         back = from_file(file.read(), None)
     except SaidError as error:
         raise ImageError(f"The {name} file that was written cannot be read: {error}") from None
-    wanted = turned(picture) if name == "TIFF" else picture.pixels
-    if not same_pixels(back.pixels, wanted):
+    wanted = picture.with_alpha() if name == "TIFF" else picture
+    pixels = turned(wanted) if name == "TIFF" else wanted.pixels
+    if not same_pixels(back.pixels, pixels) or back.presentation != wanted.presentation:
         raise ImageError(f"{name} does not give the image back.")
     if lost := lost_parts(written, back.metadata):
         warn_of_loss(f"{name} does not keep the image's {' and '.join(lost)}.")
 
 
 def in_bytes(picture: Picture) -> Picture:
-    """The upper eight bits of each sample."""
+    """The upper eight bits of each sample; a key becomes alpha, since more colours have its upper bits."""
+    picture = picture.with_alpha()
     pixels = (picture.pixels >> 8).astype(np.uint8)
     channels = pixels.shape[2] if pixels.ndim > 2 else 1
     return picture._replace(pixels=pixels, presentation=Presentation(MODES[channels - 1]))
@@ -91,8 +94,8 @@ def turned(picture: Picture) -> np.ndarray:
     return picture.pixels if turn is None else turn(picture.pixels)
 
 
-def write_png(pixels: np.ndarray, metadata: Metadata, file: BinaryIO) -> None:
-    """Write a PNG file, uint16 H×W or H×W×C."""
+def write_png(pixels: np.ndarray, key: tuple[int, ...] | None, metadata: Metadata, file: BinaryIO) -> None:
+    """Write a PNG file, uint16 H×W or H×W×C; ``key``: the colour that stands for transparency."""
     height, width, channels = (*pixels.shape, 1)[:3]
     header = struct.pack(">IIBBBBB", width, height, 16, PNG_COLOURS[channels], 0, 0, 0)
     chunks = [(b"IHDR", header)]
@@ -102,6 +105,8 @@ def write_png(pixels: np.ndarray, metadata: Metadata, file: BinaryIO) -> None:
         chunks.append((b"eXIf", metadata.exif))
     if metadata.xmp:
         chunks.append((b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp))
+    if key:
+        chunks.append((b"tRNS", struct.pack(f">{len(key)}H", *key)))
     body = zlib.compress(filtered(pixels.reshape(height, width, channels)), LEVEL)
     chunks += [(b"IDAT", body[i : i + MOST_CHUNK]) for i in range(0, len(body), MOST_CHUNK)]
     file.write(PNG_SIGNATURE)

@@ -29,7 +29,8 @@ def suffixes_for(frames: Sequence[Kind]) -> list[str]:
     found = []
     if Mode.CMYK not in modes and (len(frames) == 1 or animated):
         found.append(PNG)
-    if WIDE_MODES[Mode.LA] not in modes:  # of which few programs read TIFF files
+    with_alpha = {one.presentation.smooth().mode for one in frames}  # which a key becomes in TIFF files
+    if WIDE_MODES[Mode.LA] not in with_alpha:  # of which few programs read TIFF files
         found.append(TIFF)
     return found
 

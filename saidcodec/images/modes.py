@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from saidcodec.format.palette import Palette
 
+GREY = ("I;16", "I;16L", "I;16B", "I;16N")  # with 16 bits a sample
 EQUIVALENT = {"La": "LA", "PA": "RGBA", "RGBa": "RGBA", "RGBX": "RGB", "YCbCr": "RGB"}
-KEYED = {"1": 1, "L": 1, "RGB": 3}  # modes in which a colour may stand for transparency, and its numbers
+KEYED = {"1": 1, "L": 1, "RGB": 3}  # modes of 8 bits in which a colour may be transparent, and its numbers
 ENTRIES = 256  # as many as an index can name
 TRANSPARENCY = "transparency"  # Pillow's name of a key, and of what is transparent in a palette
 
@@ -84,10 +85,11 @@ def palette_of(image: Image, last: int) -> Palette:
 def key_of(image: Image) -> tuple[int, ...] | None:
     """The colour that stands for transparency in an image without alpha and palette."""
     found = image.info.get(TRANSPARENCY)
-    if image.mode not in KEYED or found is None:
+    numbers = 1 if image.mode in GREY else KEYED.get(image.mode)
+    if numbers is None or found is None:
         return None
     key = (found,) if isinstance(found, int) else tuple(found)
-    if len(key) != KEYED[image.mode] or not all(isinstance(n, int) and 0 <= n <= MOST_KEY for n in key):
+    if len(key) != numbers or not all(isinstance(n, int) and 0 <= n <= MOST_KEY for n in key):
         warn_of_loss("The image's transparency cannot be kept: it is no colour.")
         return None
     return key

@@ -14,7 +14,7 @@ from saidcodec.errors import ImageError, SaidWarning, about, reason
 from saidcodec.images.arrays import check_size, from_array
 from saidcodec.images.deep import deep_array
 from saidcodec.images.metadata import metadata_of, png_chunks_of
-from saidcodec.images.modes import Present, presented
+from saidcodec.images.modes import Present, key_of, presented
 from saidcodec.images.opening import ImageFile, frames_of, open_image
 from saidcodec.picture import Picture
 
@@ -91,6 +91,7 @@ def from_pillow(
         metadata = metadata_of(image, png)
         if deep is not None:
             pixels, presentation = from_array(deep)
+            presentation = presentation._replace(key=key_of(image))
         else:
             pixels, presentation = present(image)
         if png and png.chunks:

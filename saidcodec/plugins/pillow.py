@@ -24,7 +24,7 @@ from PIL import Image, ImageFile, ImagePalette
 from saidcodec import arguments, codec, images, inspection, thumbnails
 from saidcodec.errors import SaidError
 from saidcodec.format import container
-from saidcodec.format.header import OLD_SIGNATURE, SIGNATURE, Header, Metadata, Unit
+from saidcodec.format.header import OLD_SIGNATURE, SIGNATURE, WIDE_MODES, Header, Metadata, Mode, Unit
 from saidcodec.frames import Frames
 from saidcodec.images import resolution
 from saidcodec.picture import Picture
@@ -130,14 +130,16 @@ class SaidImageFile(ImageFile.ImageFile):
     ) -> tuple[str, tuple[int, int, float, float]] | None:
         """Let ``load`` give the image reduced by the largest whole factor that leaves it no smaller than
         ``size``; returns the mode, which has no palette or bits then, and where the image then lies in the
-        reduced one."""
-        if size is None or len(self.tile) != 1 or self._factor > 1 or self._several:
+        reduced one.  None where it is only to be had whole: a key of 16 bits would become alpha."""
+        smooth = self._presentation.smooth().mode
+        fixed = self._factor > 1 or self._several or smooth == WIDE_MODES[Mode.LA]
+        if size is None or len(self.tile) != 1 or fixed:
             return None
         width, height = self.size
         factor = max(1, min(width // max(1, size[0]), height // max(1, size[1])))
         self._size = (-(-width // factor), -(-height // factor))
         self._reduce_by(factor)
-        if factor > 1 and self._presentation.mode != (smooth := self._presentation.smooth().mode):
+        if factor > 1 and self._presentation.mode != smooth:
             self._mode, self.palette = smooth, None
             self.info.pop("transparency", None)
         return self.mode, (0, 0, width / factor, height / factor)

@@ -107,7 +107,7 @@ def test_wide_images_have_a_depth_and_no_model(header: Header) -> None:
     ("place", "value"),
     [
         (LAYOUT, 7), (LAYOUT, 8 | 7), (LAYOUT, 24 | 7),  # other residual coders
-        (FORM, 6 | 16), (FORM, 7 | 16), (FORM, 2 | 16 | 64), (FORM, 2 | 16 | 128),  # not wide
+        (FORM, 6 | 16), (FORM, 7 | 16), (FORM, 3 | 16 | 64), (FORM, 2 | 16 | 128),  # not wide
         (FORM + 1, 8), (FORM + 1, 17), (FORM + 1, 0), (FORM + 1, 255),  # depths
     ],
 )  # fmt: skip
@@ -116,6 +116,15 @@ def test_wide_images_that_there_are_not_are_refused(place: int, value: int) -> N
     head[place] = value
     with pytest.raises(CorruptError, match="does not exist"):
         read(bytes(head) + b"\1\1\1\1")
+
+
+@pytest.mark.parametrize(("mode", "key"), [(Mode.L, (4095,)), (Mode.RGB, (0, 4095, 7))])
+def test_numbers_of_a_wide_key_are_samples(mode: Mode, key: tuple[int, ...]) -> None:
+    header = WIDE._replace(mode=mode, key=key)
+    assert read(head_of(header)) == header
+    assert read(head_of(header)).presentation.key == key
+    with pytest.raises(CorruptError, match="does not exist"):
+        read(head_of(header._replace(key=(*key[:-1], 4096))))
 
 
 def test_errors_of_wide_images_are_bounded() -> None:

@@ -17,6 +17,7 @@ import saidcodec
 from saidcodec import images
 from saidcodec.errors import ImageError, SaidWarning
 from saidcodec.format.header import Metadata, Resolution, Text, Unit
+from saidcodec.format.presentation import Presentation
 from saidcodec.images import deep_tiff
 from saidcodec.images.saving_frames import same_frames
 
@@ -105,16 +106,15 @@ def test_tiff_files_of_other_orders_and_several_strips(rows: int) -> None:
     assert mode.mode == "RGB;16"
 
 
-def test_a_colour_that_stands_for_transparency_becomes_alpha() -> None:
+def test_a_colour_that_stands_for_transparency_is_kept() -> None:
     data = written(picture(3), "PNG", Metadata())
     key = picture(3)[4, 5]
     body = struct.pack(">3H", *key.tolist())
     chunk = struct.pack(">I", 6) + b"tRNS" + body + struct.pack(">I", zlib.crc32(b"tRNS" + body))
-    with pytest.warns(SaidWarning, match="transparent colour becomes alpha"):
-        found, mode, _, _ = images.from_file(data[:33] + chunk + data[33:], None)
-    assert mode.mode == "RGBA;16"
-    np.testing.assert_array_equal(found[..., :3], picture(3))
-    np.testing.assert_array_equal(found[..., 3] == 0, (picture(3) == key).all(2))
+    found = images.from_file(data[:33] + chunk + data[33:], None)
+    assert found.presentation == Presentation("RGB;16", key=tuple(key.tolist()))
+    np.testing.assert_array_equal(found.pixels, picture(3))
+    np.testing.assert_array_equal(found.smooth().pixels[..., 3] == 0, (picture(3) == key).all(2))
 
 
 @pytest.mark.parametrize("name", ["JPEG", "WEBP", "GIF", "BMP"])
