@@ -22,16 +22,21 @@ FINEST = 10_000  # the greatest denominator of what is given as a float
 
 
 def resolution(unit: Unit, across: Any, down: Any) -> Resolution | None:
-    """A resolution of two numbers of any kind; None where they cannot be one, or say nothing."""
+    """A resolution of two numbers of any kind; None where they cannot be one."""
     with suppress(ArithmeticError, AttributeError, TypeError, ValueError):
         terms = [
             (number.numerator, number.denominator)
             for number in (fraction(across), fraction(down))
             if 0 < number.numerator <= MOST_TERM and number.denominator <= MOST_TERM
         ]
-        if len(terms) == 2 and (unit != Unit.NONE or terms[0] != terms[1]):
+        if len(terms) == 2:
             return Resolution(unit, terms[0], terms[1])
     return None
+
+
+def is_square(found: Resolution | None) -> bool:
+    """Whether pixels are said to be square, and nothing else: what JPEG files say where nobody asked."""
+    return found is not None and found.unit == Unit.NONE and found.across == found.down
 
 
 def fraction(number: Any) -> Fraction:
@@ -50,7 +55,7 @@ def of_image(image: Image, tags: Exif | None) -> Resolution | None:
     if image.format in ("JPEG", "MPO") and "jfif_density" in info:
         unit = JFIF_UNITS.get(info.get("jfif_unit", -1))
         found = None if unit is None else resolution(unit, *info["jfif_density"])
-        if found is not None:
+        if found is not None and not is_square(found):
             return found
     elif isinstance(info.get("dpi"), tuple) and len(info["dpi"]) == 2:
         return resolution(Unit.INCH, *info["dpi"])

@@ -128,6 +128,11 @@ def warn_of_lost_parts(
     if metadata != Metadata():
         file.seek(0)
         png = png_chunks_of(file.read()) if name == "PNG" else None
+        if name in JPEG and metadata.resolution:
+            from saidcodec.images.resolution import is_square
+
+            if is_square(metadata.resolution):  # which is written, but not read
+                metadata = metadata._replace(resolution=None)
         found = lost_parts(metadata, metadata_of(back, png))
     if lost := [*others, *found]:
         *most, last = lost

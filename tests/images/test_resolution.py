@@ -26,6 +26,7 @@ FOUND = {
     "centimetre": Resolution(Unit.CENTIMETRE, (118, 1), (41, 1)),
     "fraction": Resolution(Unit.INCH, (145, 2), (145, 2)),
     "aspect": Resolution(Unit.NONE, (4, 3), (1, 1)),
+    "square": Resolution(Unit.NONE, (1, 1), (1, 1)),
 }
 
 
@@ -47,7 +48,18 @@ def test_formats_without_loss_keep_it(name: str, found: Resolution) -> None:
         assert resolution.per_inch(back.resolution) == resolution.per_inch(found)
 
 
-@pytest.mark.parametrize("found", [found for name, found in FOUND.items() if name != "fraction"])
+@pytest.mark.parametrize("name", ["PNG", "WEBP", "TIFF"])
+def test_that_pixels_are_square_is_kept_as_it_was_said(name: str) -> None:
+    assert through(Metadata(resolution=FOUND["square"]), name).resolution == FOUND["square"]
+
+
+def test_jpeg_says_of_itself_that_pixels_are_square() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert through(Metadata(resolution=FOUND["square"]), "JPEG") == Metadata()
+
+
+@pytest.mark.parametrize("found", [FOUND[name] for name in FOUND if name not in ("fraction", "square")])
 def test_jpeg_keeps_it(found: Resolution) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
