@@ -71,8 +71,7 @@ def metadata_of(image: Image, png: PngChunks | None = None) -> Metadata:
             return otherwise
 
     exif = read("exif", lambda: exif_of(image), b"")
-    resolution = png.resolution if png else None
-    resolution = resolution or read("resolution", lambda: resolution_of(image, exif), None)
+    resolution = png.resolution if png else read("resolution", lambda: resolution_of(image, exif), None)
     if image.format in EXIF_OF_RESOLUTION and resolution and says_only(exif, *RESOLUTION_TAGS):
         exif = b""
     return within_limits(

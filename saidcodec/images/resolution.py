@@ -47,7 +47,10 @@ def fraction(number: Any) -> Fraction:
 
 
 def of_image(image: Image, tags: Exif | None) -> Resolution | None:
-    """What a loaded Pillow image and the ``tags`` of its EXIF say."""
+    """What a loaded Pillow image and the ``tags`` of its EXIF say.
+
+    EXIF in a PNG file does not stand for ``pHYs``: it would come back with a chunk that it had not.
+    """
     own = getattr(image, "tag_v2", None)
     if own is not None:
         return of_tags(own)
@@ -61,7 +64,7 @@ def of_image(image: Image, tags: Exif | None) -> Resolution | None:
         return resolution(Unit.INCH, *info["dpi"])
     elif isinstance(info.get("aspect"), tuple) and len(info["aspect"]) == 2:
         return resolution(Unit.NONE, *info["aspect"])
-    return None if tags is None else of_tags(tags)
+    return None if tags is None or image.format == "PNG" else of_tags(tags)
 
 
 def of_tags(tags: Any) -> Resolution | None:

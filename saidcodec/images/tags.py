@@ -95,17 +95,19 @@ def with_valid_exif(metadata: Metadata, name: str) -> Metadata:
 
 
 def file_tags(metadata: Metadata) -> Exif:
-    """EXIF, XMP and the resolution, which a TIFF file keeps among its own tags."""
+    """EXIF, XMP and the resolution, which a TIFF file keeps among its own tags; where there is none, that of
+    EXIF, whose tags are the same."""
     from PIL import Image
 
     parsed = parsed_exif(metadata.exif) if metadata.exif else None
     tags = descriptive_tags(parsed) if parsed else Image.Exif()
     if metadata.xmp:
         tags[XMP_TAG] = metadata.xmp
-    if metadata.resolution:
-        from saidcodec.images.resolution import as_tags
+    if metadata.resolution or parsed:
+        from saidcodec.images.resolution import as_tags, of_tags
 
-        tags.update(as_tags(metadata.resolution))
+        if found := metadata.resolution or of_tags(parsed):
+            tags.update(as_tags(found))
     return tags
 
 

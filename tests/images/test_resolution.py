@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pictures import picture_of
 from PIL import Image, TiffImagePlugin
+from pngs import body_of
 
 from saidcodec import images
 from saidcodec.errors import SaidWarning
@@ -103,6 +104,22 @@ def test_exif_says_it_where_the_file_does_not() -> None:
     assert found.resolution == FOUND["centimetre"]
     assert found.exif == tags.tobytes().removeprefix(images.EXIF_PREFIX)
     assert images.from_file(file.getvalue(), "it")[2] == through(found, "JPEG")
+
+
+def test_exif_of_a_png_stays_there() -> None:
+    tags = Image.Exif()
+    tags.update({282: TiffImagePlugin.IFDRational(118, 1), 283: TiffImagePlugin.IFDRational(41), 296: 3})
+    file = io.BytesIO()
+    Image.fromarray(PIXELS).save(file, "PNG", exif=tags)
+    kept = images.from_file(file.getvalue(), "it")[2]
+    assert kept == Metadata(exif=tags.tobytes().removeprefix(images.EXIF_PREFIX))
+    assert images.from_any(Image.open(file))[2] == kept
+    out = io.BytesIO()
+    images.save(picture_of(PIXELS, kept), out, "PNG")
+    assert body_of(out.getvalue(), b"eXIf") == kept.exif
+    assert body_of(out.getvalue(), b"pHYs") is None
+    for name in ("JPEG", "TIFF"):  # whose readers look there, or have the tags as their own
+        assert resolution.alike(through(kept, name).resolution, FOUND["centimetre"])
 
 
 @pytest.mark.parametrize("name", ["PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP"])
