@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from factory import random_model
 from PIL import Image
-from pngs import Kind, body_of, kinds, sample
+from pngs import GREY, Kind, body_of, kinds, png, sample
 
 import saidcodec
 from saidcodec import images
@@ -21,8 +21,12 @@ SHALLOW = [kind for kind in KINDS if kind.depth < 16]
 
 
 def opened(data: bytes) -> Image.Image:
+    """A file as Pillow shows it, with the key in the samples' own scale."""
     image = Image.open(io.BytesIO(data))
     image.load()
+    depth, colour = data[24:26]
+    if colour == GREY and depth in (2, 4) and "transparency" in image.info:
+        image.info["transparency"] *= 255 // ((1 << depth) - 1)
     return image
 
 
@@ -43,6 +47,19 @@ def test_there_and_back(kind: Kind) -> None:
     file = io.BytesIO()
     images.save_exactly(picture, file, "PNG")
     same(opened(file.getvalue()), opened(data))
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize("depth", [1, 2, 4])
+def test_the_same_greys_of_few_bits_are_transparent(depth: int, interlaced: bool) -> None:
+    samples = np.random.default_rng(depth).integers(0, 1 << depth, (9, 11, 1))
+    samples[1, 2] = key = (1 << depth) - 1  # which ``png`` takes for the key
+    data = png(Kind(GREY, depth, "key", interlaced), samples)
+    picture = decode_image(encode(io.BytesIO(data), model=MODEL), model=MODEL)
+    np.testing.assert_array_equal(picture.smooth().pixels[..., 1] == 0, samples[..., 0] == key)
+    file = io.BytesIO()
+    images.save_exactly(picture, file, "PNG")
+    assert body_of(file.getvalue(), b"tRNS") == (b"\0\1" if depth == 1 else b"\0\xff")
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.depth == 16], ids=str)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # Formats whose further frames are other views of the same photograph.
 FIRST_FRAME_IS_ALL = ("MPO",)
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# How Pillow unpacks grey of 2 and 4 bits, and what it multiplies the samples by.
+SHALLOW = {"L;2": 85, "L;4": 17}
 
 
 class ImageFile(NamedTuple):
@@ -44,7 +46,16 @@ def open_image(source: os.PathLike[str] | BinaryIO, name: str) -> Image:
     if opened is None:
         raise ImageError(f"{name} is not an image that Pillow can open.")
     check_size(opened.width, opened.height, name)
+    scale_key(opened)
     return opened
+
+
+def scale_key(image: Image) -> None:
+    """Scale the transparent grey of a PNG file of 2 or 4 bits to 8: Pillow scales the samples alone."""
+    key, tiles = image.info.get("transparency"), getattr(image, "tile", ())
+    factor = SHALLOW.get(tiles[0][3]) if image.format == "PNG" and tiles else None
+    if factor and isinstance(key, int):
+        image.info["transparency"] = (key & 255 // factor) * factor
 
 
 def opened_from(file: IO[bytes], path: str | None = None) -> Image | None:

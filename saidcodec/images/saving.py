@@ -191,6 +191,8 @@ def write(picture: Picture, file: BinaryIO, name: str) -> Picture:
     try:
         options = saving_options(metadata, name, image.size)
         if name == "PNG":
+            if image.mode == "1" and image.info.get("transparency"):  # 255 for Pillow, which would write that
+                options["transparency"] = 1
             image.save(Written(file, "image.png"), **options)
         elif name == "JPEG2000":  # whose writer goes on for ever where it cannot write
             buffer = io.BytesIO()
