@@ -66,7 +66,7 @@ def report(name: str, scenes: datasets.Dataset, count: int) -> list[bytes]:
     error, exact = detection.count_error(np.array([*map(len, boxes)]), np.array([*map(len, truth)]))
     size = np.mean([*map(len, files)])
     print(f"{name}, {len(files)} images: {size:.1f} bytes; AP {precision:.3f}, count error {error:.3f}")
-    print(f"exact count in {100 * exact:.0f} %")
+    print(f"exact count in {100 * exact:.1f} %")
     if scenes.masks is not None:
         masks = [segmentation.mask_of(file, model) for file in files]
         scores = [

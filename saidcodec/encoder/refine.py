@@ -129,7 +129,7 @@ def completed(pricer: Pricer, tile: np.ndarray, description: Description) -> Des
                 taken += 1
         if not taken:
             break
-        waiting = np.array([*waiting, *blocked]).reshape(-1, 4)
+        waiting = np.array([*waiting, *blocked], np.int64).reshape(-1, 4)
         pricer.residual(canvas)
     return description
 

@@ -49,6 +49,6 @@ def adjusted_rand_index(true: np.ndarray, found: np.ndarray) -> float:
 
 
 def foreground_ari(true: np.ndarray, found: np.ndarray) -> float:
-    """That of the pixels of objects; masks uint8 [h, w], 0 where ``true`` has none."""
+    """That of the pixels of objects; masks uint8 [h, w], 0 where ``true`` has none.  There must be some."""
     seen = true > 0
     return adjusted_rand_index(true[seen], found[seen])

@@ -98,6 +98,14 @@ static inline void FOR_ISA(relative)(const i16 *value, const i16 *mean, i16 *to,
 #endif
 }
 
+/* A mean, corrected by a sum of weighted features of a sample whose scale has this WIDTH; `least`: the least mean. */
+static inline i32 FOR_ISA(corrected)(i32 mean, i32 sum, i32 scale, i32 width, i32 least) {
+    i32 bits = 17 - ((scale < 6 ? 6 : scale) >> 2);
+    i32 correction = clamp((sum + (1 << 8)) >> 9, INT16_MIN, INT16_MAX) * width;
+    correction = clamp((correction + (1 << (bits - 1))) >> bits, -1024, 1024);
+    return clamp(mean + correction, least, 16 * 255);
+}
+
 /* The means and shapes that component c of the step's samples is coded with. */
 static void FOR_ISA(adapt)(Walk *w, int c, int n) {
     Adaptive *state = w->adaptive;
@@ -134,12 +142,7 @@ static void FOR_ISA(adapt)(Walk *w, int c, int n) {
     FOR_ISA(normalise)(own[FEATURES - 1], factor, own[FEATURES - 1], n);
     FOR_ISA(predict)(own, state->weight[c], sum, n);
     i32 least = 16 * (c ? -255 : 0);
-    for (int i = 0; i < n; i++) {
-        i32 bits = 17 - ((scale[i] < 6 ? 6 : scale[i]) >> 2);
-        i32 correction = clamp((sum[i] + (1 << 8)) >> 9, INT16_MIN, INT16_MAX) * width[i];
-        correction = clamp((correction + (1 << (bits - 1))) >> bits, -1024, 1024);
-        coded[i] = (i16)clamp(mean[i] + correction, least, 16 * 255);
-    }
+    for (int i = 0; i < n; i++) coded[i] = (i16)FOR_ISA(corrected)(mean[i], sum[i], scale[i], width[i], least);
     const i16 *restrict energy = w->energy[c];
     if (c) {
         const i16 *restrict left = lane_row(w, w->left[c - 1], w->step, w->top);

@@ -224,10 +224,10 @@ static int supported(const char *name) {
 }
 
 /* The name of instruction set `index`, the best first, or NULL behind the last; *usable: whether this processor
-   has it. */
+   has it, unless `usable` is NULL. */
 EXPORT const char *said_isa(int index, int *usable) {
     if (index < 0 || index >= ISA_COUNT) return NULL;
-    *usable = supported(ISAS[index].name);
+    if (usable) *usable = supported(ISAS[index].name);
     return ISAS[index].name;
 }
 
@@ -253,8 +253,8 @@ static void end(int isa) {
 static int has_errors(const Plane *p) { return p->errors[0] || p->errors[1] || p->errors[2]; }
 
 /* The symbols of one plane in the order of decoding; out u32 [samples * (components + copies)], or
-   [samples * (ANSWERS * components + copies)] where they are decided.  With errors the
-   samples become what the decoder will see. */
+   [samples * (ANSWERS * components + copies)] where they are decided.  With errors the samples become what the
+   decoder will see. */
 EXPORT int said_symbols(int isa, const Network *network, const Bank *bank, const Plane *p, u32 *out, size_t *count) {
     Walk w;
     if (!usable_isa(isa)) return BAD_ARGUMENT;

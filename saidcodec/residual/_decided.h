@@ -26,7 +26,8 @@ static void FOR_ISA(extra_features)(Walk *w, int c, int n) {
                            FOR_ISA(extra_feature)(w, k++), n);
     for (int j = 0; j < WIDER; j++) {
         i16 *to = FOR_ISA(extra_feature)(w, k++);
-        FOR_ISA(relative)(lane_row(w, w->known[c], step + WIDER_X[j] + 2 * WIDER_Y[j], top + WIDER_Y[j]), w->lane_mean[c], to, n);
+        const i16 *value = lane_row(w, w->known[c], step + WIDER_X[j] + 2 * WIDER_Y[j], top + WIDER_Y[j]);
+        FOR_ISA(relative)(value, w->lane_mean[c], to, n);
         FOR_ISA(normalise)(to, factor, to, n);
     }
     for (int d = 0; d < 3; d++) {
@@ -55,7 +56,9 @@ static inline i32 FOR_ISA(dot)(const i16 *a, const i16 *b) {
         sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_loadu_si256((const __m256i *)(a + k)),
                                                       _mm256_loadu_si256((const __m256i *)(b + k))));
     __m128i four = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
-    four = _mm_add_epi32(four, _mm_madd_epi16(_mm_loadu_si128((const __m128i *)(a + 48)), _mm_loadu_si128((const __m128i *)(b + 48))));
+    __m128i rest = _mm_madd_epi16(_mm_loadu_si128((const __m128i *)(a + 48)),
+                                  _mm_loadu_si128((const __m128i *)(b + 48)));
+    four = _mm_add_epi32(four, rest);
     four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
     return _mm_cvtsi128_si32(_mm_add_epi32(four, _mm_shuffle_epi32(four, 0xb1)));
 #else
@@ -71,7 +74,8 @@ static inline i32 FOR_ISA(ringed)(const Walk *w, const i16 *ring, int x, int y, 
 
 /* What was missed around a lane. */
 static inline u32 FOR_ISA(missed_around)(const Walk *w, const i16 *ring, i32 row) {
-    u32 west = (u32)magnitude(FOR_ISA(ringed)(w, ring, -1, 0, row)), north = (u32)magnitude(FOR_ISA(ringed)(w, ring, 0, -1, row));
+    u32 west = (u32)magnitude(FOR_ISA(ringed)(w, ring, -1, 0, row));
+    u32 north = (u32)magnitude(FOR_ISA(ringed)(w, ring, 0, -1, row));
     u32 north_west = (u32)magnitude(FOR_ISA(ringed)(w, ring, -1, -1, row));
     u32 north_east = (u32)magnitude(FOR_ISA(ringed)(w, ring, 1, -1, row));
     return 2 * (west + north) + north_west + north_east + 1;
@@ -83,17 +87,16 @@ static void FOR_ISA(blend)(Walk *w, int c, int n) {
     i32 least = 16 * (c ? -255 : 0);
     FOR_ISA(extra_features)(w, c, n);
     for (int k = 0; k < LOCAL; k++) {
-        const i16 *row = k < FEATURES ? FOR_ISA(feature)(w, c, k) + w->waiting : FOR_ISA(extra_feature)(w, k - FEATURES);
+        int extra = k - FEATURES;
+        const i16 *row = extra < 0 ? FOR_ISA(feature)(w, c, k) + w->waiting : FOR_ISA(extra_feature)(w, extra);
         i16 *to = d->feature + k;
         for (int i = 0; i < n; i++) to[i * LOCAL_ROOM] = row[i];
     }
     for (int i = 0; i < n; i++) {
-        i32 row = w->top + i, scale = w->lane_scale[c][i], bits = 17 - ((scale < 6 ? 6 : scale) >> 2), mean = w->lane_mean[c][i];
+        i32 row = w->top + i, far = w->lane_coded[c][i];
         const Segment *segment = d->segment + ((w->step - 2 * row) >> SEGMENT_BITS);
         i32 sum = FOR_ISA(dot)(segment->weight, d->feature + i * LOCAL_ROOM);
-        i32 correction = clamp((sum + (1 << 8)) >> 9, INT16_MIN, INT16_MAX) * w->width[i];
-        correction = clamp((correction + (1 << (bits - 1))) >> bits, -1024, 1024);
-        i32 local = clamp(mean + correction, least, 16 * 255), far = w->lane_coded[c][i];
+        i32 local = FOR_ISA(corrected)(w->lane_mean[c][i], sum, w->lane_scale[c][i], w->width[i], least);
         i64 a = FOR_ISA(missed_around)(w, d->missed, row), b = FOR_ISA(missed_around)(w, w->left[c], row);
         a *= a;
         b *= b;
@@ -152,7 +155,8 @@ static inline u32 FOR_ISA(mass)(const FOR_ISA(Asked) *q, int row, i32 i, i32 j) 
 }
 
 /* The answer to a question about frequencies yes and no by each row. */
-static inline int FOR_ISA(answer)(Walk *w, FOR_ISA(Asked) *q, int number, int kind, const u32 *yes, const u32 *no, int bit) {
+static inline int FOR_ISA(answer)(Walk *w, FOR_ISA(Asked) *q, int number, int kind, const u32 *yes, const u32 *no,
+                                  int bit) {
     const Bank *bank = w->bank;
     const Curves *curves = &bank->curves;
     Counter *counter[PLACES];
@@ -161,8 +165,10 @@ static inline int FOR_ISA(answer)(Walk *w, FOR_ISA(Asked) *q, int number, int ki
         counter[i] = q->counter[i] + number;
         input[i] = stretched(curves, *counter[i]);
     }
-    for (int r = 0; r < 2; r++)
-        input[PLACES + r] = clamp(FOR_ISA(logarithm)(bank, yes[r]) - FOR_ISA(logarithm)(bank, no[r]), -MOST_INPUT, MOST_INPUT);
+    for (int r = 0; r < 2; r++) {
+        i32 odds = FOR_ISA(logarithm)(bank, yes[r]) - FOR_ISA(logarithm)(bank, no[r]);
+        input[PLACES + r] = clamp(odds, -MOST_INPUT, MOST_INPUT);
+    }
     input[PLACES + 2] = 256;
     Mixer *mixer[3] = {q->d->by_question + number, q->by_noise + kind, q->by_shape + kind};
     i32 sum[3];
@@ -226,16 +232,19 @@ static i32 FOR_ISA(decide_sample)(Walk *w, int c, int i, i32 truth) {
     i32 energy = 2 * (magnitude(west) + magnitude(north)) + magnitude(FOR_ISA(ringed)(w, d->last, -1, -1, row)) +
                  magnitude(north_east) + magnitude(FOR_ISA(ringed)(w, d->last, -2, 0, row)) +
                  magnitude(FOR_ISA(ringed)(w, d->last, 0, -2, row));
-    i32 before = c ? FOR_ISA(ringed)(w, d[-1].last, 0, 0, row) : 0, beyond = c > 1 ? FOR_ISA(ringed)(w, d[-2].last, 0, 0, row) : 0;
+    i32 before = c ? FOR_ISA(ringed)(w, d[-1].last, 0, 0, row) : 0;
+    i32 beyond = c > 1 ? FOR_ISA(ringed)(w, d[-2].last, 0, 0, row) : 0;
     int noise = at_most(quarter_log((u32)(c ? (energy + 3 * magnitude(before)) >> 1 : energy)), NOISES - 1);
     i32 z = (energy >> 3) + 2;
-    int agree = side_level(w->lane_coded[c][i] - d->local[i], z + 2), middle = side_level(w->lane_mean[c][i] - mean, z + 2);
+    int agree = side_level(w->lane_coded[c][i] - d->local[i], z + 2);
+    int middle = side_level(w->lane_mean[c][i] - mean, z + 2);
     int was = size_level(before, z), light = quarter_log((u32)magnitude(whole)) * 27 + noise / 3;
     int from_west = clamp(4 * west / z, -2, 2) + 2, from_north = clamp(4 * north / z, -2, 2) + 2;
     i32 vw = FOR_ISA(value_around)(w, c, -1, 0, row, whole), vn = FOR_ISA(value_around)(w, c, 0, -1, row, whole);
     i32 vnw = FOR_ISA(value_around)(w, c, -1, -1, row, whole), vne = FOR_ISA(value_around)(w, c, 1, -1, row, whole);
     i32 vww = FOR_ISA(value_around)(w, c, -2, 0, row, whole), vnn = FOR_ISA(value_around)(w, c, 0, -2, row, whole);
-    i32 gradient = magnitude(vw - vnw) + magnitude(vn - vnw) + magnitude(vn - vne) + magnitude(vw - vww) + magnitude(vn - vnn);
+    i32 gradient = magnitude(vw - vnw) + magnitude(vn - vnw) + magnitude(vn - vne) + magnitude(vw - vww) +
+                   magnitude(vn - vnn);
     int texture = (vw > vn) | (vn > vnw) << 1 | (vw > vnw) << 2 | (vne > vn) << 3 | (vww > vw) << 4 | (vnn > vn) << 5 |
                   (2 * vw - vww > whole) << 6 | (2 * vn - vnn > whole) << 7;
 
@@ -261,7 +270,8 @@ static i32 FOR_ISA(decide_sample)(Walk *w, int c, int i, i32 truth) {
         middle = 8 - middle;
         fraction = 7 - fraction;
     }
-    int other = c ? clamp((quarter_log((u32)magnitude(before)) - noise + 40) / 3, 0, 15) : 2 * size_level(north_east, z);
+    int other = 2 * size_level(north_east, z);
+    if (c) other = clamp((quarter_log((u32)magnitude(before)) - noise + 40) / 3, 0, 15);
     int rough = clamp((quarter_log((u32)gradient) - noise + 28) / 2, 0, 11);
     int far_west = at_most(quarter_log((u32)magnitude(west) >> 1) / 3, 23);
     int far_north = at_most(quarter_log((u32)magnitude(north) >> 1) / 3, 23);
@@ -312,8 +322,10 @@ static void FOR_ISA(sum_up)(Segment *s) {
             i32 two;
             memcpy(&two, s->taught[t][k], 4);
             __m256i own = _mm256_set1_epi32(two);
-            for (int v = 0; v < LOCAL_ROOM / 8; v++)
-                sum[v] = _mm256_add_epi32(sum[v], _mm256_madd_epi16(own, _mm256_loadu_si256((const __m256i *)s->taught[t][8 * v])));
+            for (int v = 0; v < LOCAL_ROOM / 8; v++) {
+                __m256i other = _mm256_loadu_si256((const __m256i *)s->taught[t][8 * v]);
+                sum[v] = _mm256_add_epi32(sum[v], _mm256_madd_epi16(own, other));
+            }
         }
         for (int v = 0; v < LOCAL_ROOM / 8; v++) {
             __m256i *to = (__m256i *)(s->product[k] + 8 * v), old = _mm256_loadu_si256(to);
@@ -335,7 +347,9 @@ static void FOR_ISA(improve)(Segment *s, int has_left, int has_right) {
     i32 product[LOCAL_ROOM], weight[LOCAL_ROOM], goal[LOCAL_ROOM];
     for (int k = 0; k < LOCAL_ROOM; k++) {
         weight[k] = s->weight[k];
-        goal[k] = s->product[LOCAL][k] + (has_left ? s[-1].product[LOCAL][k] : 0) + (has_right ? s[1].product[LOCAL][k] : 0);
+        goal[k] = s->product[LOCAL][k];
+        if (has_left) goal[k] += s[-1].product[LOCAL][k];
+        if (has_right) goal[k] += s[1].product[LOCAL][k];
     }
     for (int k = 0; k < LOCAL; k++) {
         for (int j = 0; j < LOCAL_ROOM; j++) product[j] = s->product[k][j];

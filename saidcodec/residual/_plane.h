@@ -42,49 +42,7 @@ typedef struct {
     Shift shift[3][SCALES][LEVELS];
 } Adaptive;
 
-/* ---- decisions (section 6.10) ---- */
-
-enum {
-    SEGMENT_BITS = 4, /* a segment is 16 columns */
-    OUTER = 6,     /* samples farther away whose errors are features, */
-    WIDER = 7,     /* and whose values are */
-    OTHERS = 8,    /* features of the other components */
-    LOCAL = FEATURES + OUTER + WIDER + OTHERS,
-    LOCAL_ROOM = 56, /* for the features, then the goal */
-    TAUGHT = 16,   /* samples after which a segment's weights are improved */
-    LOCAL_RIDGE = 4096,
-    MOST_GOAL = 120,
-    PLACES = 8,    /* counters of a question */
-    QUESTIONS = 32,
-    KINDS = 12,
-    NOISES = 80,   /* levels of the errors close by */
-    LENGTHS = 9,   /* bits of a distance, most */
-    ANSWERS = 1 + LENGTHS + LENGTHS - 1, /* of a component, most */
-    MOST_INPUT = 2047
-};
-static const i8 OUTER_X[OUTER] = {-3, 0, -1, 1, -3, -3}, OUTER_Y[OUTER] = {0, -3, -3, -3, -1, -2};
-static const i8 WIDER_X[WIDER] = {-2, 1, -1, 2, -2, -3, 0}, WIDER_Y[WIDER] = {-1, -2, -2, -2, -2, 0, -3};
-/* Contexts of each of a question's counters. */
-static const int CONTEXTS[PLACES] = {NOISES * 8, NOISES * 12, 16 * 81,           24 * 24,
-                                     NOISES * 16, 64 * 27,     SCALES * TAILS * 8, SCALES * NOISES};
-
-/* What the samples of some columns have taught. */
-typedef struct {
-    i16 weight[LOCAL_ROOM];             /* 1 is 2^14 */
-    i32 product[LOCAL + 1][LOCAL_ROOM]; /* of two features; the goal's are the last row */
-    i16 taught[TAUGHT / 2][LOCAL_ROOM][2]; /* the features of two samples side by side, then their goals */
-    i32 count;
-} Segment;
-
-/* What decisions of one component know. */
-typedef struct {
-    Segment *segment;
-    Counter *counter[PLACES];                   /* [CONTEXTS][QUESTIONS] */
-    Mixer *by_question, *by_noise, *by_shape;   /* [QUESTIONS], [NOISES][KINDS], [SCALES * TAILS][KINDS] */
-    i16 *missed, *last;                         /* [RING][lanes]: what the local mean and the blended one missed */
-    i16 *feature;                               /* [most + BATCH][LOCAL_ROOM] */
-    i16 *local, *blended;                       /* [most + BATCH]: means */
-} Decided;
+#include "_decided_model.h"
 
 /* ---- planes ---- */
 
@@ -291,42 +249,6 @@ static void parts_of_adaptation(Walk *w, Arena *a, size_t most) {
     }
 }
 
-static void parts_of_decisions(Walk *w, Arena *a, size_t most) {
-    size_t segments = ((size_t)w->plane->width >> SEGMENT_BITS) + 1;
-    w->decided = part(a, 3, sizeof(Decided));
-    w->extra_feature = part(a, (OUTER + WIDER + OTHERS) * most, sizeof(i16));
-    for (int c = 0; c < w->plane->components; c++) {
-        Decided none, *d = a->block ? &w->decided[c] : &none;
-        d->segment = part(a, segments, sizeof(Segment));
-        for (int i = 0; i < PLACES; i++) d->counter[i] = part(a, (size_t)CONTEXTS[i] * QUESTIONS, sizeof(Counter));
-        d->by_question = part(a, QUESTIONS, sizeof(Mixer));
-        d->by_noise = part(a, NOISES * KINDS, sizeof(Mixer));
-        d->by_shape = part(a, SCALES * TAILS * KINDS, sizeof(Mixer));
-        d->missed = part(a, RING * w->lanes, sizeof(i16));
-        d->last = part(a, RING * w->lanes, sizeof(i16));
-        d->feature = part(a, most * LOCAL_ROOM, sizeof(i16));
-        d->local = part(a, most, sizeof(i16));
-        d->blended = part(a, most, sizeof(i16));
-    }
-}
-
-/* Counters are even, and mixers trust the tables. */
-static void begin_decisions(Walk *w) {
-    for (int c = 0; c < w->plane->components; c++) {
-        Decided *d = &w->decided[c];
-        for (int i = 0; i < PLACES; i++) fill(d->counter[i], (size_t)CONTEXTS[i] * QUESTIONS * sizeof(Counter));
-        Mixer *mixers[3] = {d->by_question, d->by_noise, d->by_shape};
-        const int counts[3] = {QUESTIONS, NOISES * KINDS, SCALES * TAILS * KINDS};
-        for (int set = 0; set < 3; set++) {
-            for (int i = 0; i < counts[set]; i++) {
-                for (int j = 0; j < PLACES; j++) mixers[set][i].weight[j] = 6000;
-                mixers[set][i].weight[PLACES] = 40000;
-                mixers[set][i].weight[PLACES + 1] = 10000;
-            }
-        }
-    }
-}
-
 static void parts_of_walk(Walk *w, Arena *a) {
     const Plane *p = w->plane;
     const Network *n = w->network;
@@ -358,7 +280,10 @@ static void parts_of_walk(Walk *w, Arena *a) {
     w->extra = part(a, most, sizeof(u32));
     w->front = part(a, RING * w->lanes, sizeof(Cell));
     if (p->adaptive) parts_of_adaptation(w, a, most);
-    if (p->decided) parts_of_decisions(w, a, most);
+    if (p->decided) {
+        w->extra_feature = part(a, (OUTER + WIDER + OTHERS) * most, sizeof(i16));
+        w->decided = decided_parts(a, p->components, p->width, RING * w->lanes, most);
+    }
 }
 
 static size_t most_in_step(const Plane *p) {
@@ -397,7 +322,7 @@ static int walk_open(Walk *w, const Network *network, const Bank *bank, const Pl
     if (p->reconstruction) load_reconstruction(w);
     if (mode == MEASURE) load_samples(w);
     for (size_t i = 0; w->adaptive && i < RING * w->lanes; i++) w->known[0][i] = w->known[1][i] = w->known[2][i] = OUTSIDE;
-    if (w->decided) begin_decisions(w);
+    if (w->decided) begin_decisions(w->decided, p->components);
     return DONE;
 }
 

@@ -1,4 +1,6 @@
-/* AMX, the matrix unit of some x86 processors: tiles of 16 rows of 64 bytes.  Linux lends it to a process that asks. */
+/* AMX, the matrix unit of some x86 processors: tiles of 16 rows of 64 bytes.  Linux lends it to a process that asks.
+   From then on the process has larger signal frames: sigaltstack() refuses stacks below about 12 KB.  Forked
+   processes inherit that, and it cannot be given back.  So nobody asks who does not want to use it. */
 
 #if defined(__x86_64__) && defined(__linux__) && \
     (defined(__clang__) ? __clang_major__ >= 12 : defined(__GNUC__) && __GNUC__ >= 11)

@@ -25,7 +25,7 @@ from saidcodec.residual.network import ResidualNetwork
 ISA_VARIABLE = "SAIDCODEC_ISA"
 INTERFACE = 5  # said_interface() of _core.c
 NO_MEMORY, IMPOSSIBLE_SAMPLE = 1, 2
-ANSWERS = 18  # decisions about a component, most
+ANSWERS = 18  # decisions about a component, most, as in _decided_model.h: room that is made for them
 SIZE_MAX = ctypes.c_size_t(-1).value
 
 
@@ -83,13 +83,19 @@ def instruction_sets() -> list[str]:
     return [name for _, name in numbered_sets()]
 
 
-def numbered_sets() -> list[tuple[int, str]]:
+def numbered_sets(wanted: str | None = None) -> list[tuple[int, str]]:
+    """Numbers and names of the instruction sets that this processor can run, or of the ``wanted`` one alone.
+
+    Of others it is not asked whether they can be used: to ask for AMX changes the process (_tiles.h).
+    """
     usable = c_int()
     found = []
     number = 0
-    while name := library().said_isa(number, ctypes.byref(usable)):
-        if usable.value:
-            found.append((number, name.decode()))
+    while name := library().said_isa(number, None):
+        if wanted in (None, name.decode()):
+            library().said_isa(number, ctypes.byref(usable))
+            if usable.value:
+                found.append((number, name.decode()))
         number += 1
     return found
 
@@ -199,8 +205,8 @@ class CoreEngine:
 
     def __init__(self, isa: str | None = None):
         """Raises ModelError where this processor lacks the instruction set."""
-        wanted = isa or os.environ.get(ISA_VARIABLE)
-        found = [(number, name) for number, name in numbered_sets() if wanted in (None, "", name)]
+        wanted = isa or os.environ.get(ISA_VARIABLE) or None
+        found = numbered_sets(wanted)
         if not found:
             raise ModelError(
                 f"This processor does not run {wanted}; it runs {', '.join(instruction_sets())}."

@@ -187,8 +187,8 @@ class SymbolTaker(Taker):
 
 def table_of(number: int) -> Table:
     """A table by its number in symbols."""
-    tables = bank()
-    return (*tables.tables, *tables.copies)[number]
+    mixtures, copies = bank().tables, bank().copies
+    return mixtures[number] if number < len(mixtures) else copies[number - len(mixtures)]
 
 
 def share_in_bank(word: int) -> tuple[int, int]:

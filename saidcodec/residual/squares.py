@@ -3,7 +3,7 @@ features (bitstream_spec.md, sections 6.9, 6.10 and 8.6.3).  ``_squares.h`` is t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,8 +13,7 @@ WEIGHT_BITS, MOST_WEIGHT = 14, (1 << 17) - 1
 RIDGE_BITS, RIDGE = 14, 1 << 16
 
 
-@dataclass(frozen=True)
-class Sums:
+class Sums(NamedTuple):
     """Products of features with each other, int64 [n, n], and with the goal, int64 [n]."""
 
     products: np.ndarray

@@ -60,10 +60,10 @@ int main(void) {
         for (int i = 0; i < NEAR - 1; i++) origins[i] = draw(0, NEAR - 1);
         Network *network = said_network_new(layers, 2, around, offsets, origins, copies, copied, styles, 64, 32);
 
-        enum { W = 37, H = 23 };
+        enum { W = 37, H = 23, MOST = W * H * (3 * ANSWERS + 3) };
         static i16 first[W * H * 3], samples[W * H * 3], seen[W * H * 3];
         static u8 coded[W * H], style[W * H];
-        static u32 symbols[2][W * H * 6 + 1], words[W * H * 6 + 3], bits[2][W * H];
+        static u32 symbols[2][MOST + 1], words[MOST + 3], bits[2][W * H];
         for (int i = 0; i < W * H * 3; i++) {
             first[i] = (i16)(round & 1 ? draw(0, 255) : 90 + draw(0, 7));
             seen[i] = (i16)(i % (3 * W) < 3 * W / 2 ? draw(0, 255) : NO_RECONSTRUCTION);
@@ -72,7 +72,8 @@ int main(void) {
             coded[i] = draw(0, 9) > 0;
             style[i] = (u8)draw(0, styles - 1);
         }
-        Plane plane = {W, H, round % 5 ? 3 : 1, samples, coded, style, around ? seen : NULL, {0, 0, 0}, round % 4 < 2};
+        Plane plane = {W, H, round % 5 ? 3 : 1, samples, coded, style, around ? seen : NULL, {0, 0, 0}, round % 4 < 2,
+                       round % 4 == 1};
         size_t counts[2];
         int plain = ISA_COUNT - 1;
         for (int isa = plain; isa >= 0; isa--) {
