@@ -1,5 +1,6 @@
 """Binary decisions in plain Python: what the twins of the coders of graphics, of wide samples and of
-planes share (bitstream_spec.md, sections 8.5.1 and 8.5.2).  ``_odds.h`` and ``_decisions.h`` are the same in C."""
+planes share (bitstream_spec.md, sections 8.5.1 and 8.5.2).  ``_odds.h`` and ``_decisions.h`` are the same
+in C."""
 
 from __future__ import annotations
 
