@@ -14,29 +14,74 @@ static inline i32 FOR_ISA(rounded)(i32 sum, i32 shift) { /* sum / 2^shift, halve
 #if KERNEL == KERNEL_AVX2 || KERNEL == KERNEL_AVXVNNI
 
 #if KERNEL == KERNEL_AVX2
-/* Add the products of `depth` groups for 4 outputs and 16 samples, summed in 16 bits first. */
-static inline __attribute__((always_inline)) void FOR_ISA(block)(const u8 *x, const i8 *weight, __m256i sum[4][2],
-                                                                 int vectors, int depth) {
-    __m256i partial[4][2];
+/* Products of one group of inputs for 4 outputs and 8 samples a vector, in 16 bits: `partial` becomes them, or they are
+   added to it. */
+static inline __attribute__((always_inline)) void FOR_ISA(group)(const u8 *x, const i8 *weight, int vectors, int first,
+                                                                 __m256i partial[4][2]) {
+    __m256i in[2];
+    for (int v = 0; v < vectors; v++) in[v] = _mm256_load_si256((const __m256i *)(x + 32 * v));
+    for (int o = 0; o < 4; o++) {
+        i32 four;
+        memcpy(&four, weight + 4 * o, 4);
+        __m256i w = _mm256_set1_epi32(four);
+        for (int v = 0; v < vectors; v++) {
+            __m256i product = _mm256_maddubs_epi16(in[v], w);
+            if (first) partial[o][v] = product;
+            /* So written, the compiler neither holds many products at once nor copies sums about. */
+            else __asm__("vpaddw %1, %0, %0" : "+x"(partial[o][v]) : "x"(product));
+        }
+    }
+}
+
+/* sum[o][v] = the sum of the products of a quad. */
+static inline __attribute__((always_inline)) void FOR_ISA(products)(const Layer *l, int q, const u8 *x, int vectors,
+                                                                    __m256i sum[4][2]) {
     const __m256i ones = _mm256_set1_epi16(1);
-    for (int k = 0; k < depth; k++) {
-        __m256i in[2];
-        for (int v = 0; v < vectors; v++) in[v] = _mm256_load_si256((const __m256i *)(x + k * GROUP + 32 * v));
+    const i8 *weight = l->weight + 16 * (size_t)q * (size_t)l->groups, *end = weight + 16 * (size_t)l->groups;
+    const u8 *run = l->run + (size_t)q * (size_t)l->groups;
+    __m256i before[8]; /* in memory: the registers are for the sums of a run */
+    for (int ran = 0;; ran = 1) {
+        const i8 *stop = weight + 16 * *run++;
+        FOR_ISA(group)(x, weight, vectors, 1, sum);
+        x += GROUP;
+        weight += 16;
+        for (; weight + 16 < stop; weight += 32, x += 2 * GROUP) {
+            FOR_ISA(group)(x, weight, vectors, 0, sum);
+            FOR_ISA(group)(x + GROUP, weight + 16, vectors, 0, sum);
+        }
+        if (weight < stop) {
+            FOR_ISA(group)(x, weight, vectors, 0, sum);
+            x += GROUP;
+            weight += 16;
+        }
+        for (int o = 0; o < 4; o++)
+            for (int v = 0; v < vectors; v++) sum[o][v] = _mm256_madd_epi16(sum[o][v], ones);
+        if (ran)
+            for (int o = 0; o < 4; o++)
+                for (int v = 0; v < vectors; v++) sum[o][v] = _mm256_add_epi32(sum[o][v], before[2 * o + v]);
+        if (weight == end) break;
+        for (int o = 0; o < 4; o++)
+            for (int v = 0; v < vectors; v++) before[2 * o + v] = sum[o][v];
+        __asm__ volatile("" ::: "memory");
+    }
+}
+#else
+static inline __attribute__((always_inline)) void FOR_ISA(products)(const Layer *l, int q, const u8 *x, int vectors,
+                                                                    __m256i sum[4][2]) {
+    const i8 *weight = l->weight + 16 * (size_t)q * (size_t)l->groups;
+    for (int o = 0; o < 4; o++)
+        for (int v = 0; v < vectors; v++) sum[o][v] = _mm256_setzero_si256();
+    for (int k = 0; k < l->groups; k++) {
         for (int o = 0; o < 4; o++) {
             i32 four;
             memcpy(&four, weight + 16 * k + 4 * o, 4);
             __m256i w = _mm256_set1_epi32(four);
             for (int v = 0; v < vectors; v++) {
-                __m256i product = _mm256_maddubs_epi16(in[v], w);
-                partial[o][v] = k ? _mm256_add_epi16(partial[o][v], product) : product;
-                /* Keeps the compiler from holding all products of a sum at once, which would spill them. */
-                __asm__("" : "+x"(partial[o][v]));
+                __m256i in = _mm256_load_si256((const __m256i *)(x + k * GROUP + 32 * v));
+                sum[o][v] = _mm256_dpbusd_avx_epi32(sum[o][v], in, w);
             }
         }
     }
-    for (int o = 0; o < 4; o++)
-        for (int v = 0; v < vectors; v++)
-            sum[o][v] = _mm256_add_epi32(sum[o][v], _mm256_madd_epi16(partial[o][v], ones));
 }
 #endif
 
@@ -44,44 +89,22 @@ static inline __attribute__((always_inline)) void FOR_ISA(layer_part)(const Laye
                                                                       const i32 *style, int vectors) {
     const __m256i interleave = _mm256_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15, 0, 4, 8, 12, 1, 5,
                                                 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    for (int q = 0; q < l->quads; q++) {
+    for (int q = 0; q < l->real_quads; q++) {
         __m256i sum[4][2];
-        const i8 *weight = l->weight + 16 * (size_t)q * (size_t)l->groups;
+        FOR_ISA(products)(l, q, x, vectors, sum);
         for (int o = 0; o < 4; o++) {
+            int output = 4 * q + o;
+            __m256 scale = _mm256_set1_ps(l->scale[output]);
             for (int v = 0; v < vectors; v++) {
+                __m256 exact;
                 if (style) {
-                    __m256i biases = _mm256_loadu_si256((const __m256i *)(l->style_bias + (4 * q + o) * MOST_STYLES));
+                    __m256i biases = _mm256_loadu_si256((const __m256i *)(l->style_bias + output * MOST_STYLES));
                     __m256i which = _mm256_loadu_si256((const __m256i *)(style + 8 * v));
-                    sum[o][v] = _mm256_permutevar8x32_epi32(biases, which);
-                } else {
-                    sum[o][v] = _mm256_set1_epi32(l->bias[4 * q + o]);
+                    sum[o][v] = _mm256_add_epi32(sum[o][v], _mm256_permutevar8x32_epi32(biases, which));
+                    exact = _mm256_mul_ps(_mm256_cvtepi32_ps(sum[o][v]), scale);
+                } else { /* sum, bias and both together stay below 2^24 */
+                    exact = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[o][v]), scale, _mm256_set1_ps(l->scaled_bias[output]));
                 }
-            }
-        }
-        int k = 0;
-#if KERNEL == KERNEL_AVX2
-        if (l->depth[q] == 4)
-            for (; k + 4 <= l->groups; k += 4) FOR_ISA(block)(x + k * GROUP, weight + 16 * k, sum, vectors, 4);
-        if (l->depth[q] >= 2)
-            for (; k + 2 <= l->groups; k += 2) FOR_ISA(block)(x + k * GROUP, weight + 16 * k, sum, vectors, 2);
-        for (; k < l->groups; k++) FOR_ISA(block)(x + k * GROUP, weight + 16 * k, sum, vectors, 1);
-#else
-        for (; k < l->groups; k++) {
-            for (int o = 0; o < 4; o++) {
-                i32 four;
-                memcpy(&four, weight + 16 * k + 4 * o, 4);
-                __m256i w = _mm256_set1_epi32(four);
-                for (int v = 0; v < vectors; v++) {
-                    __m256i in = _mm256_load_si256((const __m256i *)(x + k * GROUP + 32 * v));
-                    sum[o][v] = _mm256_dpbusd_avx_epi32(sum[o][v], in, w);
-                }
-            }
-        }
-#endif
-        for (int o = 0; o < 4; o++) {
-            __m256 scale = _mm256_set1_ps(l->scale[4 * q + o]);
-            for (int v = 0; v < vectors; v++) {
-                __m256 exact = _mm256_mul_ps(_mm256_cvtepi32_ps(sum[o][v]), scale);
                 sum[o][v] = _mm256_cvttps_epi32(_mm256_round_ps(exact, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
             }
         }

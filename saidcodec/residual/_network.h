@@ -2,7 +2,8 @@
 
 /* A dense layer for the kernels: outputs in quads, weights [quad][group of 4 inputs][output][input]. */
 typedef struct {
-    int groups, quads;      /* inputs and outputs in fours, rounded up; quads is even */
+    int groups, quads;      /* inputs and outputs in fours, rounded up; quads is even, */
+    int real_quads;         /* but those behind this have no outputs */
     i8 *weight;
     i32 *bias;              /* [4 * quads] */
     i32 *style_bias;        /* [4 * quads][MOST_STYLES], or NULL: bias with the style's inputs added */
@@ -11,7 +12,7 @@ typedef struct {
     float *scaled_bias;     /* bias * scale, exact */
     i8 *tiles;              /* [output / 16][group / 16][16 outputs][16 groups][4]: the weights for a matrix unit */
     i32 *offset;            /* 128 times the sum of an output's weights, for signed inputs */
-    u8 *depth;              /* [quads]: groups whose sums of products stay within 16 bits together: 1, 2 or 4 */
+    u8 *run;                /* [quads][groups]: lengths of runs of groups whose products can be summed in 16 bits */
 } Layer;
 
 typedef struct {
@@ -40,32 +41,42 @@ static void layer_free(Layer *l) {
     release(l->scaled_bias);
     release(l->tiles);
     release(l->offset);
-    release(l->depth);
+    release(l->run);
 }
 
-/* Whether sums of products of `depth` groups stay within 16 bits in each half of maddubs' pairs. */
-static int fits(const Layer *l, int quad, int depth) {
-    for (int output = 0; output < 4; output++) {
-        for (int k = 0; k < l->groups; k += depth) {
-            i32 positive[2] = {0, 0}, negative[2] = {0, 0};
-            for (int g = k; g < k + depth && g < l->groups; g++) {
-                for (int j = 0; j < 4; j++) {
-                    i32 w = l->weight[(((size_t)quad * l->groups + g) * 4 + output) * 4 + j];
-                    if (w > 0) positive[j / 2] += 255 * w;
-                    else negative[j / 2] -= 255 * w;
-                }
-            }
-            for (int half = 0; half < 2; half++)
-                if (positive[half] > INT16_MAX || negative[half] > -(i32)INT16_MIN) return 0;
+/* Split the groups of a quad into runs: sums of a run's products stay within 16 bits, whatever the inputs are.
+   maddubs adds the products of two inputs. */
+static void find_runs(const Layer *l, int quad) {
+    u8 *run = l->run + (size_t)quad * (size_t)l->groups;
+    i32 positive[8] = {0}, negative[8] = {0};
+    for (int k = 0; k < l->groups; k++) {
+        const i8 *weight = l->weight + 16 * ((size_t)quad * (size_t)l->groups + (size_t)k);
+        i32 more[8] = {0}, less[8] = {0};
+        int fits = *run < UINT8_MAX;
+        for (int i = 0; i < 16; i++) {
+            if (weight[i] > 0) more[i / 2] += 255 * weight[i];
+            else less[i / 2] -= 255 * weight[i];
+        }
+        for (int i = 0; i < 8; i++)
+            fits &= positive[i] + more[i] <= INT16_MAX && negative[i] + less[i] <= -(i32)INT16_MIN;
+        if (k && !fits) {
+            run++;
+            memset(positive, 0, sizeof positive);
+            memset(negative, 0, sizeof negative);
+        }
+        ++*run;
+        for (int i = 0; i < 8; i++) {
+            positive[i] += more[i];
+            negative[i] += less[i];
         }
     }
-    return 1;
 }
 
 /* Lay a layer out.  `source` i32 [inputs]: which of the raw layer's inputs each of ours is, or -1 for none. */
 static int layer_pack(Layer *l, const RawLayer *raw, const i32 *source, int inputs) {
     l->groups = (inputs + 3) / 4;
     l->quads = (raw->outputs + 7) / 8 * 2;
+    l->real_quads = (raw->outputs + 3) / 4;
     size_t outputs = 4 * (size_t)l->quads;
     l->weight = reserve((size_t)l->groups * outputs * 4 + ALIGNMENT);
     l->bias = reserve(4 * outputs);
@@ -75,8 +86,8 @@ static int layer_pack(Layer *l, const RawLayer *raw, const i32 *source, int inpu
     size_t deep = ((size_t)l->groups + TILE_GROUPS - 1) / TILE_GROUPS;
     l->tiles = reserve((outputs + TILE_OUTPUTS - 1) / TILE_OUTPUTS * deep * TILE_BYTES);
     l->offset = reserve(4 * outputs);
-    l->depth = reserve((size_t)l->quads);
-    if (!l->weight || !l->bias || !l->shift || !l->scale || !l->scaled_bias || !l->tiles || !l->offset || !l->depth)
+    l->run = reserve((size_t)l->quads * (size_t)l->groups);
+    if (!l->weight || !l->bias || !l->shift || !l->scale || !l->scaled_bias || !l->tiles || !l->offset || !l->run)
         return NO_MEMORY;
     for (int o = 0; o < (int)outputs; o++) {
         l->scale[o] = 1.0f;
@@ -94,7 +105,7 @@ static int layer_pack(Layer *l, const RawLayer *raw, const i32 *source, int inpu
             l->offset[o] += 128 * w;
         }
     }
-    for (int q = 0; q < l->quads; q++) l->depth[q] = (u8)(fits(l, q, 4) ? 4 : fits(l, q, 2) ? 2 : 1);
+    for (int q = 0; q < l->quads; q++) find_runs(l, q);
     return DONE;
 }
 
