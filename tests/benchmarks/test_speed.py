@@ -17,8 +17,10 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import speed
 
 ROWS = (
-    "encode 1 images of 20×12, 1 threads",
-    "decode 1 images of 20×12, 1 threads",
+    "encode 1 images of 20×12, effort fast, 1 threads",
+    "encode 1 images of 20×12, effort normal, 1 threads",
+    "decode 1 images of 20×12, effort fast, 1 threads",
+    "decode 1 images of 20×12, effort normal, 1 threads",
     "encode 1 images of 64×64 with glimpses",
     "encode_many: 1 images of 64×64",
     "decode_many: 1 images of 64×64",
