@@ -2,8 +2,8 @@
 
     python benchmarks/public.py --kodak FOLDER --cid22 FOLDER [--page docs/results.md]
 
-``--kodak``: the 24 pictures of PhotoCD PCD0992.  ``--cid22``: the validation set of the Cloudinary Image
-Dataset '22, of whose 512×512 pictures every tenth is taken.  Both lie in github.com/imazen/codec-corpus.
+``--kodak``: the 24 pictures of PhotoCD PCD0992.  ``--cid22``: the 512×512 pictures of the Cloudinary Image
+Dataset '22, of which every tenth is taken.  Both lie in github.com/imazen/codec-corpus.
 Only pictures whose pixels have the hashes in public.sha256 are measured, whatever their files are called.
 Needs the extra "benchmarks" for the other codecs.
 """

@@ -9,7 +9,7 @@ without decoding a pixel.  The head "number" is the paper's: a dense network of 
 of each latent; an image's numbers are added, and learn to be the sum.  The head "digits" makes chances of the
 ten digits of each glimpse, from its latent and the size of its box, which a patch stretched to 8×8 no longer
 shows; the chances of the sum follow from them.  "fixed" leaves the encoder as it is; "tuned" trains it, too:
-for "files" that is the encoder of the seed's network "said", which sees what images show in the files' boxes.
+for "files" that is the shipped model's, which sees what images show in the files' boxes.
 
 Glimpses of the images are looked for once and kept in the folder of runs.  Results go to
 benchmarks/paper/results.
@@ -34,7 +34,8 @@ from torch.nn import functional
 
 import saidcodec
 from saidcodec import models
-from saidcodec.training import networks, painting
+from saidcodec.said.painter import patch_side
+from saidcodec.training import networks
 from saidcodec.training.datasets import Dataset, mnist_digits, mnist_labels, multi_mnist
 
 DIGITS = 5
@@ -45,6 +46,7 @@ BATCH = 128  # images
 RATES = {"fixed": 2e-3, "tuned": 1e-3}
 MEAN_DIGIT = 4.5
 USUAL_SIDE, SIZE_GAIN = 16.0, 4.0  # of a box, canvas pixels; what a factor of e in its size becomes
+SHIPPED = "multimnist"
 METHODS = ("truth", "said", "said-searched", "spair", "space", "files")
 
 
@@ -65,7 +67,7 @@ def looker(
 ) -> tuple[Callable[[Dataset], list[methods.Seen]], int]:
     """What sees the glimpses of images, and the side of its patches."""
     if method == "files":
-        return from_files, painting.SIDE
+        return from_files, patch_side(models.find(SHIPPED))
     name = "said" if method == "truth" else method
     model, settings = methods.trained(name, "multimnist", wanted.mnist, seed, wanted.steps, wanted.runs)
     side = model.side
@@ -90,8 +92,8 @@ def looker(
 def from_files(data: Dataset) -> list[methods.Seen]:
     """Boxes and latents of the shipped model's files."""
     found = []
-    for image in data.images:
-        seen = saidcodec.features(saidcodec.encode(image, model="multimnist"))
+    for file in saidcodec.encode_many(data.images, model=SHIPPED):
+        seen = saidcodec.features(file)
         everything = np.ones(len(seen.boxes), bool)
         found.append(methods.Seen(seen.boxes.astype(float), everything, everything, seen.latents))
     return found
@@ -101,7 +103,7 @@ def collect(method: str, split: str, count: int, wanted: argparse.Namespace, see
     """The glimpses of ``count`` images, from the folder of runs as far as they are there."""
     about = f"{method}-{seed}"
     if method == "files":  # they change with the model and with what the encoder makes of it
-        about = f"{method}-{models.find('multimnist').id}-{saidcodec.__version__}"
+        about = f"{method}-{models.find(SHIPPED).id}-{saidcodec.__version__}"
     digits, labels = mnist_digits(wanted.mnist, split), mnist_labels(wanted.mnist, split)
     most = DIGITS if method in ("truth", "said", methods.SEARCHED) else attend.CELLS
     looker_of = cache(lambda: looker(method, wanted, seed))  # a network that may have to be trained first
@@ -207,7 +209,7 @@ HEADS = {"number": Sum, "digits": SumOfDigits}
 
 
 class SaidEncoder(nn.Module):
-    """Grey patches [m, 1, 8, 8] → the posterior's means."""
+    """Grey patches [m, 1, side, side] → the posterior's means."""
 
     def __init__(self, encoder: networks.Encoder):
         super().__init__()
@@ -228,9 +230,20 @@ class BaselineEncoder(nn.Module):
 
 
 def encoder_of(method: str, wanted: argparse.Namespace, seed: int) -> nn.Module:
-    name = "said" if method in ("truth", "files") else method
+    if method == "files":
+        return SaidEncoder(shipped_encoder())
+    name = "said" if method == "truth" else method
     model, _ = methods.trained(name, "multimnist", wanted.mnist, seed, wanted.steps, wanted.runs)
     return SaidEncoder(model.encoder) if isinstance(model, networks.Said) else BaselineEncoder(model)
+
+
+def shipped_encoder() -> networks.Encoder:
+    """The VAE's encoder of the shipped model."""
+    model, prefix = models.find(SHIPPED), "encoder.vae."
+    encoder = networks.Encoder(patch_side(model))
+    found = {name: torch.from_numpy(values.copy()) for name, values in model.tensors.items()}
+    encoder.load_state_dict({name.removeprefix(prefix): found[name] for name in found if prefix in name})
+    return encoder
 
 
 def tensors(glimpses: Glimpses, patches: bool) -> list[Tensor]:
