@@ -97,11 +97,17 @@ def encode(
     if residual == "none" or max_error:
         picture = picture.smooth()
     pixels, presentation = picture.pixels, picture.presentation
+    exact_too = forms.exact_is_worth_a_try(pixels, residual, max_error, glimpses)
+    errors = (max_error, 0) if exact_too else (max_error,)
     if pixels.dtype == np.uint16:
         from saidcodec import wide  # with the coders that few files need
 
         wide.check_options(residual, glimpses)
-        return wide.encode(pixels, presentation, kept, max_error, threads or cores(), progress or no_progress)
+
+        def file_within(error: int) -> bytes:
+            return wide.encode(pixels, presentation, kept, error, threads or cores(), progress or no_progress)
+
+        return min(map(file_within, errors), key=len)
 
     arguments.whole("max_error", max_error, 0, container.MOST_ERROR)
     height, width = pixels.shape[:2]
@@ -110,6 +116,7 @@ def encode(
     def file_of(header: Header) -> bytes:
         # Looked for once, however many models are tried.
         looks, several = model == "auto", len(tried) > 1
+        wanted = glimpses if header.max_error == max_error else 0
         sources = None if glimpses else sources_of(header, pixels, effort, looks, several)
 
         def file_with(one: Model, number: int | None, progress: Progress) -> bytes:
@@ -120,11 +127,12 @@ def encode(
             return write(own, one, pixels, kept, number, made_of, threads or cores(), progress)
 
         if len(tried) == 1 or residual != "context":
-            return min((file_with(one, glimpses, progress or no_progress) for one in tried), key=len)
-        return auto.shortest(tried, file_with, glimpses, progress or no_progress)
+            return min((file_with(one, wanted, progress or no_progress) for one in tried), key=len)
+        return auto.shortest(tried, file_with, wanted, progress or no_progress)
 
-    header = header_of(pixels, presentation, tried[0], residual, max_error, effort)
-    return min(map(file_of, forms.candidates(header, pixels, effort)), key=len)
+    headers = [header_of(pixels, presentation, tried[0], residual, error, effort) for error in errors]
+    found = (one for header in headers for one in forms.candidates(header, pixels, effort))
+    return min(map(file_of, found), key=len)
 
 
 def decode(

@@ -149,6 +149,14 @@ def is_device(target: str) -> bool:
     return os.path.exists(target) and not os.path.isfile(target) and not os.path.isdir(target)
 
 
+def make_folder(path: str) -> None:
+    """Make a folder, if it is not there.  Raises FileError."""
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"{path} cannot be made: {reason(error)}.") from None
+
+
 def folder_of(target: str) -> str:
     """Where a file really lies, behind all symbolic links."""
     return os.path.dirname(os.path.realpath(target))

@@ -28,8 +28,9 @@ def of(data: bytes, name: str) -> list[str]:
     lost = [] if known else [f"its mode {image.mode}"]
     texts = getattr(image, "text", {})
     for key, value in image.info.items():
-        icon = key == "sizes" and len(value) == 1  # of one size
-        if key not in HARMLESS and key not in texts and not icon:
+        if key == "sizes":  # of an icon
+            lost += ["its other sizes"] if len(value) > 1 else []
+        elif key not in HARMLESS and key not in texts:
             lost.append(str(key))
     png = images.png_chunks_of(data)
     if png and png.unknown:

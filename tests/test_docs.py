@@ -74,3 +74,9 @@ def test_the_functions_of_the_architecture_exist() -> None:
             room = ROOT / "saidcodec" / last
             there = room.exists() or room.with_suffix(".py").exists()
             assert there or re.search(rf"\b{last}\b", sources), name
+
+
+def test_both_front_pages_say_the_same_of_the_picture() -> None:
+    pages = (ROOT / "README.md", ROOT / "docs" / "index.md")
+    said = {*re.findall(r"!\[(.*)\]\((?:docs/)?glimpses.png\)", "".join(map(Path.read_text, pages)))}
+    assert len(said) == 1

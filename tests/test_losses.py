@@ -57,5 +57,5 @@ def test_losses(data: bytes, lost: list[str]) -> None:
 
 def test_an_icon_of_several_sizes_loses_them() -> None:
     square = RGB.resize((64, 64))
-    assert losses.of(saved(square, "ICO", sizes=[(16, 16), (32, 32)]), "it") == ["sizes"]
+    assert losses.of(saved(square, "ICO", sizes=[(16, 16), (32, 32)]), "it") == ["its other sizes"]
     assert losses.of(saved(square, "ICO", sizes=[(32, 32)]), "it") == []

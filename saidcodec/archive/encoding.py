@@ -96,9 +96,13 @@ def encoded(picture: Picture, options: Options, model: Model, rows: Rows | None)
     header = options.header(picture, model)
     if not is_shareable(header) or len(items_of(picture.metadata)) > SHARED_METADATA:
         return options.file(picture, model)
+    ways = [options]
+    if forms.exact_is_worth_a_try(picture.pixels, options.residual, options.max_error, options.glimpses):
+        ways.append(replace(options, max_error=0, glimpses=0))
     tried = [
-        shared(one, picture, options, model, rows)
-        for one in forms.candidates(header, picture.pixels, options.effort)
+        shared(one, picture, way, model, rows)
+        for way in ways
+        for one in forms.candidates(way.header(picture, model), picture.pixels, options.effort)
     ]
     return min(tried, key=lambda one: len(one.coded.stream))
 

@@ -53,9 +53,9 @@ def connected() -> Iterator[None]:
 def dask(address: str, jobs: Sequence[Job], output_dir: str | None) -> Iterator[Workers]:
     """The workers behind a scheduler's address, such as tcp://127.0.0.1:8786.
 
-    ``jobs`` and ``output_dir`` must have absolute paths.  Raises ClusterError where Dask is not installed,
-    where there is no scheduler or no worker, and where a worker is of another version or does not see the
-    files.
+    ``jobs`` and ``output_dir``, which is made once there is a scheduler, must have absolute paths.  Raises
+    ClusterError where Dask is not installed, where there is no scheduler or no worker, and where a worker is
+    of another version or does not see the files; FileError.
     """
     try:
         from distributed import Client
@@ -73,6 +73,8 @@ def dask(address: str, jobs: Sequence[Job], output_dir: str | None) -> Iterator[
             "dask scheduler starts one and says its address."
         ) from None
     with silence(), client:
+        if output_dir is not None:
+            files.make_folder(output_dir)
         check_workers(client, address, [job.source for job in jobs[:1]], output_dir)
         yield Cluster(client)
 

@@ -46,7 +46,7 @@ def compare(one: str, other: str, model: str | None, quiet: bool) -> None:
     """Say whether two images are equal, and if not, where and how much they differ.
 
     A and B are .said files or any images that Pillow opens; one of them may be -, standard input.  Exit
-    status 1 says that they differ.
+    status 1 says that they differ in more than metadata and the durations of frames.
 
     \b
     Examples:

@@ -126,7 +126,8 @@ def encode_one(work: Encoding, source: str, target: str | None = None, *, quiet:
         f"{time.monotonic() - started:.2f} s\n"
     )
     if share > 1:
-        note(f"{name} is larger than the input file, as an exact copy of a lossy file often is.")
+        why = ", as an exact copy of a lossy file often is" if work.exact else ""
+        note(f"{name} is larger than the input file{why}.")
     if verbose:
         from saidcodec.cli.looking import account_of
 

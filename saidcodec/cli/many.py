@@ -132,17 +132,14 @@ def workers_for(
     todo: Sequence[Job], output_dir: str | None, jobs: int | None, dask: str | None
 ) -> Iterator[running.Workers]:
     """The workers that the options ask for.  Raises FileError, ClusterError."""
-    if output_dir is not None:
-        try:
-            os.makedirs(output_dir, exist_ok=True)
-        except OSError as error:
-            raise FileError(f"{output_dir} cannot be made: {files.reason(error)}.") from None
     if dask is not None:
         from saidcodec.batch import cluster
 
         with cluster.dask(dask, absolute(todo), output_dir and os.path.abspath(output_dir)) as workers:
             yield workers
         return
+    if output_dir is not None:
+        files.make_folder(output_dir)
     with running.local(min(jobs or cores(), len(todo))) as workers:
         yield workers
 

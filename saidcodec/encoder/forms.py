@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from saidcodec.encoder.sources import is_repetitive
 from saidcodec.format.header import ADAPTIVE_PIXELS, Header, Mode
 from saidcodec.format.presentation import Presentation
 
@@ -30,6 +31,13 @@ def in_form(header: Header, presentation: Presentation) -> Header:
         return header
     bands = max(1, header.width * header.height // BAND_PIXELS)
     return header._replace(most_bands=min(header.most_bands, 1 << (bands.bit_length() - 1)))
+
+
+def exact_is_worth_a_try(pixels: np.ndarray, residual: str, max_error: int, glimpses: int | None) -> bool:
+    """Whether a near-lossless image, H×W or H×W×C, may be shorter without errors and glimpses: only exact
+    graphics are told what repeats."""
+    wanted = max_error and residual == "context" and not glimpses
+    return bool(wanted) and is_repetitive(np.atleast_3d(pixels))
 
 
 def candidates(header: Header, pixels: np.ndarray, effort: str) -> Sequence[Header]:

@@ -66,9 +66,14 @@ class Sources:
             yield source
 
 
+def is_repetitive(channels: np.ndarray) -> bool:
+    """Whether uint8 or uint16 [h, w, channels] may be graphics, of flat colours or of even gradients."""
+    return any(repetition(one) >= REPEATED for one in (channels, differences(channels)))
+
+
 def repetition(channels: np.ndarray) -> float:
-    """The share of pixels of uint8 [h, w, channels] with the colour that followed the same left and upper
-    neighbours the last time; pairs of rows all over the band tell.
+    """The share of pixels of uint8 or uint16 [h, w, channels] with the colour that followed the same left and
+    upper neighbours the last time; pairs of rows all over the band tell.
 
     Only columns near by count: a picture that is there twice, side by side, is none the less a photograph.
     """
@@ -81,7 +86,7 @@ def repetition(channels: np.ndarray) -> float:
     rows = np.linspace(0, height - 2, count).astype(int)
     colour = np.zeros((2, count, width), np.uint64)
     for channel in np.moveaxis(channels, -1, 0):
-        colour = colour << np.uint64(8) | np.stack([channel[rows], channel[rows + 1]])
+        colour = colour << np.uint64(8 * channels.itemsize) | np.stack([channel[rows], channel[rows + 1]])
     before, above, here = colour[1, :, :-1].ravel(), colour[0, :, 1:].ravel(), colour[1, :, 1:].ravel()
     context = before * MIXERS[0] ^ above * MIXERS[1]
     order = np.argsort(context, kind="stable")

@@ -104,6 +104,15 @@ def test_bounded_errors_and_no_residual_are_those_of_single_files(path: Path) ->
         same([*opened(path)], saidcodec.decode_many(files, model=MODEL, threads=1))
 
 
+def test_graphics_take_no_more_bytes_where_errors_are_allowed(path: Path) -> None:
+    y, x = np.mgrid[:60, :60]
+    drawing = np.stack([x * 4, y * 4, (x // 10 * 37 + y // 10 * 91) % 256], -1).astype(np.uint8)
+    pack([drawing], path, effort="best")
+    exact = path.stat().st_size
+    pack([drawing], path, effort="best", max_error=2, force=True)
+    assert path.stat().st_size <= exact
+
+
 def test_metadata_is_kept(path: Path, tmp_path: Path) -> None:
     from PIL import Image
 

@@ -283,6 +283,7 @@ def test_a_scheduler_that_is_not_there() -> None:
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: There is no Dask scheduler at nowhere: ")
     assert result.stderr.count("\n") == 1
+    assert not os.path.exists("out")
 
 
 def test_what_png_cannot_hold_becomes_tiff_as_for_one_file() -> None:
