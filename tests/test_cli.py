@@ -558,6 +558,14 @@ def test_refusals_name_their_file() -> None:
     assert "standard input: The file is empty" in refused("inspect", "-")
 
 
+def test_bench_says_how_to_get_the_other_codecs(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded()
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    result = run("bench", "in.png", "--model", "flat")
+    assert "PNG (optimised)" in result.stdout and "JPEG XL" not in result.stdout
+    assert 'come with the extra "benchmarks"' in result.stderr
+
+
 @pytest.mark.skipif(os.name != "posix", reason="closes streams the way shells do")
 @pytest.mark.parametrize(
     ("arguments", "closing", "said"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from saidcodec.cli.options import shared
-from saidcodec.cli.report import say
+from saidcodec.cli.report import say, tell
 from saidcodec.errors import SaidError
 
 
@@ -38,7 +38,11 @@ def bench(paths: tuple[str, ...], model: str) -> None:
       saidcodec bench photos
       saidcodec bench one.png two.webp --model photo
     """
+    from importlib.util import find_spec
+
     from saidcodec.evaluation import rate
 
     for line in rate.table(rate.gather(paths), model):
         say(line)
+    if not find_spec("imagecodecs"):
+        tell('PNG alone stands beside it: WebP, JPEG 2000 and JPEG XL come with the extra "benchmarks".\n')
