@@ -562,7 +562,8 @@ def test_bench_says_how_to_get_the_other_codecs(monkeypatch: pytest.MonkeyPatch)
     encoded()
     monkeypatch.setitem(sys.modules, "imagecodecs", None)
     result = run("bench", "in.png", "--model", "flat")
-    assert "PNG (optimised)" in result.stdout and "JPEG XL" not in result.stdout
+    assert "PNG (optimised)" in result.stdout
+    assert "JPEG XL" not in result.stdout
     assert 'come with the extra "benchmarks"' in result.stderr
 
 
