@@ -1,6 +1,7 @@
-"""A Markdown row for each kind of picture: bits, and ratios to the strongest of the other codecs.
+r"""A Markdown row for each kind of picture: bits, and ratios to the strongest of the other codecs.
 
-    python benchmarks/kinds.py --kind photographs=FOLDER --kind screenshots=FOLDER --jpeg-of FOLDER
+    python benchmarks/kinds.py --kind photographs=FOLDER --kind screenshots=FOLDER --jpeg-of FOLDER \
+        [--page docs/results.md]
 
 Any folders will do.  --jpeg-of makes its pictures itself: those of the folder, decoded from JPEG.  Needs the
 extra "benchmarks" for the other codecs.
@@ -12,12 +13,13 @@ import argparse
 import io
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from saidcodec import parallel
-from saidcodec.evaluation import conditions, rate
+from saidcodec.evaluation import conditions, page, rate
 
 QUALITIES = (75, 85, 95)
 WEBP, JPEG_XL = "WebP lossless", "JPEG XL e9"
@@ -90,6 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", default="auto")
     parser.add_argument("--effort", choices=("fast", "normal", "best"), default="normal")
     parser.add_argument("--threads", type=int, default=parallel.cores())
+    parser.add_argument("--page", type=Path, help="a page that shows what is printed")
     wanted = parser.parse_args(arguments)
     if not (wanted.kind or wanted.jpeg_of):
         parser.error("Name pictures with --kind or --jpeg-of.")
@@ -98,9 +101,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     told = (
         f"Measured on: {conditions.machine(wanted.threads)}; effort {wanted.effort}; {conditions.versions()}."
     )
-    print(f"{conditions.wrapped(told)}\n\n{HEAD}")
+    lines = [conditions.wrapped(told), "", HEAD]
+    print("\n".join(lines))
     for kind, pictures in kinds(wanted):
-        print(row(kind, pictures, wanted.model, wanted.effort, wanted.threads), flush=True)
+        lines.append(row(kind, pictures, wanted.model, wanted.effort, wanted.threads))
+        print(lines[-1], flush=True)
+    if wanted.page:
+        page.fill(wanted.page, {"kinds": "\n".join(lines)})
 
 
 if __name__ == "__main__":
