@@ -18,7 +18,7 @@ from saidcodec.format.container import Container
 from saidcodec.format.frames import FrameKind, FrameTable
 from saidcodec.format.header import VERSION, Header, Metadata, TileKind
 from saidcodec.format.metadata import KINDS, values_of
-from saidcodec.format.tiling import Tiling
+from saidcodec.format.tiling import Place, Tiling
 from saidcodec.models import Model
 from saidcodec.residual.band import method_of
 from saidcodec.said import Description, account, render_band, render_steps
@@ -221,19 +221,22 @@ def header_and_features(data: Source, *, model: AnyModel | None = None) -> tuple
 
 def features_of(header: Header, descriptions: Sequence[Description | None], model: Model) -> Features:
     """The glimpses of an image's tiles as arrays."""
+    tiling = Tiling.of(header)
     tiles, boxes = [], []
-    latents = [np.zeros((0, LATENTS), np.float32)]
+    latents = [np.zeros((0, LATENTS), np.int32)]
     for tile, description in enumerate(descriptions):
         if description is not None and len(description.boxes):
             tiles += [tile] * len(description.boxes)
-            boxes += [corners(header, tile, box) for box in description.boxes.tolist()]
-            latents.append(dequantise(description.latents, model))
-    return Features(np.array(tiles, int), np.array(boxes, int).reshape(-1, 4), np.concatenate(latents))
+            place = tiling.tile(tile)
+            boxes += [corners(place, box) for box in description.boxes.tolist()]
+            latents.append(description.latents)
+    units = dequantise(np.concatenate(latents), model)
+    return Features(np.array(tiles, int), np.array(boxes, int).reshape(-1, 4), units)
 
 
-def corners(header: Header, tile: int, box: np.ndarray) -> list[int]:
-    """A tile's box as (x0, y0, x1, y1) in image pixels."""
-    rows, columns = Tiling.of(header).tile(tile)
+def corners(place: Place, box: Sequence[int] | np.ndarray) -> list[int]:
+    """The box of the tile at ``place`` as (x0, y0, x1, y1) in image pixels."""
+    rows, columns = place
     down, across = box_pixels(box, columns.stop - columns.start, rows.stop - rows.start)
     x, y = columns.start, rows.start
     return [x + across.start, y + down.start, x + across.stop, y + down.stop]
@@ -247,15 +250,15 @@ def glimpses_of(
     header: Header, model: Model, tile: int, description: Description, bits: np.ndarray
 ) -> list[dict[str, Any]]:
     """The glimpses of one tile in the form that ``inspect`` gives them; boxes in image pixels."""
-    rows, columns = Tiling.of(header).tile(tile)
-    width, height = columns.stop - columns.start, rows.stop - rows.start
+    at = Tiling.of(header).tile(tile)
+    width, height = at[1].stop - at[1].start, at[0].stop - at[0].start
     steps = list(render_steps(description, model, width, height))
     found = []
     for t, box in enumerate(description.boxes):
         down, across = box_pixels(box, width, height)
         saved = saving(steps[t][down, across], steps[t + 1][down, across], header.components)
-        place = corners(header, tile, box)
-        found.append({"tile": tile, "box": place, "bits": grain(bits[t]), "saved_bits": grain(saved)})
+        corner = corners(at, box)
+        found.append({"tile": tile, "box": corner, "bits": grain(bits[t]), "saved_bits": grain(saved)})
     return found
 
 

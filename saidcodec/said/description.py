@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -42,9 +43,9 @@ class Description:
         return replace(self, step=other.step, base=other.base)
 
 
-def box_pixels(box: np.ndarray, width: int, height: int) -> tuple[slice, slice]:
+def box_pixels(box: Sequence[int] | np.ndarray, width: int, height: int) -> tuple[slice, slice]:
     """A box in canvas units → (rows, columns) of a tile; at least one pixel of each (spec 9.4)."""
-    x0, y0, x1, y1 = (int(v) for v in box)
+    x0, y0, x1, y1 = map(int, box)
     rows = slice(y0 * height // CANVAS, -(-y1 * height // CANVAS))
     return rows, slice(x0 * width // CANVAS, -(-x1 * width // CANVAS))
 

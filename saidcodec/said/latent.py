@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from saidcodec.entropy.rans import Table
@@ -16,6 +18,7 @@ POSTERIOR_UNITS = 1024
 ZERO = 128  # the byte of a latent of 0
 
 
+@lru_cache(maxsize=32)
 def multiplier(model: Model) -> np.ndarray:
     """One step of each dimension in 1/32 of a latent unit, int32 [10].  Raises ModelError."""
     return bounded(model, "said.latent.multiplier", LATENTS, 1, 128)
