@@ -38,7 +38,7 @@ PLACES = {
         "public",
         "cid22",
         "kodak",
-        "parts",
+        "kinds", "parts",
         "speed",
     },
 }
