@@ -38,7 +38,8 @@ PLACES = {
         "public",
         "cid22",
         "kodak",
-        "kinds", "parts",
+        "kinds",
+        "parts",
         "speed",
     },
 }
