@@ -65,8 +65,7 @@ def encode(
     kind.  Metadata that cannot be kept is named by a SaidWarning.
     """
     from saidcodec import images
-    from saidcodec.encoder import auto, forms  # decoding imports nothing of the encoder
-    from saidcodec.encoder.writing import header_of, is_large, sources_of, write
+    from saidcodec.encoder import forms  # decoding imports nothing of the encoder
 
     max_error, glimpses, threads = arguments.check_encoding(
         residual, max_error, glimpses, metadata, threads, effort
@@ -94,29 +93,49 @@ def encode(
         return encode_all(pictures, frames.plays, encode_one, exact)
     picture = images.from_any(image)
     kept = picture.metadata if metadata is None else metadata
+    whole = progress or no_progress
+
+    def file_within(error: int, progress: Progress) -> bytes:
+        return file_of(picture, kept, model, residual, error, glimpses, effort, threads or cores(), progress)
+
+    if not (max_error and forms.exact_is_worth_a_try(picture, residual)):
+        return file_within(max_error, whole)
+    unchanged = file_within(0, lambda share: whole(share / 2))
+    near = file_within(max_error, lambda share: whole((1 + share) / 2))
+    return min(unchanged, near, key=len)
+
+
+def file_of(
+    picture: Picture,
+    kept: Metadata,
+    model: AnyModel,
+    residual: str,
+    max_error: int,
+    glimpses: int | None,
+    effort: str,
+    threads: int,
+    progress: Progress,
+) -> bytes:
+    """The file of one image with checked options, as ``encode`` has them; ``kept``: its metadata."""
+    from saidcodec.encoder import auto, forms
+    from saidcodec.encoder.writing import header_of, is_large, sources_of, write
+
     if residual == "none" or max_error:
         picture = picture.smooth()
     pixels, presentation = picture.pixels, picture.presentation
-    exact_too = forms.exact_is_worth_a_try(pixels, residual, max_error, glimpses)
-    errors = (max_error, 0) if exact_too else (max_error,)
     if pixels.dtype == np.uint16:
         from saidcodec import wide  # with the coders that few files need
 
         wide.check_options(residual, glimpses)
-
-        def file_within(error: int) -> bytes:
-            return wide.encode(pixels, presentation, kept, error, threads or cores(), progress or no_progress)
-
-        return min(map(file_within, errors), key=len)
+        return wide.encode(pixels, presentation, kept, max_error, threads, progress)
 
     arguments.whole("max_error", max_error, 0, container.MOST_ERROR)
     height, width = pixels.shape[:2]
     tried = auto.candidates(model, width * height, effort == "best")
 
-    def file_of(header: Header) -> bytes:
+    def shortest_with(header: Header) -> bytes:
         # Looked for once, however many models are tried.
         looks, several = model == "auto", len(tried) > 1
-        wanted = glimpses if header.max_error == max_error else 0
         sources = None if glimpses else sources_of(header, pixels, effort, looks, several)
 
         def file_with(one: Model, number: int | None, progress: Progress) -> bytes:
@@ -124,15 +143,14 @@ def encode(
             asked = not number and (effort == "best" or is_large(width, height) or one is tried[0])
             own = header._replace(model=one.id)
             made_of = sources if asked else None
-            return write(own, one, pixels, kept, number, made_of, threads or cores(), progress)
+            return write(own, one, pixels, kept, number, made_of, threads, progress)
 
         if len(tried) == 1 or residual != "context":
-            return min((file_with(one, wanted, progress or no_progress) for one in tried), key=len)
-        return auto.shortest(tried, file_with, wanted, progress or no_progress)
+            return min((file_with(one, glimpses, progress) for one in tried), key=len)
+        return auto.shortest(tried, file_with, glimpses, progress)
 
-    headers = [header_of(pixels, presentation, tried[0], residual, error, effort) for error in errors]
-    found = (one for header in headers for one in forms.candidates(header, pixels, effort))
-    return min(map(file_of, found), key=len)
+    header = header_of(pixels, presentation, tried[0], residual, max_error, effort)
+    return min(map(shortest_with, forms.candidates(header, pixels, effort)), key=len)
 
 
 def decode(

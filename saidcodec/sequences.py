@@ -138,14 +138,14 @@ def in_ticks(durations: Sequence[Fraction]) -> tuple[int, list[int]]:
 
 
 def encode_all(frames: Iterable[Picture], plays: int, encode: EncodeOne, exact: bool) -> bytes:
-    """The file of several frames; ``exact``: as they are.
+    """The file of several frames; ``exact``: as they are, else all in plain modes: parts must fit the last.
 
     Raises what ``encode`` raises; ImageError where there is no frame.
     """
     sequencer = Sequencer(encode, exact)
     for number, frame in enumerate(frames):
         with about(f"Frame {number}"):
-            sequencer.add(frame)
+            sequencer.add(frame if exact else frame.smooth())
     if not sequencer.frames:
         raise ImageError("There is no frame to encode.")
     return sequencer.file(plays)

@@ -166,6 +166,24 @@ def test_graphics_take_no_more_bytes_where_errors_are_allowed(dtype: type) -> No
     assert np.abs(saidcodec.decode(near).astype(int) - drawing).max() <= 2
 
 
+@pytest.mark.parametrize("mode", ["P", "1"])
+def test_drawings_keep_their_palette_where_that_is_shorter(mode: str) -> None:
+    y, x = np.mgrid[:140, :140]
+    drawing = Image.fromarray(np.where((x // 9 + y // 7) % 3, x // 14 * 20, 255).astype(np.uint8)).convert(
+        mode
+    )
+    exact, near = (saidcodec.encode(drawing, max_error=error) for error in (0, 2))
+    assert len(near) <= len(exact)
+
+
+def test_progress_never_goes_back() -> None:
+    told: list[float] = []
+    drawing = np.tile(np.arange(200, dtype=np.uint8)[:, None, None], (1, 200, 3))
+    saidcodec.encode(drawing, max_error=1, progress=told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1
+
+
 def test_without_residual_the_file_is_its_preview() -> None:
     pixels = flat(40, 60, 3)
     data = saidcodec.encode(pixels, model=FLAT, residual="none")

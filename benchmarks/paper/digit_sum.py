@@ -241,8 +241,10 @@ def shipped_encoder() -> networks.Encoder:
     """The VAE's encoder of the shipped model."""
     model, prefix = models.find(SHIPPED), "encoder.vae."
     encoder = networks.Encoder(patch_side(model))
-    found = {name: torch.from_numpy(values.copy()) for name, values in model.tensors.items()}
-    encoder.load_state_dict({name.removeprefix(prefix): found[name] for name in found if prefix in name})
+    state = {
+        name.removeprefix(prefix): model.tensors[name] for name in model.tensors if name.startswith(prefix)
+    }
+    encoder.load_state_dict({name: torch.from_numpy(values.copy()) for name, values in state.items()})
     return encoder
 
 

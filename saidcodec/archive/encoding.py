@@ -26,7 +26,7 @@ from saidcodec.format.tiling import Tiling
 from saidcodec.models import Model
 from saidcodec.parallel import in_threads
 from saidcodec.picture import Picture
-from saidcodec.said import write_section
+from saidcodec.said import account, write_section
 
 SHARED_METADATA = 1 << 14  # bytes; images with more become whole files
 
@@ -91,20 +91,36 @@ def encoded(picture: Picture, options: Options, model: Model, rows: Rows | None)
     """One image, encoded with a calibration or without."""
     if is_wide(picture):
         return options.file(picture, model)
+    near = encoded_with(picture, options, model, rows)
+    if isinstance(near, bytes) or not options.max_error:
+        return near
+    if not forms.exact_is_worth_a_try(picture, options.residual):
+        return near
+    exact = encoded_with(picture, replace(options, max_error=0), model, rows)
+    return min(exact, near, key=lambda one: bits_of(one, model))
+
+
+def bits_of(image: Shared | bytes, model: Model) -> float:
+    """Bits that an image takes in a group: its file, or its residual and what describes its tiles."""
+    if isinstance(image, bytes):
+        return 8.0 * len(image)
+    grey, descriptions = image.header.grey, image.coded.plan.descriptions
+    described = (account(one, grey, model).bits(len(one.boxes)) for one in descriptions if one is not None)
+    return 8.0 * len(image.coded.stream) + sum(described)
+
+
+def encoded_with(picture: Picture, options: Options, model: Model, rows: Rows | None) -> Shared | bytes:
+    """One image of 8 bits a sample, encoded with just these options."""
     if options.residual == "none" or options.max_error:
         picture = picture.smooth()
     header = options.header(picture, model)
     if not is_shareable(header) or len(items_of(picture.metadata)) > SHARED_METADATA:
         return options.file(picture, model)
-    ways = [options]
-    if forms.exact_is_worth_a_try(picture.pixels, options.residual, options.max_error, options.glimpses):
-        ways.append(replace(options, max_error=0, glimpses=0))
     tried = [
-        shared(one, picture, way, model, rows)
-        for way in ways
-        for one in forms.candidates(way.header(picture, model), picture.pixels, options.effort)
+        shared(one, picture, options, model, rows)
+        for one in forms.candidates(header, picture.pixels, options.effort)
     ]
-    return min(tried, key=lambda one: len(one.coded.stream))
+    return min(tried, key=lambda one: bits_of(one, model))
 
 
 def shared(header: Header, picture: Picture, options: Options, model: Model, rows: Rows | None) -> Shared:

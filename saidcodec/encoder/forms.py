@@ -9,6 +9,7 @@ import numpy as np
 from saidcodec.encoder.sources import is_repetitive
 from saidcodec.format.header import ADAPTIVE_PIXELS, Header, Mode
 from saidcodec.format.presentation import Presentation
+from saidcodec.picture import Picture
 
 CODED = {"1": Mode.L, "P": Mode.L}  # what modes are coded as, if not as they are
 ASKED_PIXELS = 1 << 17  # of an image with a palette, to see in which order its indices are shorter
@@ -33,11 +34,12 @@ def in_form(header: Header, presentation: Presentation) -> Header:
     return header._replace(most_bands=min(header.most_bands, 1 << (bands.bit_length() - 1)))
 
 
-def exact_is_worth_a_try(pixels: np.ndarray, residual: str, max_error: int, glimpses: int | None) -> bool:
-    """Whether a near-lossless image, H×W or H×W×C, may be shorter without errors and glimpses: only exact
-    graphics are told what repeats."""
-    wanted = max_error and residual == "context" and not glimpses
-    return bool(wanted) and is_repetitive(np.atleast_3d(pixels))
+def exact_is_worth_a_try(picture: Picture, residual: str) -> bool:
+    """Whether a near-lossless image may be shorter without errors: only exact files keep palettes, and only
+    they are told what repeats."""
+    plain = picture.smooth()
+    drawn = picture.presentation != plain.presentation
+    return residual == "context" and (drawn or is_repetitive(np.atleast_3d(plain.pixels)))
 
 
 def candidates(header: Header, pixels: np.ndarray, effort: str) -> Sequence[Header]:

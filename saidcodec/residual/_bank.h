@@ -118,8 +118,8 @@ static inline int take_copy(Decoder *d, const Bank *bank, int index) {
 }
 
 /* Push the symbols u32 [n] (table << SYMBOL_BITS | symbol, or DECISION | p << 1 | bit), the last one first, on the
-   stack of `count` words that `words` holds; it has room for count + n + 2.  Returns the number of words, 0 also for an empty stack;
-   SIZE_MAX if a symbol does not exist. */
+   stack of `count` words that `words` holds; it has room for count + n + 2.  Returns the number of words, 0 also for
+   an empty stack; SIZE_MAX if a symbol does not exist. */
 EXPORT size_t said_push(const Bank *bank, const u32 *symbols, size_t n, u32 *words, size_t count) {
     Encoder e;
     encoder_open(&e, words, count);
