@@ -67,14 +67,12 @@ def test_the_specification_reads_every_mode(options: dict[str, object], tmp_path
     compare(target)
     archive = saidcodec.Archive(target, model=MODEL)
     found = [picture for run in archive.runs(0) for picture in archive.read_run(0, run)]
-    modes = ["RGBA", "RGB", "RGBA", "L"] if "max_error" in options else ["P", "P", "P", "1"]
-    modes += ["CMYK", "RGBA" if "max_error" in options else "RGB", "RGB"]
+    modes = ["P", "P", "P", "1", "CMYK", "RGB", "RGB"]  # an error would make these drawings longer
     assert [picture.presentation.mode for picture in found] == modes
     assert [archive.entry(number).mode for number in range(len(images))] == modes
-    if "max_error" not in options:
-        for picture, image in zip(found, images):
-            np.testing.assert_array_equal(picture.pixels, np.asarray(image))
-            assert (saidcodec.images.to_pillow(picture).getpalette()) == image.getpalette()
+    for picture, image in zip(found[:6], images):
+        np.testing.assert_array_equal(picture.pixels, np.asarray(image))
+        assert (saidcodec.images.to_pillow(picture).getpalette()) == image.getpalette()
 
 
 @pytest.mark.parametrize("max_error", [0, 9])
