@@ -156,10 +156,10 @@ def test_a_larger_error_makes_a_smaller_file() -> None:
     assert sizes[-1] < sizes[0] / 1.5
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_graphics_take_no_more_bytes_where_errors_are_allowed(dtype: type) -> None:
+@pytest.mark.parametrize(("dtype", "side"), [(np.uint8, 130), (np.uint16, 50)])
+def test_graphics_take_no_more_bytes_where_errors_are_allowed(dtype: type, side: int) -> None:
     """A near-lossless file is not told what repeats, and would be many times as large."""
-    y, x = np.mgrid[:130, :130]
+    y, x = np.mgrid[:side, :side]
     drawing = np.stack([x * 2 % 256, y * 2 % 256, (x // 10 * 37 + y // 10 * 91) % 256], -1).astype(dtype)
     exact, near = (saidcodec.encode(drawing, max_error=error) for error in (0, 2))
     assert len(near) <= len(exact)
