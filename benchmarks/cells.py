@@ -64,28 +64,22 @@ def cut(source: Path, folder: Path) -> None:
 
 
 def measure(source: Path, name: str, threads: int) -> None:
-    """Print how well the boxes in files of the test squares are those of cells, and a table of sizes."""
+    """Print how well the boxes in files of the test squares are those of cells, and how large files are."""
     model = models.find(name)
-    names, images, truth = zip(*squares(source, "test"), strict=True)
+    _, images, truth = zip(*squares(source, "test"), strict=True)
     pixels = [np.asarray(image) for image in images]
-    files = saidcodec.encode_many(pixels, model=model, threads=threads)
-    seen = [saidcodec.inspect(file, model=model)["glimpses"] for file in files]
-    boxes = [np.array([glimpse["box"] for glimpse in glimpses], float).reshape(-1, 4) for glimpses in seen]
-    saved = [np.array([glimpse["saved_bits"] for glimpse in glimpses], float) for glimpses in seen]
-    pairs = detection.match(boxes, saved, truth)
-    error, exact = detection.count_error(np.array([*map(len, boxes)]), np.array([*map(len, truth)]))
     print(conditions.wrapped(f"Measured on: {conditions.machine(threads)}; {conditions.versions()}.") + "\n")
-    print(
-        f"{len(names)} squares with {pairs.total} cells; {len(pairs.image)} boxes; "
-        f"AP {detection.mean_precision(pairs):.3f}, at 0.5 {detection.average_precision(pairs, 0.5):.3f}; "
-        f"count error {error:.2f}, exact in {100 * exact:.0f} %"
-    )
-    sizes = [("saidcodec", [*map(len, files)])]
-    plain = saidcodec.encode_many(pixels, model=model, glimpses=0, threads=threads)
-    sizes += [("saidcodec without glimpses", [*map(len, plain)])]
-    sizes += [(peer.name, [len(bytes(peer.encode(one))) for one in pixels]) for peer in rate.peers(threads)]
-    for title, lengths in sizes:
-        print(f"{title}: {np.mean(lengths):.1f} bytes a square")
+    for residual in ("context", "gaussian"):
+        files = saidcodec.encode_many(pixels, model=model, residual=residual, threads=threads)
+        boxes, saved = detection.boxes_in(files, model)
+        pairs = detection.match(boxes, saved, truth)
+        error, _ = detection.count_error(np.array([*map(len, boxes)]), np.array([*map(len, truth)]))
+        size, precision = np.mean([*map(len, files)]), detection.mean_precision(pairs)
+        print(f"residual {residual}: {size:,.0f} bytes a square; {len(pairs.image)} boxes of {pairs.total}")
+        print(f"cells, AP {precision:.3f}, count error {error:.2f}", flush=True)
+    for peer in (*rate.peers(threads), rate.own("auto", threads)):
+        size = np.mean([len(bytes(peer.encode(one))) for one in pixels])
+        print(f"{peer.name}: {size:,.0f} bytes a square", flush=True)
 
 
 def main() -> None:

@@ -58,9 +58,7 @@ def report(name: str, scenes: datasets.Dataset, count: int) -> list[bytes]:
     """Print how well boxes and masks fit; the files."""
     model = models.find(name)
     files = saidcodec.encode_many(scenes.images[:count], model=model)
-    seen = [saidcodec.inspect(file, model=model)["glimpses"] for file in files]
-    boxes = [np.array([glimpse["box"] for glimpse in glimpses], float).reshape(-1, 4) for glimpses in seen]
-    saved = [np.array([glimpse["saved_bits"] for glimpse in glimpses], float) for glimpses in seen]
+    boxes, saved = detection.boxes_in(files, model)
     truth = [rows[rows[:, 0] >= 0] for rows in scenes.boxes[:count]]
     precision = detection.mean_precision(detection.match(boxes, saved, truth))
     error, exact = detection.count_error(np.array([*map(len, boxes)]), np.array([*map(len, truth)]))

@@ -169,9 +169,8 @@ def test_graphics_take_no_more_bytes_where_errors_are_allowed(dtype: type, side:
 @pytest.mark.parametrize("mode", ["P", "1"])
 def test_drawings_keep_their_palette_where_that_is_shorter(mode: str) -> None:
     y, x = np.mgrid[:140, :140]
-    drawing = Image.fromarray(np.where((x // 9 + y // 7) % 3, x // 14 * 20, 255).astype(np.uint8)).convert(
-        mode
-    )
+    greys = np.where((x // 9 + y // 7) % 3, x // 14 * 20, 255).astype(np.uint8)
+    drawing = Image.fromarray(greys).convert(mode)
     exact, near = (saidcodec.encode(drawing, max_error=error) for error in (0, 2))
     assert len(near) <= len(exact)
 

@@ -24,6 +24,8 @@ import numpy as np
 import results
 
 import saidcodec
+from saidcodec import models
+from saidcodec.evaluation import detection
 from saidcodec.training.datasets import Dataset
 
 LOOKS = methods.GLIMPSES["multimnist"][1]  # K when AP is measured
@@ -31,15 +33,13 @@ LOOKS = methods.GLIMPSES["multimnist"][1]  # K when AP is measured
 
 def from_files(data: Dataset, residual: str) -> dict[str, float]:
     """What ``inspect`` reads from the files of the shipped model; also their mean size in bytes."""
-    found, sizes = [], []
-    for image in data.images:
-        file = saidcodec.encode(image, model="multimnist", residual=residual)
-        glimpses = saidcodec.inspect(file)["glimpses"]
-        boxes = np.array([glimpse["box"] for glimpse in glimpses], float).reshape(-1, 4)
-        sure = np.array([glimpse["saved_bits"] for glimpse in glimpses], float)
-        found.append(methods.Seen(boxes, sure, np.ones(len(boxes), bool), np.zeros((len(boxes), 10))))
-        sizes.append(len(file))
-    return {**methods.measure(found, data), "bytes": float(np.mean(sizes))}
+    model = models.find("multimnist")
+    files = saidcodec.encode_many(data.images, model=model, residual=residual)
+    found = [
+        methods.Seen(boxes, saved, np.ones(len(boxes), bool), np.zeros((len(boxes), 10)))
+        for boxes, saved in zip(*detection.boxes_in(files, model), strict=True)
+    ]
+    return {**methods.measure(found, data), "bytes": float(np.mean([*map(len, files)]))}
 
 
 def main() -> None:

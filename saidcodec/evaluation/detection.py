@@ -10,10 +10,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from saidcodec.inspection import inspect
+from saidcodec.models import Model
 from saidcodec.said.description import iou
 
 PAPER_THRESHOLDS = tuple(np.arange(1, 10) / 10)  # the paper's and SPAIR's
 COMMON_THRESHOLDS = tuple(np.arange(50, 100, 5) / 100)  # SPACE's
+
+
+def boxes_in(files: Sequence[bytes], model: Model) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Of each file its glimpses' boxes, float [n, 4] in image pixels, and the bits that they save, [n]."""
+    seen = [inspect(file, model=model)["glimpses"] for file in files]
+    boxes = [np.array([one["box"] for one in glimpses], float).reshape(-1, 4) for glimpses in seen]
+    return boxes, [np.array([one["saved_bits"] for one in glimpses], float) for glimpses in seen]
 
 
 @dataclass(frozen=True)

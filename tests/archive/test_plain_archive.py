@@ -70,7 +70,7 @@ def test_the_specification_reads_every_mode(options: dict[str, object], tmp_path
     modes = ["P", "P", "P", "1", "CMYK", "RGB", "RGB"]  # an error would make these drawings longer
     assert [picture.presentation.mode for picture in found] == modes
     assert [archive.entry(number).mode for number in range(len(images))] == modes
-    for picture, image in zip(found[:6], images):
+    for picture, image in zip(found[: 6 if "max_error" in options else 7], images):
         np.testing.assert_array_equal(picture.pixels, np.asarray(image))
         assert (saidcodec.images.to_pillow(picture).getpalette()) == image.getpalette()
 
