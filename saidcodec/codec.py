@@ -363,7 +363,7 @@ def take_band(
 ) -> np.ndarray:
     """The coded channels of one band, uint8 [h, w, channels], from its tiles' kinds and descriptions."""
     planes.check_kinds(header, kinds)
-    reconstruction = render_band(descriptions, band, header.grey, model)
+    reconstruction = render_band(descriptions, band, header, model)
     if header.coder == ResidualCoder.NONE:
         return planes.without_residual(header, reconstruction, (band.height, band.width))
     outline = Outline(band, kinds == TileKind.STORED, reconstruction)

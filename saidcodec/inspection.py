@@ -317,7 +317,7 @@ def described(file: Container, model: Model, glimpses: int | None) -> np.ndarray
         known[band.rows] = number < whole
         shown = out[band.rows]
         cut = [d if d is None or glimpses is None else d.first(glimpses) for d in kept]
-        reconstruction = render_band(cut, band, header.grey, model)
+        reconstruction = render_band(cut, band, header, model)
         shown[...] = planes.without_residual(header, reconstruction, (band.height, band.width))
         if number < whole and (own != TileKind.SAID).any():
             stream = bytes(file.streams[number])

@@ -89,7 +89,7 @@ def kinds_mixed(monkeypatch):
         described = [
             random_description(rng, header.grey) if kind == TileKind.SAID else None for kind in kinds
         ]
-        return plan.Plan(kinds, described, render_band(described, band, header.grey, model))
+        return plan.Plan(kinds, described, render_band(described, band, header, model))
 
     monkeypatch.setattr(writing, "plan_band", plan_band)
 

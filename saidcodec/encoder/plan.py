@@ -47,6 +47,11 @@ class Plan:
         """Which tiles are stored, bool [tiles]."""
         return np.asarray(self.kinds == TileKind.STORED)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether no tile has a SAID layer or is stored."""
+        return not (self.kinds != TileKind.PLAIN).any()
+
     @classmethod
     def plain(cls, tiles: int) -> Plan:
         """That of a band of so many tiles without SAID layers."""
@@ -74,13 +79,13 @@ def plan_band(
     rgb = planes.rgb_of(header, channels)
     descriptions = choose(header, model, network, band, rgb, colour, glimpses, threads)
     kinds = np.array([TileKind.PLAIN if d is None else TileKind.SAID for d in descriptions])
-    reconstruction = render_band(descriptions, band, header.grey, model)
+    reconstruction = render_band(descriptions, band, header, model)
     if network and header.exact and not glimpses:
         stored = better_stored(header, network, band, channels, colour, reconstruction)
         if stored.any():
             kinds[stored] = TileKind.STORED
             descriptions = [None if as_is else d for as_is, d in zip(stored, descriptions, strict=True)]
-            reconstruction = render_band(descriptions, band, header.grey, model)
+            reconstruction = render_band(descriptions, band, header, model)
     return Plan(kinds, descriptions, reconstruction)
 
 
@@ -159,7 +164,7 @@ def base_pays(
     spent = []
     for place, (description,) in zip(places, described, strict=True):
         height, width = colour[place].shape[:2]
-        reconstruction[place] = planes_of(render(description, model, width, height), header.grey)
+        reconstruction[place] = planes_of(render(description, model, width, height), header)
         spent.append(account(description, header.grey, model).bits(0))
     usual = np.full(colour.shape[:2], model.tensors["tile.style.frequency"].argmax(), np.uint8)
     without = replace(plane_of(colour), styles=usual)

@@ -128,7 +128,7 @@ class Pricer:
 
     def residual(self, reconstruction: np.ndarray | None) -> float:
         """Bits of the residual under x̂ uint8 RGB [h, w, 3], or none."""
-        means = None if reconstruction is None else planes_of(reconstruction, self.header.grey)
+        means = None if reconstruction is None else planes_of(reconstruction, self.header)
         if self.meter:
             return self.meter.bits(means)
         means = middle_of(self.planes.shape) if means is None else means
@@ -142,7 +142,7 @@ class Pricer:
         ((_, shown),) = self.rendered([description])
         assert shown is not None
         own = self.own(description)
-        found = self.meter.bits_below(planes_of(shown, self.header.grey), limit - own)
+        found = self.meter.bits_below(planes_of(shown, self.header), limit - own)
         return None if found is None else found + own
 
     def own(self, description: Description) -> float:
@@ -163,7 +163,7 @@ class Pricer:
         assert self.meter
         tables, known = tables_of(self.model), len(description.boxes)
         places = [box_pixels(box, *self.planes.shape[1::-1]) for box in boxes]
-        more = self.meter.changes(places, variants(canvas, places, paints, self.header.grey))
+        more = self.meter.changes(places, variants(canvas, places, paints, self.header))
         more += box_bits(boxes, tables) + latent_bits(latents, tables.latent_bits)
         more += tables.count.bits[known + 1] - tables.count.bits[known]
         more -= box_worth(self.model) * (iou(boxes, description.boxes) <= SAME).all(1)
@@ -209,7 +209,9 @@ class Pricer:
         return self.cheapest(self.rendered([description]))[1]
 
 
-def variants(canvas: np.ndarray, places: Sequence[Place], paints: np.ndarray, grey: bool) -> list[np.ndarray]:
+def variants(
+    canvas: np.ndarray, places: Sequence[Place], paints: np.ndarray, header: Header
+) -> list[np.ndarray]:
     """What each patch makes of x̂ int32 RGB [h, w, 3] at its place, as the residual layer sees it; int16
     [h, w, 3] each."""
     sizes: dict[tuple[int, ...], list[int]] = {}
@@ -218,7 +220,7 @@ def variants(canvas: np.ndarray, places: Sequence[Place], paints: np.ndarray, gr
     found = [canvas] * len(places)
     for members in sizes.values():
         under = np.stack([canvas[places[i]] for i in members])
-        planes = planes_of(blend(under, paints[members]), grey)
+        planes = planes_of(blend(under, paints[members]), header)
         for i, one in zip(members, planes, strict=True):
             found[i] = one
     return found

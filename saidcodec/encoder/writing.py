@@ -15,8 +15,10 @@ from saidcodec import arguments
 from saidcodec.encoder import forms
 from saidcodec.encoder.plan import Plan, plan_band
 from saidcodec.encoder.sources import Sources
+from saidcodec.encoder.transforms import shortest
 from saidcodec.entropy.rans import Encoder, uniform
 from saidcodec.format import container, planes
+from saidcodec.format.colour import DIFFERENCES, Transform
 from saidcodec.format.header import ADAPTIVE_PIXELS, MOST_DECIDED_WIDTH, Header, Metadata, ResidualCoder
 from saidcodec.format.presentation import Presentation
 from saidcodec.format.tiling import Band, Tiling, choose_tiling
@@ -25,6 +27,7 @@ from saidcodec.parallel import Progress, in_threads
 from saidcodec.residual import band as residual
 from saidcodec.residual import mixed
 from saidcodec.residual.band import Method, Outline, method_of
+from saidcodec.residual.mixed import Differences, Source
 from saidcodec.said import Description, write_section
 
 CODERS = {name: ResidualCoder[name.upper()] for name in arguments.RESIDUALS}
@@ -145,18 +148,25 @@ def code_band(
     threads: int,
 ) -> CodedBand:
     """Code one band, uint8 [h, w, channels], as it is or as what it was made of, whichever is shorter."""
-    plan, found = Plan.plain(len(band.places)), None
+    found = None
     for source in sources.of(band, channels) if sources else ():
-        encoder = Encoder()
-        mixed.add(header, method, Outline.plain(band), channels, source, encoder)
-        made = CodedBand.of(header, plan, encoder, channels, mixed=True)
+        made = code_source(header, method, band, channels, source)
         if found is None or len(made.stream) < len(found.stream):
             found = made
     if found is None or not (sources and sources.suffice) or len(found.stream) > channels.size:
-        as_it_is = write_band(header, model, method, band, channels, glimpses, threads)
+        as_it_is = write_band(header, model, method, band, channels, glimpses, sources, threads)
         if found is None or len(as_it_is.stream) <= len(found.stream):
             found = as_it_is
     return found
+
+
+def code_source(
+    header: Header, method: Method, band: Band, channels: np.ndarray, source: Source
+) -> CodedBand:
+    """Code one band, uint8 [h, w, channels], as what it was made of."""
+    encoder = Encoder()
+    mixed.add(header, method, Outline.plain(band), channels, source, encoder)
+    return CodedBand.of(header, Plan.plain(len(band.places)), encoder, channels, mixed=True)
 
 
 def write_band(
@@ -166,19 +176,30 @@ def write_band(
     band: Band,
     channels: np.ndarray,
     glimpses: int | None,
+    sources: Sources | None,
     threads: int,
 ) -> CodedBand:
-    """Code one band, uint8 [h, w, channels], as it is."""
+    """Code one band, uint8 [h, w, channels], as it is, in the transform of its colours that seems to suit it;
+    a thorough search tries two."""
     plan = plan_band(header, model, method.network, band, channels, glimpses, threads)
     if header.coder == ResidualCoder.NONE:
         size = (band.height, band.width)
         shown = planes.without_residual(header, plan.reconstruction, size)
         return CodedBand.of(header, plan, Encoder(), shown)
+    apart = None
+    if sources and method.network and plan.is_plain and not header.grey:
+        style = int(model.tensors["tile.style.frequency"].argmax())
+        among = DIFFERENCES if sources.thorough else tuple(Transform)
+        transform = shortest(method.network, style, method.adaptive, channels[..., :3], among)
+        if transform != Transform.YCOCG:
+            apart = code_source(header, method, band, channels, Differences(transform))
+        if apart and not sources.thorough:
+            return apart
     found = plain_band(header, method, Outline(band, plan.stored, plan.reconstruction), plan, channels)
     if len(found.stream) > channels.size + STORED_SLACK:
         plan = plan.all_stored()
         found = plain_band(header, method, Outline(band, plan.stored, None), plan, channels)
-    return found
+    return apart if apart and len(apart.stream) < len(found.stream) else found
 
 
 def plain_band(

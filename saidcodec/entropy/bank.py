@@ -103,6 +103,16 @@ def look_up(
     return tables.table[position], (mean >> 4) + tables.carry[position], tables.sign[position]
 
 
+def in_quanta(mean: np.ndarray, scale: np.ndarray, max_error: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and scale index int [n] → those of quanta, 2 * max_error + 1 sample values each, around the
+    integer nearest to the mean (spec section 7.1)."""
+    quantum = 2 * max_error + 1
+    whole = (mean + MEAN_STEPS // 2) // MEAN_STEPS * MEAN_STEPS
+    left = mean - whole
+    narrower = (quantum**SCALES_PER_OCTAVE).bit_length() - 1
+    return whole + np.sign(left) * (np.abs(left) // quantum), np.maximum(scale - narrower, 0)
+
+
 @lru_cache(maxsize=1)
 def bank() -> Bank:
     """The bank, read from the package on first use."""

@@ -6,12 +6,13 @@ from __future__ import annotations
 from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from saidcodec.format.colour import Transform
 from saidcodec.format.presentation import Presentation
 
 if TYPE_CHECKING:
     from saidcodec.format.palette import Palette
 
-VERSION = (0, 9)
+VERSION = (0, 10)
 SIGNATURE = bytes([0xD0 | VERSION[1]]) + b"\r\n"  # names the version, and breaks where line ends are changed
 ARCHIVE_SIGNATURE = b"\xd3S\r\n"  # of archives, which hold many images (archive_spec.md)
 IS_SEQUENCE = bytes([0x80, 0x80])  # layout and extension of a file of several frames
@@ -61,13 +62,15 @@ class ResidualCoder(IntEnum):
 
 class BandMethod(IntEnum):
     """How a band of a MIXED file is coded: its colours as they are, as ranks of the levels that occur, as
-    the luma and chroma that a known map makes them of, as flat graphics, or these of differences."""
+    the luma and chroma that a known map makes them of, as flat graphics, or these of differences; or as one
+    channel and the others' differences from it."""
 
     PLAIN = 0
     LEVELS = 1
     MAPPED = 2
     GRAPHICS = 3
     GRADIENTS = 4
+    DIFFERENCES = 5
 
 
 class TileKind(IntEnum):
@@ -178,8 +181,14 @@ class Header(NamedTuple):
 
     @property
     def components(self) -> int:
-        """Colour components that are coded: Y, Co and Cg, or Y alone."""
+        """Colour components that are coded: three, or Y alone."""
         return 1 if self.grey else 3
+
+    @property
+    def transform(self) -> Transform:
+        """What the components are, unless a band says otherwise: near-lossless, later ones make up for the
+        first one's errors, which differences allow."""
+        return Transform.GBR if self.max_error else Transform.YCOCG
 
     @property
     def has_alpha(self) -> bool:

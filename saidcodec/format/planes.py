@@ -1,8 +1,8 @@
 """Pixels ⇄ the planes that are coded (bitstream_spec.md, sections 2 and 4).
 
 Pixels, H×W or H×W×C in the image's mode, become coded channels: the same, with replicated grey once, and of
-other modes what section 2.1 says, uint8 [h, w, channels].  Their colour becomes Y, Co and Cg, or Y alone,
-int16 [h, w, components]; alpha stays as it is.
+other modes what section 2.1 says, uint8 [h, w, channels].  Their colour becomes the components of a
+transform, or Y alone, int16 [h, w, components]; alpha stays as it is.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 
 from saidcodec.errors import CorruptError
 from saidcodec.format import colour
+from saidcodec.format.colour import Transform
 from saidcodec.format.header import Header, Mode, TileKind
 
 NO_RECONSTRUCTION = -32768  # stands in the planes of x̂ where a tile has none
@@ -67,9 +68,11 @@ def check_kinds(header: Header, kinds: np.ndarray) -> None:
         raise CorruptError("An image with a palette has a SAID layer.")
 
 
-def colour_of(header: Header, channels: np.ndarray) -> np.ndarray:
-    """The colour planes of coded channels, int16 [h, w, components]."""
-    return channels[..., :1].astype(np.int16) if header.grey else colour.forward(channels[..., :3])
+def colour_of(header: Header, channels: np.ndarray, transform: Transform | None = None) -> np.ndarray:
+    """The colour planes of coded channels, int16 [h, w, components]; by default in the file's transform."""
+    if header.grey:
+        return channels[..., :1].astype(np.int16)
+    return colour.forward(channels[..., :3], header.transform if transform is None else transform)
 
 
 def alpha_of(channels: np.ndarray) -> np.ndarray:
@@ -87,12 +90,15 @@ def rgb_of(header: Header, channels: np.ndarray) -> np.ndarray:
     return np.repeat(channels[..., :1], 3, -1) if header.grey else channels[..., :3]
 
 
-def joined(header: Header, planes: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
-    """Colour planes and alpha → coded channels.  Raises CorruptError where a lossless file has an impossible
-    colour."""
+def joined(
+    header: Header, planes: np.ndarray, alpha: np.ndarray | None, transform: Transform | None = None
+) -> np.ndarray:
+    """Colour planes and alpha → coded channels, likewise.  Raises CorruptError where a lossless file has an
+    impossible colour."""
+    transform = header.transform if transform is None else transform
     whole = np.empty((*planes.shape[:2], planes.shape[2] + (alpha is not None)), np.uint8)
     for part in colour.strips(planes):
-        samples = planes[part] if header.grey else colour.inverse(planes[part])
+        samples = planes[part] if header.grey else colour.inverse(planes[part], transform)
         clipped = np.clip(samples, 0, 255)
         if header.exact and (samples != clipped).any():
             raise CorruptError("The residual section decodes to an impossible colour.")
@@ -121,11 +127,3 @@ def or_middle(reconstruction: np.ndarray | None, shape: tuple[int, ...]) -> np.n
 def middle_of(shape: tuple[int, ...]) -> np.ndarray:
     """The middle of the components' ranges, int16 [h, w, components]."""
     return np.broadcast_to(np.array(colour.MIDDLE[: shape[2]], np.int16), shape)
-
-
-def max_errors(bound: int, components: int) -> tuple[int, ...]:
-    """Largest error of each component that keeps every channel within ``bound`` (spec section 7.1)."""
-    if components == 1:
-        return (bound,)
-    chroma = 2 * (bound // 3)
-    return (bound - chroma, chroma, chroma)

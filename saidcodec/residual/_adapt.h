@@ -187,9 +187,9 @@ static void FOR_ISA(note)(Walk *w, int c, int n) {
     }
 }
 
-/* What a sample's table got wrong, in sixteenths of its steps, where these are wider than 1. */
+/* What a sample's table got wrong, in sixteenths of its quanta, where these are wider than 1. */
 static inline i32 FOR_ISA(missed)(const Walk *w, int c, int i) {
-    i32 mean = w->lane_coded[c][i], value = w->value[c][i], error = w->plane->errors[c];
+    i32 mean = w->coded_mean[c][i], value = w->value[c][i], error = w->plane->max_error;
     i32 carry = w->bank->choice[w->coded_choice[c][i]].carry;
     return 16 * (floor_div(value - (mean >> 4) - carry + error, 2 * error + 1) + carry) - (mean & 15);
 }
@@ -203,7 +203,7 @@ static void FOR_ISA(learn_shifts)(Walk *w, int c, int n) {
     i32 *restrict at = w->sum;
     Shift(*shifts)[LEVELS] = w->adaptive->shift[c];
     for (int i = 0; i < n; i++) at[i] = 16 * value[i] - coded[i];
-    for (int i = 0; i < n && w->plane->errors[c]; i++) at[i] = FOR_ISA(missed)(w, c, i);
+    for (int i = 0; i < n && w->plane->max_error; i++) at[i] = FOR_ISA(missed)(w, c, i);
     for (int i = 0; i < n; i++) {
         i32 shape = (i32)(choice[i] / FRACTIONS), place = 4 * (at[i] < 0 ? -at[i] : at[i]) >> (shape / TAILS >> 2);
         at[i] = SLOPES * shape + (place < SLOPES ? place : SLOPES - 1);

@@ -250,11 +250,9 @@ static void end(int isa) {
     (void)isa;
 }
 
-static int has_errors(const Plane *p) { return p->errors[0] || p->errors[1] || p->errors[2]; }
-
 /* The symbols of one plane in the order of decoding; out u32 [samples * (components + copies)], or
-   [samples * (ANSWERS * components + copies)] where they are decided.  With errors the samples become what the
-   decoder will see. */
+   [samples * (ANSWERS * components + copies)] where they are decided.  Near-lossless the samples become
+   what the decoder will see. */
 EXPORT int said_symbols(int isa, const Network *network, const Bank *bank, const Plane *p, u32 *out, size_t *count) {
     Walk w;
     if (!usable_isa(isa)) return BAD_ARGUMENT;
@@ -273,7 +271,7 @@ EXPORT int said_symbols(int isa, const Network *network, const Bank *bank, const
 EXPORT int said_measure(int isa, const Network *network, const Bank *bank, const Plane *p, const i32 *places,
                         const u8 *styles, size_t n, u32 *out) {
     Walk w;
-    if (!usable_isa(isa) || has_errors(p)) return BAD_ARGUMENT;
+    if (!usable_isa(isa) || p->max_error) return BAD_ARGUMENT;
     int status = walk_open(&w, network, bank, p, MEASURE);
     begin(isa);
     if (!status) status = ISAS[isa].measure(&w, places, styles, n, out);
@@ -288,7 +286,7 @@ EXPORT int said_measure(int isa, const Network *network, const Bank *bank, const
 EXPORT int said_compare(int isa, const Network *network, const Bank *bank, const Plane *p, const u32 *lengths,
                         const i32 *rectangles, size_t n, const i16 *inside, i64 *out) {
     Walk w;
-    if (!usable_isa(isa) || !p->reconstruction || has_errors(p)) return BAD_ARGUMENT;
+    if (!usable_isa(isa) || !p->reconstruction || p->max_error) return BAD_ARGUMENT;
     int status = walk_open(&w, network, bank, p, MEASURE);
     begin(isa);
     if (!status) status = ISAS[isa].compare(&w, lengths, rectangles, n, inside, out);
@@ -316,7 +314,7 @@ EXPORT int said_decode(int isa, const Network *network, const Bank *bank, const 
 }
 
 /* Changes with every change of an exported function or structure; core.py refuses a library of another number. */
-EXPORT int said_interface(void) { return 6; }
+EXPORT int said_interface(void) { return 7; }
 
 /* Extension modules have this function, and some linkers insist on it; nothing imports this library as a module. */
 EXPORT void *PyInit__core(void) { return NULL; }

@@ -188,6 +188,7 @@ static int FOR_ISA(code_step)(Walk *w, int n) {
             for (int first = 0; first < n; first += BATCH) FOR_ISA(chroma)(w, c, first, FOR_ISA(batch_size)(first, n));
         }
         if (w->adaptive) FOR_ISA(adapt)(w, c, n);
+        if (p->max_error) FOR_ISA(in_quanta)(w, c, n);
         int status = w->decided ? FOR_ISA(decide_component)(w, c, n) : FOR_ISA(code_component)(w, c, n);
         if (status) return status;
         if (w->adaptive) FOR_ISA(note)(w, c, n);
@@ -199,7 +200,7 @@ static int FOR_ISA(code_step)(Walk *w, int n) {
 
 static int FOR_ISA(walk)(Walk *w) {
     const Plane *p = w->plane;
-    int handing_out = w->mode == DECODE || p->errors[0] || p->errors[1] || p->errors[2];
+    int handing_out = w->mode == DECODE || p->max_error;
     for (i32 step = 0; step < steps_of(p); step++) {
         int n = FOR_ISA(open_step)(w, step);
         int status = FOR_ISA(code_step)(w, n);

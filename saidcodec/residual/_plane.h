@@ -57,7 +57,7 @@ typedef struct {
     const u8 *coded;           /* [height][width] */
     const u8 *styles;          /* [height][width] */
     const i16 *reconstruction; /* [height][width][3] or NULL */
-    i32 errors[3];
+    i32 max_error;             /* of a sample; 0: lossless */
     i32 adaptive;              /* whether the plane is coded with adaptation (section 6.9), */
     i32 decided;               /* and by decisions (section 6.10) */
 } Plane;
@@ -234,8 +234,6 @@ static void parts_of_adaptation(Walk *w, Arena *a, size_t most) {
     w->width = part(a, most, sizeof(i16));
     w->sum = part(a, most, sizeof(i32));
     for (int c = 0; c < 3; c++) {
-        w->coded_mean[c] = part(a, most, sizeof(i32));
-        w->coded_choice[c] = part(a, most, sizeof(u32));
         w->error[c] = part(a, RING * w->lanes, sizeof(i16));
         w->left[c] = part(a, RING * w->lanes, sizeof(i16));
         w->known[c] = part(a, RING * w->lanes, sizeof(i16));
@@ -265,6 +263,9 @@ static void parts_of_walk(Walk *w, Arena *a) {
         w->start[c] = part(a, most, sizeof(i32));
         w->coded_mean[c] = w->mean[c] = part(a, most, sizeof(i32));
         w->coded_choice[c] = w->choice[c] = part(a, most, sizeof(u32));
+        if (!p->adaptive && !p->max_error) continue;
+        w->coded_mean[c] = part(a, most, sizeof(i32));
+        w->coded_choice[c] = part(a, most, sizeof(u32));
     }
     w->active = part(a, most, 1);
     w->logit = part(a, (size_t)n->copies * most, 1);

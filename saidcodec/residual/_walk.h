@@ -153,7 +153,8 @@ static void FOR_ISA(ask)(Walk *w, int n) {
             } else {
                 for (int c = 0; c < p->components; c++) {
                     i32 distance = w->truth[c][i] - offer->at[c];
-                    same &= distance <= p->errors[c] && -distance <= p->errors[c];
+                    if (c && p->max_error) distance += w->truth[0][i] - offer->at[0];
+                    same &= distance <= p->max_error && -distance <= p->max_error;
                 }
                 if (w->mode == ENCODE) w->out[w->count++] = (u32)(ROWS + table) << SYMBOL_BITS | (u32)same;
                 else w->bits[i] += w->bank->lengths[ROWS + table][same];
@@ -165,11 +166,28 @@ static void FOR_ISA(ask)(Walk *w, int n) {
     }
 }
 
-/* Code one component of the list's active samples: value[c] from the stream, or symbols or bits from the truth. */
+/* The means and shapes that component c of the step's samples is coded with, near-lossless (section 7.1): a mean
+   keeps its nearest integer, and what is left of it and the scale are counted in quanta. */
+static void FOR_ISA(in_quanta)(Walk *w, int c, int n) {
+    const i32 quantum = 2 * w->plane->max_error + 1, *mean = w->adaptive ? w->coded_mean[c] : w->mean[c];
+    const u32 *choice = w->adaptive ? w->coded_choice[c] : w->choice[c];
+    const u64 square = (u64)quantum * (u64)quantum;
+    const i32 narrower = 63 - __builtin_clzll(square * square);
+    for (int i = 0; i < n; i++) {
+        i32 centre = (mean[i] + 8) >> 4, shape = (i32)(choice[i] / FRACTIONS);
+        i32 scale = shape / TAILS - narrower;
+        i32 counted = 16 * centre + (mean[i] - 16 * centre) / quantum;
+        w->coded_mean[c][i] = counted;
+        w->coded_choice[c][i] = (u32)((counted & 15) + FRACTIONS * (shape % TAILS + TAILS * (scale < 0 ? 0 : scale)));
+    }
+}
+
+/* Code one component of the list's active samples: value[c] from the stream, or symbols or bits from the truth.
+   Near-lossless, later components make up for the errors of the first (section 7.1). */
 static int FOR_ISA(code_component)(Walk *w, int c, int n) {
     const Plane *p = w->plane;
     const Bank *bank = w->bank;
-    const i32 error = p->errors[c], step = 2 * error + 1, low = c ? -255 : 0;
+    const i32 error = p->max_error, quantum = 2 * error + 1, low = c ? -255 : 0;
     const i32 *mean = w->coded_mean[c], *truth = w->truth[c];
     const u32 *chosen = w->coded_choice[c];
     i32 *value = w->value[c];
@@ -183,12 +201,13 @@ static int FOR_ISA(code_component)(Walk *w, int c, int n) {
         if (w->mode == DECODE) {
             k = choice.sign * (take_mixture(&d, bank, choice.row) - REACH);
         } else {
-            k = error ? floor_div(truth[i] - centre + error, step) : truth[i] - centre;
+            i32 goal = c && error ? truth[i] + w->truth[0][i] - w->value[0][i] : truth[i];
+            k = error ? floor_div(goal - centre + error, quantum) : goal - centre;
             u32 coded = (u32)(choice.sign * k + REACH);
             if (w->mode == ENCODE) *out++ = (u32)choice.row << SYMBOL_BITS | coded;
             else w->bits[i] += bank->lengths[choice.row][coded];
         }
-        i32 v = centre + step * k, inside = clamp(v, low, 255);
+        i32 v = centre + quantum * k, inside = clamp(v, low, 255);
         impossible |= inside != v && !error;
         value[i] = inside;
     }

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from saidcodec.entropy.bank import MEAN_STEPS, REACH, SCALES, TAILS, bank, look_up
+from saidcodec.entropy.bank import MEAN_STEPS, REACH, SCALES, TAILS, bank, in_quanta, look_up
 from saidcodec.format.colour import HIGH, LOW
 from saidcodec.residual.lengths import lengths
 from saidcodec.residual.network import COMPONENTS, Offsets
@@ -104,10 +104,10 @@ class Adaptation:
     """The state of one plane of ``components``; one step after another goes through ``look``, for each
     component ``adapt``, and ``learn``."""
 
-    def __init__(self, samples: np.ndarray, errors: tuple[int, ...]):
+    def __init__(self, samples: np.ndarray, max_error: int):
         """``samples`` int16 [h, w, components]: those of the plane, which hold what has been decoded."""
         height, width, self.components = samples.shape
-        self.samples, self.bounds = samples, errors
+        self.samples, self.max_error = samples, max_error
         padded = (height + PAD, width + 2 * PAD, COMPONENTS)
         self.network, self.corrected = np.zeros(padded, np.int32), np.zeros(padded, np.int32)
         self.weights = np.zeros((self.components, FEATURES), np.int64)
@@ -178,7 +178,7 @@ class Adaptation:
             left, factor = value - corrected, FEATURE_FACTORS[scale]
             self.network[(*here, c)] = np.clip(value - mean, -MOST_ERROR, MOST_ERROR)
             self.corrected[(*here, c)] = np.clip(left, -MOST_ERROR, MOST_ERROR)
-            found = self._slopes(c, corrected, adapted, tail, values[:, c].astype(np.int64))
+            found = self._slopes(corrected, adapted, tail, values[:, c].astype(np.int64))
             for s, v, slope in zip(scale.tolist(), level.tolist(), found.tolist(), strict=True):
                 seen = self.seen[c, s, v]
                 slower = 0 if seen < 8 else 1 if seen < 256 else 2
@@ -198,15 +198,14 @@ class Adaptation:
                 sums.products[:] -= sums.products >> FORGOTTEN_BITS
                 sums.goals[:] -= sums.goals >> FORGOTTEN_BITS
 
-    def _slopes(
-        self, c: int, mean: np.ndarray, scale: np.ndarray, tail: np.ndarray, value: np.ndarray
-    ) -> np.ndarray:
+    def _slopes(self, mean: np.ndarray, scale: np.ndarray, tail: np.ndarray, value: np.ndarray) -> np.ndarray:
         """How many bits more samples take under the next wider scale than under the next narrower, in
         2**-14 bit."""
         missed = MEAN_STEPS * value - mean
-        if bound := self.bounds[c]:  # counted in steps of the near-lossless table
+        if self.max_error:  # counted in quanta
+            mean, scale = in_quanta(mean, scale, self.max_error)
             _, centre, _ = look_up(mean, scale, tail)
-            steps = (value - centre + bound) // (2 * bound + 1)
-            missed = MEAN_STEPS * (steps + centre) - mean
+            quanta = (value - centre + self.max_error) // (2 * self.max_error + 1)
+            missed = MEAN_STEPS * (quanta + centre) - mean
         place = np.minimum(4 * np.abs(missed) >> (scale >> 2), SLOPES - 1)
         return slopes()[scale, tail, place]

@@ -18,6 +18,7 @@ from saidcodec.entropy.bank import Rows, bank
 from saidcodec.entropy.rans import Decoder, Encoder, Table, uniform
 from saidcodec.errors import CorruptError
 from saidcodec.format import planes
+from saidcodec.format.colour import Transform
 from saidcodec.format.header import Header
 from saidcodec.format.tiling import Band, Place
 from saidcodec.models import Model
@@ -36,15 +37,15 @@ PROBE_STEPS = (0.7548776662466927, 0.5698402909980532)
 class Method(NamedTuple):
     """How a file's residual is coded; ``network`` None means the paper's Gaussian.
 
-    ``errors``: largest error of each of Y (or grey), Co, Cg and of alpha, in sample values.  ``adaptive``:
-    planes learn along; ``decided``: by decisions, too.  ``rows``: a calibration of the bank for planes that
+    ``max_error``: that of a sample.  ``transform``: of the colours.  ``adaptive``: planes learn along;
+    ``decided``: by decisions, too.  ``rows``: a calibration of the bank for planes that
     do not (archive_spec.md, section 4).
     """
 
     network: ResidualNetwork | None
     styles: Table
-    errors: tuple[int, ...]
-    alpha_error: int
+    max_error: int
+    transform: Transform
     adaptive: bool
     decided: bool
     rows: Rows | None = None
@@ -57,9 +58,8 @@ class Method(NamedTuple):
 def method_of(header: Header, model: Model) -> Method:
     """How a file codes its residual.  Raises ModelError."""
     network = network_of(model) if header.coder.has_network else None
-    errors = planes.max_errors(header.max_error, header.components)
     styles = one_table(model, "tile.style.frequency")
-    return Method(network, styles, errors, header.max_error, header.adaptive, header.decided)
+    return Method(network, styles, header.max_error, header.transform, header.adaptive, header.decided)
 
 
 @lru_cache(maxsize=8)
@@ -71,8 +71,9 @@ def network_of(model: Model) -> ResidualNetwork:
 class Outline(NamedTuple):
     """What encoder and decoder know of a band before its samples.
 
-    ``stored`` bool [tiles]: whose samples are written as they are.  ``reconstruction``: x̂(T) in Y, Co, Cg,
-    int16 [h, w, 3], all three NO_RECONSTRUCTION where the SAID layer is off; None where it is off everywhere.
+    ``stored`` bool [tiles]: whose samples are written as they are.  ``reconstruction``: x̂(T) in
+    components, int16 [h, w, 3], all three NO_RECONSTRUCTION where the SAID layer is off; None where it is off
+    everywhere.
     """
 
     band: Band
@@ -139,7 +140,7 @@ def add(
         write_plane(method, outline, alpha, encoder)
     if header.exact:
         return channels
-    return planes.joined(header, colour.samples, alpha.samples if alpha else None)
+    return planes.joined(header, colour.samples, alpha.samples if alpha else None, method.transform)
 
 
 def planes_of(
@@ -147,7 +148,7 @@ def planes_of(
 ) -> tuple[Plane, Plane | None]:
     """The colour plane and the alpha plane, if there is one, of a band's channels uint8 [h, w, channels]."""
     alpha = planes.alpha_of(channels) if header.has_alpha else None
-    return within(method, outline, planes.colour_of(header, channels), alpha)
+    return within(method, outline, planes.colour_of(header, channels, method.transform), alpha)
 
 
 def empty_planes(header: Header, method: Method, outline: Outline) -> tuple[Plane, Plane | None]:
@@ -162,8 +163,8 @@ def within(
 ) -> tuple[Plane, Plane | None]:
     """The planes of samples int16 [h, w, components] in a band of this outline."""
     coded = outline.coded()
-    plane = plane_of(colour, coded, outline.reconstruction, method.errors)
-    return plane, None if alpha is None else plane_of(alpha, coded, None, (method.alpha_error,))
+    plane = plane_of(colour, coded, outline.reconstruction, method.max_error)
+    return plane, None if alpha is None else plane_of(alpha, coded, None, method.max_error)
 
 
 def add_alpha_head(alpha: Plane, encoder: Encoder) -> bool:
@@ -200,7 +201,7 @@ def take(header: Header, method: Method, outline: Outline, decoder: Decoder) -> 
     read_plane(method, outline, colour, decoder)
     if alpha is not None and not constant:
         read_plane(method, outline, alpha, decoder)
-    return planes.joined(header, colour.samples, alpha.samples if alpha else None)
+    return planes.joined(header, colour.samples, alpha.samples if alpha else None, method.transform)
 
 
 def write_plane(method: Method, outline: Outline, plane: Plane, encoder: Encoder) -> None:
@@ -209,7 +210,7 @@ def write_plane(method: Method, outline: Outline, plane: Plane, encoder: Encoder
         means = planes.or_middle(plane.reconstruction, plane.samples.shape)
         for place in outline.places():
             plane.samples[place] = gaussian.write_tile(
-                plane.samples[place], means[place], plane.errors, encoder
+                plane.samples[place], means[place], plane.max_error, encoder
             )
         return
     styles = choose_styles(method.network, plane, outline.places())
@@ -224,7 +225,7 @@ def read_plane(method: Method, outline: Outline, plane: Plane, decoder: Decoder)
     if method.network is None:
         means = planes.or_middle(plane.reconstruction, plane.samples.shape)
         for place in outline.places():
-            plane.samples[place] = gaussian.read_tile(means[place], plane.errors, decoder)
+            plane.samples[place] = gaussian.read_tile(means[place], plane.max_error, decoder)
         return
     styles = decoder.take(method.styles, len(outline.places()))
     plane = method.applied(plane, outline.map_of(styles))
@@ -235,7 +236,7 @@ def plane_of(
     samples: np.ndarray,
     coded: np.ndarray | None = None,
     reconstruction: np.ndarray | None = None,
-    errors: tuple[int, ...] | None = None,
+    max_error: int = 0,
 ) -> Plane:
     """A plane of the first style; by default all of it is coded, losslessly and without x̂."""
     shape = samples.shape[:2]
@@ -245,7 +246,7 @@ def plane_of(
         coded,
         np.zeros(shape, np.uint8),
         reconstruction,
-        errors or (0,) * samples.shape[2],
+        max_error,
     )
 
 

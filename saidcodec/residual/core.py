@@ -23,7 +23,7 @@ from saidcodec.residual.engine import Plane, check_comparison, check_styles
 from saidcodec.residual.network import ResidualNetwork
 
 ISA_VARIABLE = "SAIDCODEC_ISA"
-INTERFACE = 6  # said_interface() of _core.c
+INTERFACE = 7  # said_interface() of _core.c
 NO_MEMORY, IMPOSSIBLE_SAMPLE = 1, 2
 ANSWERS = 18  # decisions about a component, most, as in _decided_model.h: room that is made for them
 SIZE_MAX = ctypes.c_size_t(-1).value
@@ -44,7 +44,7 @@ class RawPlane(Structure):
     _fields_ = [
         ("width", c_int32), ("height", c_int32), ("components", c_int32),
         ("samples", c_void_p), ("coded", c_void_p), ("styles", c_void_p), ("reconstruction", c_void_p),
-        ("errors", c_int32 * 3), ("adaptive", c_int32), ("decided", c_int32),
+        ("max_error", c_int32), ("adaptive", c_int32), ("decided", c_int32),
     ]  # fmt: skip
 
 
@@ -298,8 +298,8 @@ class CoreEngine:
 
 
 def exactly(plane: Plane) -> Plane:
-    """The plane without errors and adaptation."""
-    return Plane(plane.samples, plane.coded, plane.styles, plane.reconstruction, (0,) * len(plane.errors))
+    """The plane, exact and without adaptation."""
+    return Plane(plane.samples, plane.coded, plane.styles, plane.reconstruction)
 
 
 def handle_of(network: ResidualNetwork) -> int:
@@ -316,10 +316,10 @@ def raw_plane(plane: Plane) -> Any:
     if not plane.samples.flags.writeable:
         raise ValueError("A plane's samples must be writeable.")
     height, width, components = plane.samples.shape
-    errors = (c_int32 * 3)(*plane.errors)
     seen = None if plane.reconstruction is None else address(plane.reconstruction)
     arrays = address(plane.samples), address(plane.coded), address(plane.styles), seen
-    return ctypes.byref(RawPlane(width, height, components, *arrays, errors, plane.adaptive, plane.decided))
+    how = plane.max_error, plane.adaptive, plane.decided
+    return ctypes.byref(RawPlane(width, height, components, *arrays, *how))
 
 
 def contiguous(array: np.ndarray, dtype: Any) -> np.ndarray:

@@ -259,7 +259,7 @@ class Decided(Adaptation):
 
     def __init__(self, samples: np.ndarray, coder: Decider):
         """``samples`` int16 [h, w, components]: those of the plane, which hold what has been decoded."""
-        super().__init__(samples, (0,) * samples.shape[2])
+        super().__init__(samples, 0)
         self.coder = coder
         self.parts = [Component(c, samples.shape[1]) for c in range(self.components)]
         self.local, self.last = np.zeros_like(self.network), np.zeros_like(self.network)

@@ -33,20 +33,21 @@ REMEDY = (
 class Plane:
     """The colour or the alpha of one band: h rows over the full width w of the image.
 
-    ``samples`` int16 [h, w, components], components 3 (Y, Co, Cg) or 1: what is coded; decoding fills it
-    in, and with errors encoding leaves what the decoder will see.  ``coded`` uint8 [h, w] is 0 where
+    ``samples`` int16 [h, w, components], components 3 or 1: what is coded; decoding fills it in,
+    and near-lossless encoding leaves what the decoder will see.  ``coded`` uint8 [h, w] is 0 where
     samples are known beforehand and not coded.  ``styles`` uint8 [h, w]: the style of each sample's tile.
-    ``reconstruction`` int16 [h, w, 3]: x̂(T) in Y, Co, Cg, all three NO_RECONSTRUCTION where there is none;
-    or None. ``errors``: the largest error of each component.  ``adaptive``: coded with adaptation (spec
-    section 6.9), and where it is ``decided`` by decisions (6.10).  ``rows``: a calibration of the bank
-    (archive_spec.md, section 4), or None.
+    ``reconstruction`` int16 [h, w, 3]: x̂(T) in components, all three NO_RECONSTRUCTION where there is
+    none; or None. ``max_error``: that of a channel; where it is not 0, three components are one channel and
+    differences from it (spec section 7.1).  ``adaptive``: coded with adaptation (6.9), and where it is
+    ``decided`` by decisions (6.10).  ``rows``: a calibration of the bank (archive_spec.md, section 4), or
+    None.
     """
 
     samples: np.ndarray
     coded: np.ndarray
     styles: np.ndarray
     reconstruction: np.ndarray | None
-    errors: tuple[int, ...]
+    max_error: int = 0
     adaptive: bool = False
     decided: bool = False
     rows: Rows | None = None
@@ -61,9 +62,9 @@ class Plane:
         for (array, dtype), shape in zip(arrays, shapes, strict=True):
             if array.shape != shape or array.dtype != dtype or not array.flags.c_contiguous:
                 raise ValueError(f"An array of a plane is {array.dtype} {array.shape}, not {dtype} {shape}.")
-        if components not in (1, 3) or len(self.errors) != components or not self.samples.size:
-            raise ValueError("A plane has one or three components, an error for each, and samples.")
-        if self.decided and (not self.adaptive or any(self.errors)):
+        if components not in (1, 3) or not self.samples.size:
+            raise ValueError("A plane has one or three components, and samples.")
+        if self.decided and (not self.adaptive or self.max_error):
             raise ValueError("Decisions need adaptation, and no errors.")
         if self.adaptive and self.rows:
             raise ValueError("A plane is coded with adaptation or with a calibration, not with both.")
@@ -105,7 +106,7 @@ class Engine(Protocol):
         places: np.ndarray | None = None,
         styles: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Bits of samples, all components together, in 2**-16 bit, uint32 [n]; errors are taken as 0.
+        """Bits of samples, all components together, lossless, in 2**-16 bit; uint32 [n].
 
         ``places`` int32 [n] are indices y * w + x; None stands for all samples, row by row.  ``styles`` uint8
         [n]: those of the places, instead of the plane's.

@@ -30,14 +30,17 @@ def residual_bits(planes: np.ndarray, means: np.ndarray) -> float:
     return spent
 
 
-def write_tile(
-    planes: np.ndarray, means: np.ndarray, errors: tuple[int, ...], encoder: Encoder
-) -> np.ndarray:
-    """Code a tile int16 [h, w, components] within ``errors``; returns what a decoder will see."""
-    decoded = np.empty_like(planes)
+def write_tile(planes: np.ndarray, means: np.ndarray, max_error: int, encoder: Encoder) -> np.ndarray:
+    """Code a tile int16 [h, w, components]; returns what a decoder will see.
+
+    Of three components the later ones make up for the first one's errors (spec section 7.1).
+    """
+    decoded, step = np.empty_like(planes), 2 * max_error + 1
     for c in range(planes.shape[2]):
-        step = 2 * errors[c] + 1
-        residual = (planes[..., c].astype(np.int32) - means[..., c] + errors[c]) // step
+        goal = planes[..., c].astype(np.int32)
+        if c:
+            goal += planes[..., 0] - decoded[..., 0]
+        residual = (goal - means[..., c] + max_error) // step
         scale = empirical_scale(residual)
         encoder.add(np.array([scale]), uniform(SCALES))
         encoder.add(residual + REACH, bank().gaussian[scale])
@@ -45,16 +48,16 @@ def write_tile(
     return decoded
 
 
-def read_tile(means: np.ndarray, errors: tuple[int, ...], decoder: Decoder) -> np.ndarray:
+def read_tile(means: np.ndarray, max_error: int, decoder: Decoder) -> np.ndarray:
     """The tile int16 [h, w, components] that ``write_tile`` coded; CorruptError on an impossible sample."""
     planes = np.empty(means.shape, np.int16)
     for c in range(means.shape[-1]):
         scale = int(decoder.take(uniform(SCALES), 1)[0])
         symbols = decoder.take(bank().gaussian[scale], planes[..., c].size)
         residual = (symbols - REACH).reshape(planes.shape[:2])
-        values = means[..., c] + (2 * errors[c] + 1) * residual
+        values = means[..., c] + (2 * max_error + 1) * residual
         inside = np.clip(values, LOW[c], HIGH)
-        if not errors[c] and (values != inside).any():
+        if not max_error and (values != inside).any():
             raise CorruptError("The residual section decodes to an impossible sample.")
         planes[..., c] = inside
     return planes

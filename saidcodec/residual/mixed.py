@@ -2,6 +2,7 @@
 
 Pictures that were 8-bit luma and chroma once, or whose levels were stretched, use few of the colours that
 there are.  They are coded as what they were made of: luma and chroma of a known map, or ranks of levels.
+Other bands have components of another transform.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 from saidcodec.entropy.rans import Decoder, Encoder, uniform
 from saidcodec.errors import CorruptError
 from saidcodec.format import levels, maps, planes
+from saidcodec.format.colour import DIFFERENCES, Transform
 from saidcodec.format.gradients import differences, sums
 from saidcodec.format.header import BandMethod, Header
 from saidcodec.format.levels import Levels
@@ -35,7 +37,14 @@ class Graphics:
     gradients: bool = False
 
 
-Source = Levels | Mapped | Graphics  # what a band was made of
+@dataclass(frozen=True)
+class Differences:
+    """A band of one channel and the differences of the others from it."""
+
+    transform: Transform
+
+
+Source = Levels | Mapped | Graphics | Differences  # what a band was made of, or is best taken for
 
 
 def write(header: Header, method: Method, outline: Outline, channels: np.ndarray, source: Source) -> bytes:
@@ -59,6 +68,10 @@ def add(
         how = BandMethod.GRADIENTS if source.gradients else BandMethod.GRAPHICS
         encoder.add(np.array([how]), uniform(len(BandMethod)))
         add_graphics(header, outline, channels, source.gradients, encoder)
+    elif isinstance(source, Differences):
+        encoder.add(np.array([BandMethod.DIFFERENCES]), uniform(len(BandMethod)))
+        encoder.add(np.array([DIFFERENCES.index(source.transform)]), uniform(len(DIFFERENCES)))
+        residual.add(header, method._replace(transform=source.transform), outline, channels, encoder)
     else:
         encoder.add(np.array([BandMethod.MAPPED]), uniform(len(BandMethod)))
         add_head(source.head(), encoder)
@@ -82,6 +95,11 @@ def take(header: Header, method: Method, outline: Outline, decoder: Decoder) -> 
         ranks = residual.take(header, method, outline, decoder)
         colours = header.components
         channels = np.concatenate([found.values(ranks[..., :colours]), ranks[..., colours:]], -1)
+    elif how == BandMethod.DIFFERENCES:
+        if header.grey:
+            raise CorruptError("A grey band has no differences of channels.")
+        transform = DIFFERENCES[int(decoder.take(uniform(len(DIFFERENCES)), 1)[0])]
+        channels = residual.take(header, method._replace(transform=transform), outline, decoder)
     else:
         channels = residual.take(header, method, outline, decoder)
     return channels
@@ -116,7 +134,7 @@ def add_graphics(
     constant."""
     constant = False
     if header.has_alpha:
-        alpha = plane_of(planes.alpha_of(channels), outline.coded(), None, (0,))
+        alpha = plane_of(planes.alpha_of(channels), outline.coded())
         constant = residual.add_alpha_head(alpha, encoder)
     samples = channels[..., : header.components] if constant else channels
     decisions = graphics.encode(differences(samples) if gradients else samples)
@@ -126,7 +144,7 @@ def add_graphics(
 def take_graphics(header: Header, outline: Outline, gradients: bool, decoder: Decoder) -> np.ndarray:
     """What ``add_graphics`` added, uint8 [h, w, channels]."""
     height, width = outline.band.height, outline.band.width
-    alpha = plane_of(np.zeros((height, width, 1), np.int16), outline.coded(), None, (0,))
+    alpha = plane_of(np.zeros((height, width, 1), np.int16), outline.coded())
     constant = header.has_alpha and residual.take_alpha_head(alpha, decoder)
     count = header.components if constant else header.channels
     channels, words = graphics.decode(decoder.words(), (height, width, count))
@@ -140,16 +158,15 @@ def mapped_planes(outline: Outline, source: Mapped) -> list[tuple[Outline, Plane
     """The planes of a mapped band: luma and chroma as one where both are of the same size, else luma and both
     chroma planes by themselves."""
     luma, chroma = source.luma.astype(np.int16), source.chroma.astype(np.int16)
-    errors = (0, 0, 0)
     if source.layout.siting == Siting.FULL:
         whole = np.concatenate([luma[..., None], chroma - MIDDLE_CHROMA], -1)
-        return [(outline, plane_of(whole, errors=errors))]
+        return [(outline, plane_of(whole))]
     rows, columns = chroma.shape[:2]
     place = (slice(0, rows), slice(0, columns))
     one_tile = Band(slice(0, rows), columns, slice(0, 1), (place,))
     small = Outline.plain(one_tile)
     parts = [(outline, luma), (small, chroma[..., 0]), (small, chroma[..., 1])]
-    return [(own, plane_of(part[..., None], errors=errors[:1])) for own, part in parts]
+    return [(own, plane_of(part[..., None])) for own, part in parts]
 
 
 def add_mapped(
@@ -158,7 +175,7 @@ def add_mapped(
     """Add the planes of a mapped band, then its alpha."""
     alpha, constant = None, True
     if header.has_alpha:
-        alpha = plane_of(planes.alpha_of(channels), outline.coded(), None, (0,))
+        alpha = plane_of(planes.alpha_of(channels), outline.coded())
         constant = residual.add_alpha_head(alpha, encoder)
     for own, plane in mapped_planes(outline, source):
         write_plane(method, own, plane, encoder)
@@ -178,7 +195,7 @@ def take_mapped(
         raise CorruptError("The head of a mapped band has bytes too many.")
     alpha, constant = None, True
     if header.has_alpha:
-        alpha = plane_of(np.zeros((height, width, 1), np.int16), outline.coded(), None, (0,))
+        alpha = plane_of(np.zeros((height, width, 1), np.int16), outline.coded())
         constant = residual.take_alpha_head(alpha, decoder)
     found = []
     for own, plane in mapped_planes(outline, source):

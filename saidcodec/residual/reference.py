@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from saidcodec.entropy.bank import MEAN_STEPS, REACH, SCALES, TAILS, bank, look_up
+from saidcodec.entropy.bank import MEAN_STEPS, REACH, SCALES, TAILS, bank, in_quanta, look_up
 from saidcodec.entropy.rans import AnsCoder, Table
 from saidcodec.errors import CorruptError
 from saidcodec.format.colour import HIGH, LOW
@@ -47,7 +47,7 @@ class ReferenceEngine:
             walk_decided(network, plane, True, notes)
             return np.array(notes.words, np.uint32)
         state, record = adaptation_of(plane), Record()
-        for x, y in batches(plane, 1 if state or any(plane.errors) else TOGETHER):
+        for x, y in batches(plane, 1 if state or plane.max_error else TOGETHER):
             record.step = x + SKEW * y
             walk(network, plane, x, y, True, record, state)
         return plane.calibrated(record.in_order())
@@ -96,8 +96,8 @@ class ReferenceEngine:
                 uniform = replace(plane, styles=np.full_like(plane.styles, style))
                 total[chosen] = self.measure(network, uniform, places[chosen])
             return total
-        height, width, components = plane.samples.shape
-        exact = replace(plane, errors=(0,) * components, adaptive=False, decided=False)
+        height, width, _ = plane.samples.shape
+        exact = replace(plane, max_error=0, adaptive=False, decided=False)
         places = np.arange(height * width) if places is None else places
         total = np.zeros(len(places), np.uint32)
         for first in range(0, len(places), TOGETHER):
@@ -254,7 +254,7 @@ def walk(
     values = near[:, 0, :components].astype(np.int32)
     active = np.ones(len(x), bool)
     if network.head_copy is not None:
-        values, active = ask(network, near, hidden, truth, plane.errors, code)
+        values, active = ask(network, near, hidden, truth, plane, code)
     if state:
         state.look(x[active], y[active])
     first = len(network.copies)
@@ -270,20 +270,24 @@ def walk(
         shape, own = (mean[active], scale[active], tail[active]), None
         if truth is not None:
             own = truth[active, c]
+            if c and plane.max_error:  # later components make up for the errors of the first
+                own = own + truth[active, 0] - values[active, 0]
         if state:
             choice = state.adapt(c, shape, values[active])
             shape = choice.corrected, choice.adapted, choice.tail
         if isinstance(state, Decided):
             sample = state.code(c, values[active], own)
         else:
+            if plane.max_error:
+                shape = *in_quanta(shape[0], shape[1], plane.max_error), shape[2]
             table, centre, sign = look_up(*shape)
-            step = 2 * plane.errors[c] + 1
+            quantum = 2 * plane.max_error + 1
             symbol = None
             if own is not None:
-                symbol = sign * ((own - centre + plane.errors[c]) // step) + REACH
-            sample = centre + step * sign * (code(active, first + c, table, symbol) - REACH)
+                symbol = sign * ((own - centre + plane.max_error) // quantum) + REACH
+            sample = centre + quantum * sign * (code(active, first + c, table, symbol) - REACH)
         inside = np.clip(sample, LOW[c], HIGH)
-        if not plane.errors[c] and (sample != inside).any():
+        if not plane.max_error and (sample != inside).any():
             raise CorruptError("The residual section decodes to an impossible sample.")
         values[active, c] = inside
         told = surprise(values[:, c], mean, scale, near[:, 0, c].astype(np.int32))
@@ -308,22 +312,25 @@ def ask(
     near: np.ndarray,
     hidden: np.ndarray,
     truth: np.ndarray | None,
-    errors: tuple[int, ...],
+    plane: Plane,
     code: CodeOf,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The questions of section 6.7: values int32 [n, components] as far as they are copies, and where they
     are none, bool [n]."""
     assert network.head_copy is not None
-    offers = near[:, network.copies, : len(errors)].astype(np.int32)
+    components = plane.samples.shape[2]
+    offers = near[:, network.copies, :components].astype(np.int32)
     asked = questions(offers)
     table = len(bank().tables) + logit_index(network.head_copy.raw(hidden))
-    values, left = near[:, 0, : len(errors)].astype(np.int32), np.ones(len(near), bool)
+    values, left = near[:, 0, :components].astype(np.int32), np.ones(len(near), bool)
     for j in range(len(network.copies)):
         active = asked[:, j] & left
         symbol = None
         if truth is not None:
-            repeats = np.logical_and.reduce(np.abs(truth - offers[:, j]) <= np.array(errors), 1)
-            symbol = repeats[active].astype(np.int32)
+            distance = truth - offers[:, j]
+            if plane.max_error:  # that of the channels, which are the first component and sums with it
+                distance[:, 1:] += distance[:, :1]
+            symbol = np.logical_and.reduce(np.abs(distance) <= plane.max_error, 1)[active].astype(np.int32)
         same = np.zeros(len(near), bool)
         same[active] = code(active, j, table[active, j], symbol) > 0
         values[same] = offers[same, j]
@@ -384,7 +391,7 @@ def choose(raw: np.ndarray, start: np.ndarray, component: int) -> tuple[np.ndarr
 
 def adaptation_of(plane: Plane) -> Adaptation | None:
     """What learns along, where the plane is coded with adaptation."""
-    return Adaptation(plane.samples, plane.errors) if plane.adaptive else None
+    return Adaptation(plane.samples, plane.max_error) if plane.adaptive else None
 
 
 def surprise(sample: np.ndarray, mean: np.ndarray, scale: np.ndarray, reference: np.ndarray) -> np.ndarray:

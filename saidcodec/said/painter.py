@@ -9,6 +9,7 @@ import numpy as np
 
 from saidcodec.errors import ModelError
 from saidcodec.format import colour
+from saidcodec.format.header import Header
 from saidcodec.format.planes import NO_RECONSTRUCTION
 from saidcodec.format.tiling import Band
 from saidcodec.integer import Layer, windows3x3
@@ -104,7 +105,7 @@ def render(description: Description, model: Model, width: int, height: int) -> n
 
 
 def render_band(
-    descriptions: Sequence[Description | None], band: Band, grey: bool, model: Model
+    descriptions: Sequence[Description | None], band: Band, header: Header, model: Model
 ) -> np.ndarray | None:
     """x̂(T) of the tiles of a band as the residual layer sees it, int16 [h, w, 3].
 
@@ -116,13 +117,14 @@ def render_band(
     for description, (rows, columns) in zip(descriptions, band.places, strict=True):
         if description is not None:
             size = (columns.stop - columns.start, rows.stop - rows.start)
-            found[rows, columns] = planes_of(render(description, model, *size), grey)
+            found[rows, columns] = planes_of(render(description, model, *size), header)
     return found
 
 
-def planes_of(reconstruction: np.ndarray, grey: bool) -> np.ndarray:
-    """x̂ uint8 RGB [h, w, 3] → what the residual layer sees: Y, Co, Cg, int16 [h, w, 3]; grey: Co = Cg = 0."""
-    planes = colour.forward(reconstruction)
-    if grey:
+def planes_of(reconstruction: np.ndarray, header: Header) -> np.ndarray:
+    """x̂ uint8 RGB [h, w, 3] → what the residual layer sees: components int16 [h, w, 3], of which only the
+    first is not 0 in grey images."""
+    planes = colour.forward(reconstruction, header.transform)
+    if header.grey:
         planes[..., 1:] = 0
     return planes
