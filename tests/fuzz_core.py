@@ -46,15 +46,15 @@ def random_plane(rng: np.random.Generator) -> Plane:
     components = int(rng.choice([1, 3]))
     samples = rng.integers(0, int(rng.choice([1, 3, 30, 256])), (height, width, components))
     seen = rng.integers(LOW, 256, (height, width, 3)).astype(np.int16) if rng.random() < 0.5 else None
-    errors = (0,) * components if rng.random() < 0.6 else tuple(rng.integers(0, 256, components).tolist())
+    max_error = 0 if rng.random() < 0.6 else int(rng.integers(1, 256))
     adaptive = bool(rng.random() < 0.6)
-    decided = adaptive and not any(errors) and bool(rng.random() < 0.7)
+    decided = adaptive and not max_error and bool(rng.random() < 0.7)
     return Plane(
         samples.astype(np.int16),
         (rng.random((height, width)) < rng.choice([0.3, 1.0])).astype(np.uint8),
         rng.integers(0, 2, (height, width)).astype(np.uint8),
         seen,
-        errors,
+        max_error,
         adaptive,
         decided,
     )

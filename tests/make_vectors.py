@@ -23,6 +23,7 @@ from saidcodec.encoder import writing
 from saidcodec.entropy.bank import bank
 from saidcodec.entropy.rans import uniform
 from saidcodec.format import container
+from saidcodec.format.colour import Transform
 from saidcodec.format.frames import FrameKind
 from saidcodec.format.header import VERSION, Header, Metadata, Mode, ResidualCoder
 from saidcodec.format.levels import levels_of
@@ -77,6 +78,7 @@ def pictures() -> Iterator[tuple[str, np.ndarray | Image.Image, dict[str, object
     for name, layout in (("photo-mapped", Layout()), ("photo-mapped-halved", HALVED)):
         source = made_of(once, layout)
         yield name, source.pixels(), {"source": source}
+    yield "photo-differences", whole[60:110, 90:150], {"source": mixed.Differences(Transform.BRG)}
     yield "photo-graphics", drawing(), {"source": mixed.Graphics()}
     yield "photo-gradients", drawing(), {"source": mixed.Graphics(gradients=True)}
     part = scene.crop((100, 100, 190, 170))

@@ -46,6 +46,16 @@ def table_of(mean, scale, tail):
     return bank_row(scale, tail, place), mean >> 4, 1
 
 
+def in_quanta(mean, scale, tail, max_error):
+    """7.1."""
+    if not max_error:
+        return mean, scale, tail
+    q, whole = 2 * max_error + 1, 16 * ((mean + 8) // 16)
+    left = abs(mean - whole) // q
+    mean = whole + (left if mean > whole else -left)
+    return mean, max(scale - ((q**4).bit_length() - 1), 0), tail
+
+
 @cache
 def length(frequency):
     """7.2."""
@@ -193,11 +203,10 @@ class Adaptation:
                 total += self.length_at(mean, scale + 1, tail) - self.length_at(mean, scale - 1, tail)
         return clamp(total >> 5, -(2**15), 2**15 - 1)
 
-    def missed(self, value, mean, scale, tail, c):
-        error = self.plane.errors[c]
+    def missed(self, value, mean, scale, tail):
+        error = self.plane.max_error
         _, centre, _ = table_of(mean, scale, tail)
-        steps = (value - centre + error) // (2 * error + 1)
-        return 16 * (steps + centre - (mean >> 4)) - mean % 16
+        return 16 * ((value - centre + error) // (2 * error + 1) + centre) - mean
 
     def learn(self, x, y):
         for c, learner in enumerate(self.learners):
@@ -205,7 +214,7 @@ class Adaptation:
             value = self.plane.samples[y, x, c]
             for i in range(len(x)):
                 about = int(value[i]), int(own_mean[i]), int(own_scale[i]), int(tail[i])
-                self.learn_scale(learner, int(scale[i]), int(level[i]), *about, c)
+                self.learn_scale(learner, int(scale[i]), int(level[i]), *about)
             d = np.clip(in_widths(16 * value - own_mean, scale), -96, 96)
             target = np.clip(in_widths(own_mean - mean, scale) + d, -1023, 1023)
             learner.a += n.T @ n
@@ -217,8 +226,9 @@ class Adaptation:
             for learner in self.learners:
                 learner.improve()
 
-    def learn_scale(self, learner, scale, level, value, own_mean, own_scale, tail, c):
-        d = abs(self.missed(value, own_mean, own_scale, tail, c))
+    def learn_scale(self, learner, scale, level, value, own_mean, own_scale, tail):
+        own_mean, own_scale, _ = in_quanta(own_mean, own_scale, tail, self.plane.max_error)
+        d = abs(self.missed(value, own_mean, own_scale, tail))
         g = self.slope(min(4 * d >> (own_scale >> 2), 127), own_scale, tail)
         seen, shift = learner.count[scale, level], learner.shift[scale, level]
         r = 0 if seen < 8 else 1 if seen < 256 else 2

@@ -16,7 +16,7 @@ import numpy as np
 import plain_graphics
 import plain_maps
 import plain_wide
-from plain_adaptation import COMPONENT_LOW, Adaptation, bank_row, clamp, table_of
+from plain_adaptation import COMPONENT_LOW, Adaptation, bank_row, clamp, in_quanta, table_of
 from plain_decided import Decisions
 
 MIDDLE = (128, 0, 0)
@@ -241,7 +241,7 @@ def palette_of(source, before):
 def parse(data, before=None):
     """``before``: entries and transparency of the frame before, of which this one is a rectangle."""
     source = Bytes(data)
-    need(source.take(3) == b"\xd9\r\n")
+    need(source.take(3) == b"\xda\r\n")
     layout = source.take(1)[0]
     mode, coder = layout & 7, layout >> 3 & 3
     need(coder < 3 or not layout & 64)
@@ -372,6 +372,27 @@ def to_rgb(luma, orange, excess):
     middle = luma - (excess >> 1)
     blue = middle - (orange >> 1)
     return blue + orange, excess + middle, blue
+
+
+ORDERS = ("RGB", "RBG", "GRB", "GBR", "BRG", "BGR")
+
+
+def components_of(colours, order):
+    """RGB [..., 3] → YCoCg-R, or differences in an order; [..., 3]."""
+    if order is None:
+        return np.stack(to_planes(*np.moveaxis(colours, -1, 0)), -1)
+    first, second, third = (colours[..., "RGB".index(name)] for name in order)
+    return np.stack([first, second - first, third - first], -1)
+
+
+def colours_of(components, order):
+    """The way back."""
+    if order is None:
+        return np.stack(to_rgb(*np.moveaxis(components, -1, 0)), -1)
+    channel = dict(zip(order, np.moveaxis(components, -1, 0)))
+    for name in order[1:]:
+        channel[name] = channel[name] + channel[order[0]]
+    return np.stack([channel[name] for name in "RGB"], -1)
 
 
 # 5. Integer networks
@@ -535,11 +556,16 @@ def read_descriptions(file, tensors, mixture, stream):
 
 
 def prediction(file, tensors, description, width, height):
-    """x̂(T) in Y, Co, Cg as the residual sees it, int64 [h, w, 3]."""
-    planes = np.stack(to_planes(*np.moveaxis(render(tensors, *description, width, height), -1, 0)), -1)
+    """x̂(T) in components as the residual sees it, int64 [h, w, 3]."""
+    planes = components_of(np.asarray(render(tensors, *description, width, height)), order_of(file))
     if file.grey:
         planes[..., 1:] = 0
     return planes
+
+
+def order_of(file):
+    """7.1: the order of near-lossless differences."""
+    return "GBR" if file.max_error else None
 
 
 # 6, 7, 8. The residual
@@ -551,11 +577,11 @@ class Plane:
     """The colour (three components or one) or the alpha of a band.
 
     ``samples``: int64 [h, w, 3], right where ``tile_of``, [h, w], names a tile that is not in ``coded``; the
-    rest is read into it.  ``seen``: x̂(T) in Y, Co, Cg where ``has_seen``, [h, w].
+    rest is read into it.  ``seen``: x̂(T) in components where ``has_seen``, [h, w].
     """
 
-    def __init__(self, file, tensors, banks, geometry, components, errors, samples, seen, has_seen):
-        self.tensors, self.components, self.errors = tensors, components, errors
+    def __init__(self, file, tensors, banks, geometry, components, samples, seen, has_seen):
+        self.tensors, self.components, self.max_error = tensors, components, file.max_error
         self.mixture, self.gaussian, self.copy = banks
         self.places, self.coded, self.tile_of = geometry
         self.samples, self.seen, self.has_seen = samples, seen, has_seen
@@ -598,9 +624,9 @@ class Plane:
 
     def sample(self, centre, distance, component):
         """7 and 7.1."""
-        error, low = self.errors[component], COMPONENT_LOW[component]
-        value = centre + (2 * error + 1) * distance
-        need(error or low <= value <= 255)
+        low = COMPONENT_LOW[component]
+        value = centre + (2 * self.max_error + 1) * distance
+        need(self.max_error or low <= value <= 255)
         return clamp(value, low, 255)
 
     def near(self, x, y):
@@ -673,7 +699,7 @@ class Plane:
                     value = self.decisions.read(stream, int(x[i]), int(y[i]), c, k)
                     self.samples[y[i], x[i], c] = self.sample(value, 0, c)
                     continue
-                row, centre, sign = table_of(*choice)
+                row, centre, sign = table_of(*in_quanta(*choice, self.max_error))
                 distance = sign * (stream.take(self.mixture[row]) - 510)
                 self.samples[y[i], x[i], c] = self.sample(centre, distance, c)
             if self.adaptation:
@@ -736,7 +762,7 @@ def read_tiles(file, tensors, banks, tiles, stream):
     """The same from a stream that may go on."""
     top = tiles[0][2][1]
     tiles = [(kind, image, (x, y - top, w, h)) for kind, image, (x, y, w, h) in tiles]
-    method = stream.take(uniform(5)) if file.coder == 3 else 0
+    method = stream.take(uniform(6)) if file.coder == 3 else 0
     need(method == 0 or all(kind == 0 for kind, _, _ in tiles))
     if file.coder == 0:
         out = without_residual(file, tiles)
@@ -750,6 +776,9 @@ def read_tiles(file, tensors, banks, tiles, stream):
             out[..., c] = np.array(values)[out[..., c]]
     elif method == 2:
         out = read_mapped(file, tensors, banks, tiles, stream)
+    elif method == 5:
+        need(not file.grey)
+        out = read_plain(file, tensors, banks, tiles, stream, ORDERS[stream.take(uniform(6))])
     else:
         out = read_graphics(file, tiles, stream, method == 4)
     return out
@@ -760,7 +789,7 @@ def extent(tiles):
     return y + h, x + w
 
 
-def read_plain(file, tensors, banks, tiles, stream):
+def read_plain(file, tensors, banks, tiles, stream, order=None):
     channels, (height, width) = file.components + file.has_alpha, extent(tiles)
     places = [place for _, _, place in tiles]
     out = np.zeros((height, width, channels), np.int64)
@@ -775,27 +804,27 @@ def read_plain(file, tensors, banks, tiles, stream):
         else:
             coded.append(i)
     if coded:
-        geometry, d, to_read = (places, coded, tile_of), file.max_error, np.isin(tile_of, coded)
+        geometry, to_read = (places, coded, tile_of), np.isin(tile_of, coded)
         alpha = constant_alpha(file, stream)
         if alpha is not None:
             out[to_read, -1] = alpha
-        errors = (d,) if file.grey else (d - 2 * (d // 3), 2 * (d // 3), 2 * (d // 3))
+        order = order or order_of(file)
         samples = np.zeros((height, width, 3), np.int64)
         if file.grey:
             samples[..., 0] = out[..., 0]
         else:
-            samples[:] = np.stack(to_planes(*np.moveaxis(out[..., :3], -1, 0)), -1)
-        jobs = [(file.components, errors, samples, has_seen)]
+            samples[:] = components_of(out[..., :3], order)
+        jobs = [(file.components, samples, has_seen)]
         if file.has_alpha and alpha is None:
             samples = np.zeros_like(samples)
             samples[..., 0] = out[..., -1]
-            jobs.append((1, (d,), samples, np.zeros_like(has_seen)))
-        for components, errors, samples, has in jobs:
-            plane = Plane(file, tensors, banks, geometry, components, errors, samples, seen, has)
+            jobs.append((1, samples, np.zeros_like(has_seen)))
+        for components, samples, has in jobs:
+            plane = Plane(file, tensors, banks, geometry, components, samples, seen, has)
             (plane.read if file.coder >= 2 else plane.read_gaussian)(stream)
-        out[to_read, : file.components] = coloured(file, jobs[0][2][to_read], check=not d)
+        out[to_read, : file.components] = coloured(file, jobs[0][1][to_read], order, check=not file.max_error)
         if len(jobs) == 2:
-            out[to_read, -1] = jobs[1][2][to_read, 0]
+            out[to_read, -1] = jobs[1][1][to_read, 0]
     return out
 
 
@@ -880,7 +909,7 @@ def read_mapped(file, tensors, banks, tiles, stream):
         tile_of = tiled(places)
         samples, has_seen = np.zeros((*tile_of.shape, 3), np.int64), np.zeros(tile_of.shape, bool)
         geometry = places, range(len(places)), tile_of
-        read = Plane(file, tensors, banks, geometry, components, (0,) * 3, samples, samples.copy(), has_seen)
+        read = Plane(file, tensors, banks, geometry, components, samples, samples.copy(), has_seen)
         read.read(stream)
         return samples
 
@@ -926,9 +955,9 @@ def read_graphics(file, tiles, stream, differences):
     return out
 
 
-def coloured(file, planes, check):
-    """Y, Co, Cg (of a grey image the first counts), [..., 3] → coded channels within 0..255."""
-    samples = planes[..., :1] if file.grey else np.stack(to_rgb(*np.moveaxis(planes, -1, 0)), -1)
+def coloured(file, planes, order, check):
+    """Components (of a grey image the first counts), [..., 3] → coded channels within 0..255."""
+    samples = planes[..., :1] if file.grey else colours_of(planes, order)
     need(not check or (samples.min() >= 0 and samples.max() <= 255))
     return np.clip(samples, 0, 255)
 
@@ -937,7 +966,7 @@ def without_residual(file, tiles):
     out = np.full((*extent(tiles), file.components + file.has_alpha), 255)
     for _, seen, (x, y, w, h) in tiles:
         planes = np.broadcast_to(MIDDLE, (h, w, 3)) if seen is None else seen
-        out[y : y + h, x : x + w, : file.components] = coloured(file, planes, check=False)
+        out[y : y + h, x : x + w, : file.components] = coloured(file, planes, order_of(file), check=False)
     return out
 
 
@@ -996,7 +1025,7 @@ def shown_as(file):
 def decode_frames(data, tensors, banks):
     """Plays, ticks a second, and (duration in ticks, pixels, metadata) of each frame of a file of several."""
     source = Bytes(data)
-    need(source.take(3) == b"\xd9\r\n" and source.take(2) == b"\x80\x80")
+    need(source.take(3) == b"\xda\r\n" and source.take(2) == b"\x80\x80")
     table = source.take(source.number())
     need(zlib.crc32(table).to_bytes(4, "little") == source.take(4))
     table = Bytes(table)

@@ -15,6 +15,7 @@ from saidcodec.encoder import writing
 from saidcodec.entropy.rans import words_of
 from saidcodec.errors import LimitError, ModelError, SaidError
 from saidcodec.format import container
+from saidcodec.format.colour import Transform
 from saidcodec.format.cursor import varint
 from saidcodec.format.header import MODES, SIGNATURE, Metadata, ResidualCoder
 from saidcodec.format.levels import levels_of
@@ -55,6 +56,7 @@ assert LEVELS is not None
 FILES |= {
     "levels": mixed_file(5 * PIXELS, LEVELS),
     "mapped": mixed_file(mapped().pixels(), mapped()),
+    "differences": mixed_file(PIXELS, mixed.Differences(Transform.GRB)),
     "graphics": mixed_file(PIXELS, mixed.Graphics()),
     "gradients": mixed_file(PIXELS, mixed.Graphics(gradients=True)),
 }

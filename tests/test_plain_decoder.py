@@ -20,6 +20,7 @@ from saidcodec.encoder import plan, preimage, writing
 from saidcodec.entropy.rans import Encoder
 from saidcodec.errors import CorruptError
 from saidcodec.format import container, maps, planes
+from saidcodec.format.colour import DIFFERENCES
 from saidcodec.format.frames import FrameKind
 from saidcodec.format.header import Header, Metadata, Mode, ResidualCoder, TileKind
 from saidcodec.format.levels import levels_of
@@ -448,20 +449,22 @@ def test_wide_images_in_bands(mode, bound, banks):
     assert np.abs(found.astype(int) - image).max() <= bound
 
 
-def agree_in_bands(image, mode, model, banks, sources, adaptive=True, replicated=False, decided=False):
+def agree_in_bands(
+    image, mode, model, banks, sources, adaptive=True, replicated=False, decided=False, most_bands=4
+):
     """A mixed file of as many bands as there are ``sources``, with tiles of at most 16×16.
 
     A source is None for a band coded plainly, or a function that gives what the band's channels were made of.
     """
     height, width = image.shape[:2]
-    how = replicated, ResidualCoder.MIXED, 0, model.id, 16, 4, adaptive, decided
+    how = replicated, ResidualCoder.MIXED, 0, model.id, 16, most_bands, adaptive, decided
     header = Header(width, height, Mode(mode), *how)
     method, bands = method_of(header, model), Tiling.of(header).bands()
     channels = planes.channels_of(header, image)
     streams, plans = [], []
     for band, source in zip(bands, sources, strict=True):
         own = channels[band.rows]
-        coded = writing.write_band(header, model, method, band, own, 1, 1)
+        coded = writing.write_band(header, model, method, band, own, 1, None, 1)
         planned, stream = coded.plan, coded.stream
         if source:
             planned, stream = (
@@ -540,6 +543,14 @@ def test_a_band_of_each_method(mode, banks):
     image[48:, 4:] = 90
     model = random_model(5, copies=True, told=4)
     agree_in_bands(image, mode, model, banks, [None, levels, lambda own: source, graphics])
+
+
+@pytest.mark.parametrize(("mode", "decided"), [("RGB", False), ("RGBA", False), ("RGB", True)])
+def test_differences(mode, decided, banks):
+    image = picture(96, 21, mode)
+    sources = [lambda own, one=one: mixed.Differences(one) for one in DIFFERENCES]
+    model = random_model(5, copies=True, told=4)
+    agree_in_bands(image, mode, model, banks, sources, decided=decided, most_bands=8)
 
 
 @pytest.mark.parametrize("mode", MODES)

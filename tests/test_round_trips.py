@@ -156,6 +156,19 @@ def test_a_larger_error_makes_a_smaller_file() -> None:
     assert sizes[-1] < sizes[0] / 1.5
 
 
+@pytest.mark.parametrize("shape", [(160, 150), (60, 70), (60, 70, 3), (160, 150, 3)])
+def test_quanta_save_what_they_are_wide(shape: tuple[int, ...]) -> None:
+    """Of noise without a pattern each sample has log2(2D + 1) bits less, also of three channels: there the
+    differences of independent channels, instead of YCoCg, lose a little."""
+    middle = 100 + 30 * np.sin(np.arange(shape[1]) / 20)[:, None].reshape(shape[1], *[1] * (len(shape) - 2))
+    rng = np.random.default_rng(1)
+    pixels = np.clip(middle + rng.normal(0, 20, shape), 0, 255).astype(np.uint8)
+    exact = len(saidcodec.encode(pixels, model="photo"))
+    for bound in (1, 3, 7):
+        saved = 8 * (exact - len(saidcodec.encode(pixels, model="photo", max_error=bound))) / pixels.size
+        assert abs(saved - np.log2(2 * bound + 1)) < (0.25 if len(shape) == 3 else 0.05)
+
+
 @pytest.mark.parametrize(("dtype", "side"), [(np.uint8, 130), (np.uint16, 50)])
 def test_graphics_take_no_more_bytes_where_errors_are_allowed(dtype: type, side: int) -> None:
     """A near-lossless file is not told what repeats, and would be many times as large."""

@@ -117,7 +117,7 @@ def test_a_head_of_64_by_64_has_seven_bytes(mode: Mode, replicated: bool, coder:
 def test_layout_byte_by_byte() -> None:
     header = Header(1000, 65, Mode.RGBA, True, ResidualCoder.GAUSSIAN, 200, "deadbeef", 256, 4)
     layout = 5 | 1 << 3 | 0 << 5 | 1 << 6 | 1 << 7
-    head = b"\xd9\r\n" + bytes([layout, 1]) + b"\xcf\x0f\x40" + b"\xde\xad" + b"\xc8\x01" + b"\x24"
+    head = b"\xda\r\n" + bytes([layout, 1]) + b"\xcf\x0f\x40" + b"\xde\xad" + b"\xc8\x01" + b"\x24"
     assert pack(header, Metadata(), [b"abcd"]) == head + b"\x04abcd"
     start = binascii.crc_hqx(b"\xde\xad\xbe\xef", 0xFFFF)
     assert head_check(head, "deadbeef") == binascii.crc_hqx(head, start).to_bytes(2, "little")
@@ -125,12 +125,12 @@ def test_layout_byte_by_byte() -> None:
 
 def test_what_is_usual_is_not_written() -> None:
     plain = Header(200, 200, Mode.L, False, ResidualCoder.CONTEXT, 0, "0123", 64, 1, True)
-    assert head_of(plain, Metadata()) == b"\xd9\r\n\x10\x8e\x03\x01\x23"
+    assert head_of(plain, Metadata()) == b"\xda\r\n\x10\x8e\x03\x01\x23"
     assert plain.width * plain.height >= ADAPTIVE_PIXELS
     still = plain._replace(adaptive=False)
-    assert head_of(still, Metadata()) == b"\xd9\r\n\x90\x02\x8e\x03\x01\x23"
+    assert head_of(still, Metadata()) == b"\xda\r\n\x90\x02\x8e\x03\x01\x23"
     finer = plain._replace(side=32)
-    assert head_of(finer, Metadata()) == b"\xd9\r\n\x90\x01\x8e\x03\x01\x23\x01"
+    assert head_of(finer, Metadata()) == b"\xda\r\n\x90\x01\x8e\x03\x01\x23\x01"
 
 
 def test_every_truncation_is_told() -> None:

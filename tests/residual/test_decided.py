@@ -59,7 +59,7 @@ def random_plane(seed: int, height: int, width: int, components: int | None = No
     seen = rng.integers(LOW, 256, (height, width, 3)).astype(np.int16) if rng.random() < 0.5 else None
     styles = rng.integers(0, 2, (height, width)).astype(np.uint8)
     samples = samples.clip(LOW[:components], 255).astype(np.int16)
-    return Plane(samples, coded, styles, seen, (0,) * components, adaptive=True, decided=True)
+    return Plane(samples, coded, styles, seen, adaptive=True, decided=True)
 
 
 def unknown(plane: Plane) -> Plane:
@@ -148,7 +148,7 @@ def test_a_decision_that_there_is_not_is_refused() -> None:
 
 def test_decisions_need_adaptation_and_no_errors() -> None:
     plane = random_plane(3, 4, 5, 3)
-    for wrong in ({"adaptive": False}, {"errors": (1, 0, 0)}, {"errors": (0, 0, 2)}):
+    for wrong in ({"adaptive": False}, {"max_error": 1}):
         with pytest.raises(ValueError, match="Decisions need adaptation"):
             replace(plane, **wrong)
 

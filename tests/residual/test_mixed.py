@@ -97,6 +97,23 @@ def test_flat_pictures_are_coded_as_graphics() -> None:
     assert np.array_equal(saidcodec.decode(data), pixels)
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_bands_take_the_transform_that_suits_them(mode: str) -> None:
+    """Where green and blue are the same but for little, and red is noise, B and G − B take few bits."""
+    rng = np.random.default_rng(3)
+    pixels = np.clip(scene(130, 140).astype(int) + rng.normal(0, 9, (130, 140, 1)), 0, 255).astype(np.uint8)
+    pixels[..., 0] = rng.integers(0, 256, pixels.shape[:2])
+    pixels[..., 1] = np.clip(pixels[..., 2].astype(int) + rng.integers(0, 2, pixels.shape[:2]), 0, 255)
+    if mode == "RGBA":
+        pixels = np.concatenate([pixels, pixels[..., 2:] // 4], -1)
+    fast, *others = (saidcodec.encode(pixels, model="photo", effort=e) for e in ("fast", "normal", "best"))
+    for data in others:
+        found = container.unpack(data)
+        assert found.header.coder == ResidualCoder.MIXED
+        assert Decoder(found.streams[0]).bits() < 0.97 * Decoder(container.unpack(fast).streams[0]).bits()
+        np.testing.assert_array_equal(saidcodec.decode(data), pixels)
+
+
 def test_large_flat_pictures_come_back() -> None:
     """Runs cost next to nothing: no number of bytes is too few for a band of graphics."""
     pixels = np.full((2048, 2048, 3), 250, np.uint8)
@@ -144,6 +161,12 @@ def test_other_methods_and_heads_are_refused() -> None:
         encoder.add(np.full(8, 255), uniform(256))
         with pytest.raises(CorruptError):
             mixed.take(head, method, outline, Decoder(encoder.finish()))
+    grey = header((16, 16))
+    encoder = Encoder()
+    encoder.add(np.array([BandMethod.DIFFERENCES, 0]), uniform(len(BandMethod)))
+    encoder.add(np.full(99, 7), uniform(256))
+    with pytest.raises(CorruptError, match="grey band"):
+        mixed.take(grey, method_of(grey, MODEL), outline, Decoder(encoder.finish()))
     stored = Outline(outline.band, np.ones(len(outline.stored), bool), None)
     encoder = Encoder()
     encoder.add(np.array([BandMethod.MAPPED]), uniform(len(BandMethod)))
