@@ -56,7 +56,7 @@ class Partial(adaptation.Adaptation):
     """Adaptation of which only a part is on."""
 
     def __init__(self, plane: Plane, part: Part):
-        super().__init__(plane.samples, plane.errors)
+        super().__init__(plane.samples, plane.max_error)
         self.part = part
 
     def look(self, x: np.ndarray, y: np.ndarray) -> None:

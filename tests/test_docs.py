@@ -39,6 +39,7 @@ PLACES = {
         "cid22",
         "kodak",
         "kinds",
+        "near",
         "parts",
         "speed",
     },

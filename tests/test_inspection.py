@@ -62,7 +62,7 @@ def information(data: bytes) -> float:
     for description in said.descriptions:
         if description is not None:
             spent += account(description, said.header.grey, model).bits(len(description.boxes))
-            shown = planes_of(render(description, model, 64, 64), said.header.grey)
+            shown = planes_of(render(description, model, 64, 64), said.header)
     return spent + gaussian.residual_bits(samples, planes.or_middle(shown, samples.shape))
 
 

@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import click
 
@@ -138,10 +138,14 @@ def workers_for(
         with cluster.dask(dask, absolute(todo), output_dir and os.path.abspath(output_dir)) as workers:
             yield workers
         return
+    new = output_dir is not None and not os.path.lexists(output_dir)
     if output_dir is not None:
         files.make_folder(output_dir)
     with running.local(min(jobs or cores(), len(todo))) as workers:
         yield workers
+    if new and output_dir is not None:
+        with suppress(OSError):  # something is in it
+            os.rmdir(output_dir)
 
 
 @contextmanager

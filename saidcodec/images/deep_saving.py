@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from collections.abc import Callable
@@ -49,7 +50,7 @@ def save(picture: Picture, file: BinaryIO, name: str) -> Metadata:
         return metadata
     if name != "TIFF":
         sentence = f"{name} cannot hold samples of more than 8 bits; {advice([picture])}"
-        raise ImageError(f"{sentence}, and --lossy allows the loss.")
+        raise ImageError(f"{sentence}{', and --lossy allows the loss' * holds_bytes(picture, name)}.")
     from saidcodec.images import deep_tiff  # which few files need
 
     return deep_tiff.write([picture.with_alpha()], file)[0]
@@ -79,6 +80,17 @@ def in_bytes(picture: Picture) -> Picture:
     pixels = (picture.pixels >> 8).astype(np.uint8)
     channels = pixels.shape[2] if pixels.ndim > 2 else 1
     return picture._replace(pixels=pixels, presentation=Presentation(MODES[channels - 1]))
+
+
+def holds_bytes(picture: Picture, name: str) -> bool:
+    """Whether a format can hold the upper eight bits."""
+    from saidcodec.images import saving
+
+    try:
+        saving.write(in_bytes(picture), io.BytesIO(), name)
+    except ImageError:
+        return False
+    return True
 
 
 def same_pixels(one: np.ndarray, other: np.ndarray) -> bool:

@@ -146,7 +146,7 @@ def test_a_decoded_target_of_another_time_is_compared() -> None:
 
 
 def test_a_lossy_target_is_compared_as_far_as_it_promises() -> None:
-    picture("a.png")
+    Image.fromarray(RNG.integers(100, 120, (6, 9, 3)).astype(np.uint8)).save("a.png")
     done(encoder(max_error=9), "a.png")
     old("out/a.said")
     assert only(done(encoder(max_error=9), "a.png")).state is State.SKIPPED

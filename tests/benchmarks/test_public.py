@@ -40,6 +40,22 @@ def test_a_digest_is_of_shape_and_samples() -> None:
     assert public.digest(ones) != public.digest(ones.reshape(3, 2, 3))
 
 
+def test_near_lossless_errors_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("imagecodecs")
+    _, second = pictures(tmp_path)
+    rows = [row.split(" | ") for row in public.near([second], 1)][2:]
+    assert [row[0] for row in rows] == [f"| {n}" for n in (0, *public.MAX_ERRORS)]
+    bits = [float(row[2]) for row in rows]
+    assert bits == sorted(bits, reverse=True)
+    assert all(
+        float(row[3].rstrip(" |")) == pytest.approx(own / float(row[1]), abs=0.01)
+        for row, own in zip(rows, bits, strict=True)
+    )
+    monkeypatch.setattr(public.codec, "decode", lambda data, threads: second + np.uint8(3))
+    with pytest.raises(AssertionError, match="more than was allowed"):
+        list(public.near([second], 1))
+
+
 def test_only_listed_pictures_are_measured_and_all_of_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -140,6 +140,16 @@ def test_when_there_is_nothing_to_do(arguments: tuple[str, ...], sentence: str) 
     assert not os.path.exists("out")
 
 
+def test_a_new_output_folder_goes_where_nothing_comes_into_it() -> None:
+    os.mkdir("bad")
+    Path("bad/a.said").write_bytes(b"no such file")
+    assert run("decode", "bad", "--output-dir", "out").exit_code == 1
+    assert not os.path.exists("out")
+    os.mkdir("out")
+    assert run("decode", "bad", "--output-dir", "out").exit_code == 1
+    assert os.path.isdir("out")
+
+
 def test_output_folders_that_cannot_be() -> None:
     Path("file").touch()
     result = run("encode", "in", "--output-dir", "file")

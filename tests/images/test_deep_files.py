@@ -123,6 +123,16 @@ def test_other_formats_are_refused(name: str) -> None:
         images.save_exactly(picture_of(picture(3), Metadata()), io.BytesIO(), name)
 
 
+def test_a_loss_is_not_advised_where_it_would_not_help() -> None:
+    """JPEG has no alpha, which a key becomes."""
+    keyed = picture_of(picture(3), Metadata())
+    keyed = keyed._replace(presentation=keyed.presentation._replace(key=(1, 2, 3)))
+    with pytest.raises(ImageError, match=r"can\.$"):
+        images.save_exactly(keyed, io.BytesIO(), "JPEG")
+    with pytest.raises(ImageError, match=r"can, and --lossy"):
+        images.save_exactly(keyed, io.BytesIO(), "WEBP")
+
+
 @pytest.mark.parametrize("channels", MODES)
 def test_where_loss_is_allowed_they_get_the_upper_bits(channels: int) -> None:
     file = io.BytesIO()

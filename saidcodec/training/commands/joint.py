@@ -69,7 +69,14 @@ def train_joint(
     description: str,
     force: bool,
 ) -> None:
-    """Train both layers of a model together, so that glimpses pay beside the residual network."""
+    """Train both layers of a model together, so that glimpses pay beside the residual network.
+
+    \b
+    Examples:
+      saidcodec train joint --dataset scenes --data FOLDER --model scenes.safetensors --boxes regions \\
+        --warm-up 0.2 --said-checkpoint scenes-said.pt --residual-checkpoint scenes.pt --seconds 3000 \\
+        --out scenes-joint.safetensors
+    """
     import numpy as np
 
     from saidcodec import models

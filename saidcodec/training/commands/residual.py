@@ -80,6 +80,11 @@ def train_residual(
     Photographs are varied crops without a reconstruction.  Other images have the one that
     --said-checkpoint makes; without it, that of the files of --said, where this is a whole model with
     glimpses, or none.
+
+    \b
+    Examples:
+      saidcodec train residual --dataset scenes --data FOLDER --said scenes-said.safetensors \\
+        --seconds 1500 --out scenes.safetensors
     """
     from saidcodec import models
     from saidcodec.training import export, residual, sources, team

@@ -91,6 +91,11 @@ def train_said(
     """Train glimpse network and VAE; write a model file of the SAID layer.
 
     A picture of boxes and reconstructions is kept beside the checkpoint.
+
+    \b
+    Examples:
+      saidcodec train said --dataset scenes --data FOLDER --side 16 --seconds 300 \\
+        --out scenes-said.safetensors
     """
     from saidcodec import models
     from saidcodec.training import export, said, sources, team, watch

@@ -51,7 +51,13 @@ def train_tables(
     out: Path,
     force: bool,
 ) -> None:
-    """Learn a model's coding tables anew from what the encoder makes of images; the networks stay."""
+    """Learn a model's coding tables anew from what the encoder makes of images; the networks stay.
+
+    \b
+    Examples:
+      saidcodec train tables --dataset scenes --data FOLDER --model scenes-joint.safetensors \\
+        --out scenes.safetensors
+    """
     from saidcodec import models
     from saidcodec.training import joint, sources
 
