@@ -16,9 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from saidcodec import models
+from saidcodec.encoder import transforms
 from saidcodec.encoder.price import styled
 from saidcodec.evaluation import conditions, page, rate
 from saidcodec.format import colour
+from saidcodec.format.colour import Transform
 from saidcodec.residual import adaptation, band, engine, reference
 from saidcodec.residual.engine import LENGTH_BITS, SYMBOL_BITS, Plane
 from saidcodec.residual.lengths import lengths
@@ -46,10 +48,11 @@ PARTS = (
     Part("and by the neighbours' values", (*CLOSE, *EARLIER, *CONSTANT, *VALUES)),
     Part("and by errors farther away", tuple(range(adaptation.FEATURES))),
     Part("and scales shifted", tuple(range(adaptation.FEATURES)), scale=True),
-    Part("and that by the energy of errors (effort normal)", tuple(range(adaptation.FEATURES)), True, True),
-    Part("scales alone, by energy", (), True, True),
+    Part("and that by the energy of errors", tuple(range(adaptation.FEATURES)), True, True),
 )
-DECISIONS = "all of it, and decisions (of effort best)"
+SCALES = Part("scales alone, by energy", (), True, True)
+SUITED = "and in the transform of colours that suits the picture (effort normal)"
+DECISIONS = "and by decisions (of effort best)"
 
 
 class Partial(adaptation.Adaptation):
@@ -93,8 +96,15 @@ def middle(pixels: np.ndarray, side: int) -> np.ndarray:
     return pixels[y : y + height, x : x + width, :3]
 
 
-def plane_of(pixels: np.ndarray) -> Plane:
-    """Y, Co, Cg of a picture with the styles that suit its tiles."""
+def suited(pixels: np.ndarray) -> Transform:
+    """The transform that a picture would be coded in."""
+    model = models.find(MODEL)
+    style = int(model.tensors["tile.style.frequency"].argmax())
+    return transforms.shortest(band.network_of(model), style, True, pixels, tuple(Transform))
+
+
+def plane_of(pixels: np.ndarray, transform: Transform = Transform.YCOCG) -> Plane:
+    """The components of a picture with the styles that suit its tiles."""
     height, width = pixels.shape[:2]
     places = [
         (slice(y, y + TILE), slice(x, x + TILE))
@@ -102,7 +112,7 @@ def plane_of(pixels: np.ndarray) -> Plane:
         for x in range(0, width, TILE)
     ]
     network = band.network_of(models.find(MODEL))
-    return styled(network, band.plane_of(colour.forward(pixels)), places)
+    return styled(network, band.plane_of(colour.forward(pixels, transform)), places)
 
 
 def bits(plane: Plane, part: Part) -> float:
@@ -135,7 +145,10 @@ def rows(pictures: Sequence[np.ndarray]) -> Iterator[str]:
         spent = sum(bits(plane, part) for plane in planes) / samples
         alone = alone or spent
         yield row(part.name, spent, alone)
-    yield row(DECISIONS, sum(map(decided_bits, planes)) / samples, alone)
+    best = [plane_of(pixels, suited(pixels)) for pixels in pictures]
+    yield row(SUITED, sum(bits(plane, PARTS[-1]) for plane in best) / samples, alone)
+    yield row(DECISIONS, sum(map(decided_bits, best)) / samples, alone)
+    yield row(SCALES.name, sum(bits(plane, SCALES) for plane in planes) / samples, alone)
 
 
 def row(name: str, spent: float, alone: float) -> str:

@@ -33,11 +33,12 @@ def of_engine(plane: Plane) -> float:
 
 def test_the_ends_of_the_table_are_the_coder_without_and_with_adaptation(plane: Plane) -> None:
     assert SYMBOL_BITS == 10
-    alone, whole = (parts.bits(plane, part) for part in (parts.PARTS[0], parts.PARTS[-2]))
+    alone, whole = (parts.bits(plane, part) for part in (parts.PARTS[0], parts.PARTS[-1]))
     assert alone == of_engine(replace(plane, adaptive=False))
     assert whole == of_engine(replace(plane, adaptive=True))
     assert alone != whole
 
 
 def test_every_part_changes_bits(plane: Plane) -> None:
-    assert len({parts.bits(plane, part) for part in parts.PARTS}) == len(parts.PARTS)
+    every = (*parts.PARTS, parts.SCALES)
+    assert len({parts.bits(plane, part) for part in every}) == len(every)
