@@ -1,9 +1,10 @@
 """Bits and speed on photographs that anyone can get, beside PNG, WebP, JPEG 2000 and JPEG XL.
 
-    python benchmarks/public.py --kodak FOLDER --cid22 FOLDER [--page docs/results.md]
+    python benchmarks/public.py --kodak FOLDER --cid22 FOLDER [--clic FOLDER] [--page docs/results.md]
 
 ``--kodak``: the 24 pictures of PhotoCD PCD0992.  ``--cid22``: the 512×512 pictures of the Cloudinary Image
-Dataset '22, of which every tenth is taken.  Both lie in github.com/imazen/codec-corpus.
+Dataset '22, of which every tenth is taken.  ``--clic``: 24 pictures of CLIC 2025, most of 2 to 3 megapixels.
+All lie in github.com/imazen/codec-corpus.
 Only pictures whose pixels have the hashes in public.sha256 are measured, whatever their files are called.
 Those of CID22 are measured near-lossless, too.  Needs the extra "benchmarks" for the other codecs.
 """
@@ -22,6 +23,7 @@ from saidcodec import arguments, codec, parallel
 from saidcodec.evaluation import conditions, page, rate
 
 HASHES = Path(__file__).with_suffix(".sha256")
+SETS = ("kodak", "cid22", "clic")
 MAX_ERRORS = (1, 2, 4, 8)
 
 
@@ -91,11 +93,12 @@ def parse(given: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kodak", metavar="FOLDER")
     parser.add_argument("--cid22", metavar="FOLDER")
+    parser.add_argument("--clic", metavar="FOLDER")
     parser.add_argument("--threads", type=int, default=parallel.cores())
     parser.add_argument("--page", type=Path, help="a page that shows what is printed")
     wanted = parser.parse_args(given)
-    if not (wanted.kodak or wanted.cid22):
-        parser.error("Name a folder with --kodak or --cid22.")
+    if not any(getattr(wanted, name) for name in SETS):
+        parser.error("Name a folder with --kodak, --cid22 or --clic.")
     if not find_spec("imagecodecs"):
         parser.error('The other codecs are missing: install the extra "benchmarks".')
     return wanted
@@ -106,7 +109,7 @@ def main(given: Sequence[str] | None = None) -> None:
     told = f"Measured on: {conditions.machine(wanted.threads)}; {conditions.versions()}."
     tables = {"public": conditions.wrapped(told)}
     print(tables["public"])
-    for name in ("kodak", "cid22"):
+    for name in SETS:
         if folder := getattr(wanted, name):
             pictures, rows = gathered(name, folder), []
             print(f"\n{name}\n")

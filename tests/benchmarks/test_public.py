@@ -32,6 +32,7 @@ def listed(folder: Path, monkeypatch: pytest.MonkeyPatch, known: list[np.ndarray
 def test_the_list_has_every_picture_once() -> None:
     assert len(public.wanted_hashes("kodak")) == 24
     assert len(public.wanted_hashes("cid22")) == 25
+    assert len(public.wanted_hashes("clic")) == 24
 
 
 def test_a_digest_is_of_shape_and_samples() -> None:
