@@ -143,6 +143,7 @@ class File:
     adaptive: bool
     decided: bool
     max_error: int
+    order: int | None
     model: str
     side: int
     bands: int
@@ -262,6 +263,10 @@ def parse(data, before=None):
     model = "" if form.depth > 8 else source.take(2).hex()
     max_error = source.number() if layout & 64 else 0
     need(not layout & 64 or 1 <= max_error <= (255 if form.depth <= 8 else 32767))
+    order = None
+    if max_error and form.depth <= 8 and not (mode < 2 or replicated):
+        order = source.take(1)[0]
+        need(order < len(ORDERS))
     side, bands = usual_tiling(width, height)
     if extension & 1:
         tiling = source.take(1)[0]
@@ -286,6 +291,7 @@ def parse(data, before=None):
         adaptive,
         decided,
         max_error,
+        order,
         model,
         side,
         bands,
@@ -565,7 +571,7 @@ def prediction(file, tensors, description, width, height):
 
 def order_of(file):
     """7.1: the order of near-lossless differences."""
-    return "GBR" if file.max_error else None
+    return None if file.order is None else ORDERS[file.order]
 
 
 # 6, 7, 8. The residual

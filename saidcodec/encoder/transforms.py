@@ -21,14 +21,20 @@ TURN = 0.618034  # spreads parts evenly over the columns, however many there are
 
 
 def shortest(
-    network: ResidualNetwork, style: int, adaptive: bool, rgb: np.ndarray, among: Sequence[Transform]
+    network: ResidualNetwork,
+    style: int,
+    adaptive: bool,
+    rgb: np.ndarray,
+    among: Sequence[Transform],
+    max_error: int = 0,
 ) -> Transform:
     """The transform in which parts of a band uint8 [h, w, 3] take the fewest words, all in one style."""
     part = parts_of(rgb)
     styles = np.full(part.shape[:2], style, np.uint8)
 
     def words(transform: Transform) -> int:
-        plane = replace(plane_of(colour.forward(part, transform)), styles=styles, adaptive=adaptive)
+        plane = plane_of(colour.forward(part, transform), max_error=max_error)
+        plane = replace(plane, styles=styles, adaptive=adaptive)
         symbols = engine.current().symbols(network, plane)
         return engine.current().push(np.zeros(0, np.uint32), symbols).size
 

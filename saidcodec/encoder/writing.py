@@ -26,7 +26,7 @@ from saidcodec.models import Model
 from saidcodec.parallel import Progress, in_threads
 from saidcodec.residual import band as residual
 from saidcodec.residual import mixed
-from saidcodec.residual.band import Method, Outline, method_of
+from saidcodec.residual.band import Method, Outline, method_of, network_of
 from saidcodec.residual.mixed import Differences, Source
 from saidcodec.said import Description, write_section
 
@@ -51,7 +51,17 @@ def header_of(
     decided = adaptive and effort == "best" and not max_error and width <= MOST_DECIDED_WIDTH
     tiling = choose_tiling(width, height)
     header = Header(width, height, mode, replicated, coder, max_error, model.id, *tiling, adaptive, decided)
-    return forms.in_form(header, presentation)
+    header = forms.in_form(header, presentation)
+    if header.has_order and header.coder == ResidualCoder.CONTEXT and effort != "fast":
+        rgb = planes.channels_of(header, pixels)[..., :3]
+        found = shortest(network_of(model), usual_style(model), adaptive, rgb, DIFFERENCES, max_error)
+        header = header._replace(differences=found)
+    return header
+
+
+def usual_style(model: Model) -> int:
+    """The style that most tiles have."""
+    return int(model.tensors["tile.style.frequency"].argmax())
 
 
 def sources_of(header: Header, pixels: np.ndarray, effort: str, looks: bool, kept: bool) -> Sources | None:
@@ -188,8 +198,7 @@ def write_band(
         return CodedBand.of(header, plan, Encoder(), shown)
     apart = None
     if sources and method.network and plan.is_plain and not header.grey:
-        style = int(model.tensors["tile.style.frequency"].argmax())
-        among = DIFFERENCES if sources.thorough else tuple(Transform)
+        style, among = usual_style(model), DIFFERENCES if sources.thorough else tuple(Transform)
         transform = shortest(method.network, style, method.adaptive, channels[..., :3], among)
         if transform != Transform.YCOCG:
             apart = code_source(header, method, band, channels, Differences(transform))

@@ -17,6 +17,7 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from saidcodec.errors import CorruptError, FormatError, LimitError, TruncatedError, VersionError
+from saidcodec.format.colour import DIFFERENCES, Transform
 from saidcodec.format.cursor import Cursor, inflated, varint
 from saidcodec.format.form import NO_SUCH_THING, facts_of, number_of, read_form
 from saidcodec.format.header import (
@@ -89,6 +90,7 @@ def head_of(header: Header, metadata: Metadata) -> bytes:
     head += varint(2 * (header.width - 1) + (not square)) + (b"" if square else varint(header.height - 1))
     head += bytes.fromhex(header.model)[:MODEL_BYTES]
     head += varint(header.max_error) if header.max_error else b""
+    head += bytes([DIFFERENCES.index(header.differences)]) if header.has_order else b""
     if extension & HAS_TILING:
         side, bands = (
             number.bit_length() - 1 for number in (header.side // SMALLEST_TILE, header.most_bands)
@@ -212,6 +214,9 @@ def read_header(cursor: Cursor, before: Palette | None = None) -> tuple[Header, 
     max_error = cursor.varint() if near_lossless else 0
     if near_lossless and not 1 <= max_error <= (MOST_WIDE_ERROR if form.wide else MOST_ERROR):
         raise CorruptError("The file's header gives an impossible error bound.")
+    order = cursor.take(1)[0] if near_lossless and form.has_order else DIFFERENCES.index(Transform.GBR)
+    if order >= len(DIFFERENCES):
+        raise CorruptError("The file's header gives an order of channels that there is not.")
     side, bands = choose_tiling(width, height)
     if extension & HAS_TILING:
         tiling = cursor.take(1)[0]
@@ -235,6 +240,7 @@ def read_header(cursor: Cursor, before: Palette | None = None) -> tuple[Header, 
     header = header._replace(
         adaptive=adaptive,
         decided=decided,
+        differences=DIFFERENCES[order],
         depth=form.depth,
         key=key,
         palette=palette,

@@ -131,7 +131,8 @@ class Header(NamedTuple):
     largest error of a sample, 0 for lossless.  ``model``: the model's id; in the header that was read from a
     file its beginning.  ``side`` bounds the tiles' sides, ``most_bands`` is the largest number of bands; both
     are powers of 2.  ``adaptive``: the context coder learns along;
-    ``decided``: by decisions, too (section 6.10).
+    ``decided``: by decisions, too (section 6.10).  ``differences``: what the components of a near-lossless
+    colour image are.
 
     The others say how the channels are shown.  ``depth``: bits of a sample; an image of depth 1 is coded as
     the greys 0 and 255, one of depth 9 to 16 is wide: it has samples of uint16, no model and no SAID layer.
@@ -151,6 +152,7 @@ class Header(NamedTuple):
     most_bands: int
     adaptive: bool = False
     decided: bool = False
+    differences: Transform = Transform.GBR
     depth: int = 8
     key: tuple[int, ...] | None = None
     palette: Palette | None = None
@@ -188,7 +190,12 @@ class Header(NamedTuple):
     def transform(self) -> Transform:
         """What the components are, unless a band says otherwise: near-lossless, later ones make up for the
         first one's errors, which differences allow."""
-        return Transform.GBR if self.max_error else Transform.YCOCG
+        return self.differences if self.has_order else Transform.YCOCG
+
+    @property
+    def has_order(self) -> bool:
+        """Whether the head says which differences the components are."""
+        return bool(self.max_error) and not (self.grey or self.wide)
 
     @property
     def has_alpha(self) -> bool:

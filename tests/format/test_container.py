@@ -18,6 +18,7 @@ from saidcodec.errors import (
     VersionError,
 )
 from saidcodec.format import container
+from saidcodec.format.colour import Transform
 from saidcodec.format.container import head_check, head_of, unpack
 from saidcodec.format.cursor import Cursor, varint
 from saidcodec.format.header import (
@@ -121,6 +122,26 @@ def test_layout_byte_by_byte() -> None:
     assert pack(header, Metadata(), [b"abcd"]) == head + b"\x04abcd"
     start = binascii.crc_hqx(b"\xde\xad\xbe\xef", 0xFFFF)
     assert head_check(head, "deadbeef") == binascii.crc_hqx(head, start).to_bytes(2, "little")
+
+
+def test_near_lossless_colours_have_an_order() -> None:
+    colours = Header(8, 8, Mode.RGB, False, ResidualCoder.CONTEXT, 2, "01234567", 16, 1)
+    assert head_of(colours, Metadata()) == b"\xda\r\n\x52\x0e\x01\x23\x02\x03"
+    assert colours.transform == Transform.GBR
+    other = colours._replace(differences=Transform.BGR)
+    found = unpack(pack(other, Metadata(), [bytes(8)])).header
+    assert found.transform == Transform.BGR
+    for plain in (
+        colours._replace(max_error=0),
+        colours._replace(replicated=True),
+        colours._replace(mode=Mode.L),
+    ):
+        assert plain.transform == Transform.YCOCG
+        assert len(head_of(plain, Metadata())) == len(head_of(colours, Metadata())) - 1 - (
+            not plain.max_error
+        )
+    with pytest.raises(CorruptError, match="order of channels"):
+        unpack(b"\xda\r\n\x52\x0e\x01\x23\x02\x06" + bytes(8))
 
 
 def test_what_is_usual_is_not_written() -> None:
