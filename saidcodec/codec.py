@@ -56,9 +56,9 @@ def encode(
     ``model``: a name, a path or a Model; "auto" keeps the smallest file of the shipped models that apply.
     ``residual``: "context" (the residual network), "gaussian" (the paper's) or "none" (x̂(T) alone: lossy).
     ``glimpses``: force their number per tile instead of choosing it by bits.
-    ``effort``: "fast" codes larger images without adaptation and without a look at what they were made of;
-    "best" looks for chroma of half the resolution and codes larger images by decisions under a larger model,
-    for seconds a megapixel.
+    ``effort``: "fast" codes larger images without adaptation and without a look at what they were made of or
+    at which transform of their colours suits them; "best" looks for chroma of half the resolution, tries two
+    transforms, and codes larger images by decisions under a larger model, for seconds a megapixel.
     Images below 128×128 are tried as graphics with the model "auto" or the effort "best".
     ``progress`` is told the share that is done after every band, or after every one of several frames.
     Raises ImageError, LimitError, FileError or ModelError; TypeError or ValueError for arguments of another
@@ -138,16 +138,18 @@ def file_of(
         looks, several = model == "auto", len(tried) > 1
         sources = None if glimpses else sources_of(header, pixels, effort, looks, several)
 
-        def file_with(one: Model, number: int | None, progress: Progress) -> bytes:
+        def file_with(one: Model, number: int | None, suited: bool, progress: Progress) -> bytes:
             # Of small images one model of several is enough to try other methods beside.
             asked = not number and (effort == "best" or is_large(width, height) or one is tried[0])
             own = header._replace(model=one.id)
             made_of = sources if asked else None
-            return write(own, one, pixels, kept, number, made_of, threads, progress)
+            return write(own, one, pixels, kept, number, made_of, suited, threads, progress)
 
+        suited = effort != "fast" and not header.grey
         if len(tried) == 1 or residual != "context":
-            return min((file_with(one, glimpses, progress) for one in tried), key=len)
-        return auto.shortest(tried, file_with, glimpses, progress)
+            suited &= effort == "best" or is_large(width, height)
+            return min((file_with(one, glimpses, suited, progress) for one in tried), key=len)
+        return auto.shortest(tried, file_with, glimpses, suited, progress)
 
     header = header_of(pixels, presentation, tried[0], residual, max_error, effort)
     return min(map(shortest_with, forms.candidates(header, pixels, effort)), key=len)

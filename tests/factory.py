@@ -197,7 +197,7 @@ def banded_file(model: Model) -> tuple[bytes, np.ndarray]:
     """A noisy RGBA image of 70×53 pixels in four bands, and its pixels; quick to decode on every engine."""
     pixels = np.random.default_rng(8).integers(0, 256, (53, 70, 4)).astype(np.uint8)
     header = Header(70, 53, Mode.RGBA, False, ResidualCoder.GAUSSIAN, 0, model.id, 16, 4)
-    return writing.write(header, model, pixels, Metadata(), 0, None, 1, lambda share: None), pixels
+    return writing.write(header, model, pixels, Metadata(), 0, None, False, 1, lambda share: None), pixels
 
 
 def random_description(

@@ -149,7 +149,7 @@ def encode_in_bands(
     height, width, channels = pixels.shape
     mode, found = Mode("RGBA"[:channels]), models.find(model)
     header = Header(width, height, mode, False, ResidualCoder.CONTEXT, 0, found.id, side, bands, True)
-    return writing.write(header, found, pixels, Metadata(), glimpses, None, 1, lambda share: None)
+    return writing.write(header, found, pixels, Metadata(), glimpses, None, False, 1, lambda share: None)
 
 
 def encode_made_of(pixels: np.ndarray, *, model: str, source: mixed.Source) -> bytes:

@@ -769,7 +769,7 @@ def read_tiles(file, tensors, banks, tiles, stream):
     top = tiles[0][2][1]
     tiles = [(kind, image, (x, y - top, w, h)) for kind, image, (x, y, w, h) in tiles]
     method = stream.take(uniform(6)) if file.coder == 3 else 0
-    need(method == 0 or all(kind == 0 for kind, _, _ in tiles))
+    need(method == 0 or all(kind == 0 or (kind == 2 and method == 5) for kind, _, _ in tiles))
     if file.coder == 0:
         out = without_residual(file, tiles)
     elif method == 0:

@@ -70,7 +70,7 @@ def agree_in_tiles(
     height, width = image.shape[:2]
     how = False, ResidualCoder[coder.upper()], max_error, model.id, 16, bands, adaptive, decided
     header = Header(width, height, Mode(mode), *how)
-    data = writing.write(header, model, image, Metadata(), None, None, 1, lambda share: None)
+    data = writing.write(header, model, image, Metadata(), None, None, False, 1, lambda share: None)
     expected = codec.decode(data, model=model, threads=1)
     found = plain_decoder.decode(data, model.tensors, banks)
     assert (found == expected).all()
@@ -144,7 +144,7 @@ def test_adaptation_of_narrow_images(width, height, banks):
     image = picture(height, width, "L")
     header = Header(width, height, Mode.L, False, ResidualCoder.CONTEXT, 0, random_model(3).id, 64, 1, True)
     model = random_model(3)
-    data = writing.write(header, model, image, Metadata(), None, None, 1, lambda share: None)
+    data = writing.write(header, model, image, Metadata(), None, None, False, 1, lambda share: None)
     assert (plain_decoder.decode(data, model.tensors, banks) == image).all()
 
 
@@ -464,7 +464,7 @@ def agree_in_bands(
     streams, plans = [], []
     for band, source in zip(bands, sources, strict=True):
         own = channels[band.rows]
-        coded = writing.write_band(header, model, method, band, own, 1, None, 1)
+        coded = writing.write_band(header, model, method, band, own, 1, False, False, 1)
         planned, stream = coded.plan, coded.stream
         if source:
             planned, stream = (

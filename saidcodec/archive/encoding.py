@@ -129,7 +129,8 @@ def shared(header: Header, picture: Picture, options: Options, model: Model, row
     sources = writing.sources_of(header, pixels, options.effort, options.looks, False) if asked else None
     method, (band,) = calibrated(header, model, rows), Tiling.of(header).bands()
     channels = planes.channels_of(header, pixels)
-    coded = writing.code_band(header, model, method, band, channels, options.glimpses, sources, 1)
+    suited = sources is not None
+    coded = writing.code_band(header, model, method, band, channels, options.glimpses, sources, suited, 1)
     if coded.mixed:
         header = header._replace(coder=ResidualCoder.MIXED)
     return Shared(header, coded, picture.metadata)

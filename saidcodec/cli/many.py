@@ -138,14 +138,28 @@ def workers_for(
         with cluster.dask(dask, absolute(todo), output_dir and os.path.abspath(output_dir)) as workers:
             yield workers
         return
-    new = output_dir is not None and not os.path.lexists(output_dir)
-    if output_dir is not None:
-        files.make_folder(output_dir)
-    with running.local(min(jobs or cores(), len(todo))) as workers:
-        yield workers
-    if new and output_dir is not None:
+    if output_dir is None:
+        with running.local(min(jobs or cores(), len(todo))) as workers:
+            yield workers
+        return
+    new = missing(output_dir)
+    files.make_folder(output_dir)
+    try:
+        with running.local(min(jobs or cores(), len(todo))) as workers:
+            yield workers
+    finally:
         with suppress(OSError):  # something is in it
-            os.rmdir(output_dir)
+            for folder in new:
+                os.rmdir(folder)
+
+
+def missing(folder: str) -> list[str]:
+    """A folder and those above it, as far as they are not there; the innermost first."""
+    found = []
+    while folder and not os.path.lexists(folder):
+        found.append(folder)
+        folder = os.path.dirname(folder.rstrip(os.sep))
+    return found
 
 
 @contextmanager

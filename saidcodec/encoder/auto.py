@@ -14,7 +14,8 @@ WITHIN_REACH = 1.25  # of the shortest file without glimpses: what a model may t
 DEFAULT_MODEL = "photo"
 FINE_MODEL = "photofine"  # twice the network, and 0.6 to 1 % fewer bits
 
-FileWith = Callable[[Model, "int | None", Progress], bytes]  # model, number of glimpses, progress
+# Model, number of glimpses, whether in the transform of colours that suits the image, progress.
+FileWith = Callable[[Model, "int | None", bool, Progress], bytes]
 
 
 def candidates(model: Model | models.AnyPath, pixels: int, thorough: bool) -> list[Model]:
@@ -31,15 +32,20 @@ def candidates(model: Model | models.AnyPath, pixels: int, thorough: bool) -> li
     return found
 
 
-def shortest(tried: list[Model], file_with: FileWith, glimpses: int | None, progress: Progress) -> bytes:
+def shortest(
+    tried: list[Model], file_with: FileWith, glimpses: int | None, suited: bool, progress: Progress
+) -> bytes:
     """The shortest file of several models with the residual network.
 
-    All are tried without glimpses first: no glimpses make up for a model of other images.
+    All are tried without glimpses first: no glimpses make up for a model of other images.  If ``suited``,
+    the best of them is tried in the transform of colours that suits the image.
     """
-    plain = {one: file_with(one, 0, no_progress) for one in tried}
-    least = min(map(len, plain.values()))
-    near = [one for one in tried if len(plain[one]) <= WITHIN_REACH * least]
+    plain = {one: file_with(one, 0, False, no_progress) for one in tried}
+    best = min(tried, key=lambda one: len(plain[one]))
+    near = [one for one in tried if len(plain[one]) <= WITHIN_REACH * len(plain[best])]
     searched = [one for one in near if glimpses or (glimpses is None and one.sees_reconstruction)]
-    files = [file_with(one, glimpses, no_progress) if one in searched else plain[one] for one in near]
+    files = [file_with(one, glimpses, False, no_progress) if one in searched else plain[one] for one in near]
+    if suited and not glimpses:
+        files.append(file_with(best, 0, True, no_progress))
     progress(1.0)
     return min(files, key=len)

@@ -47,11 +47,6 @@ class Plan:
         """Which tiles are stored, bool [tiles]."""
         return np.asarray(self.kinds == TileKind.STORED)
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether no tile has a SAID layer or is stored."""
-        return not (self.kinds != TileKind.PLAIN).any()
-
     @classmethod
     def plain(cls, tiles: int) -> Plan:
         """That of a band of so many tiles without SAID layers."""

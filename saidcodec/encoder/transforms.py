@@ -12,31 +12,32 @@ import numpy as np
 
 from saidcodec.format import colour
 from saidcodec.format.colour import Transform
+from saidcodec.models import Model
 from saidcodec.residual import engine
-from saidcodec.residual.band import plane_of
-from saidcodec.residual.network import ResidualNetwork
+from saidcodec.residual.band import Method, plane_of
 
 PARTS, ROWS, COLUMNS = 8, 16, 64  # of a band: how many parts are coded, and their size
+MARGIN = 0.002  # by which differences must be shorter than YCoCg
 TURN = 0.618034  # spreads parts evenly over the columns, however many there are
 
 
-def shortest(
-    network: ResidualNetwork,
-    style: int,
-    adaptive: bool,
-    rgb: np.ndarray,
-    among: Sequence[Transform],
-    max_error: int = 0,
-) -> Transform:
-    """The transform in which parts of a band uint8 [h, w, 3] take the fewest words, all in one style."""
-    part = parts_of(rgb)
+def shortest(method: Method, model: Model, channels: np.ndarray, among: Sequence[Transform]) -> Transform:
+    """The transform in which parts of colour channels uint8 [h, w, channels] take the fewest words.
+
+    All are in the style that most tiles have.  YCoCg, where it is among them, must be beaten by a margin.
+    """
+    assert method.network
+    part = parts_of(channels[..., :3])
+    style = int(model.tensors["tile.style.frequency"].argmax())
     styles = np.full(part.shape[:2], style, np.uint8)
 
-    def words(transform: Transform) -> int:
-        plane = plane_of(colour.forward(part, transform), max_error=max_error)
-        plane = replace(plane, styles=styles, adaptive=adaptive)
-        symbols = engine.current().symbols(network, plane)
-        return engine.current().push(np.zeros(0, np.uint32), symbols).size
+    def words(transform: Transform) -> float:
+        assert method.network
+        plane = plane_of(colour.forward(part, transform), max_error=method.max_error)
+        plane = replace(plane, styles=styles, adaptive=method.adaptive)
+        symbols = engine.current().symbols(method.network, plane)
+        spent = engine.current().push(np.zeros(0, np.uint32), symbols).size
+        return spent * (1 - MARGIN) if transform == Transform.YCOCG else spent
 
     return min(among, key=words)
 

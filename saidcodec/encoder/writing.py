@@ -1,7 +1,8 @@
 """An image with one model → a file: its header, its bands, what stands before them.
 
-Each band is planned (``plan``), its residual is coded (``residual.band``) as it is or as what it was made of
-(``sources``), and what was planned (``said.section``) comes before the first band's.
+Each band is planned (``plan``), and its residual is coded (``residual.band``) as it is, as what it was made
+of (``sources``), or in another transform of its colours (``transforms``).  What was planned
+(``said.section``) comes before the first band's.
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ from saidcodec.models import Model
 from saidcodec.parallel import Progress, in_threads
 from saidcodec.residual import band as residual
 from saidcodec.residual import mixed
-from saidcodec.residual.band import Method, Outline, method_of, network_of
+from saidcodec.residual.band import Method, Outline, method_of
 from saidcodec.residual.mixed import Differences, Source
 from saidcodec.said import Description, write_section
 
 CODERS = {name: ResidualCoder[name.upper()] for name in arguments.RESIDUALS}
 STORED_SLACK = 6  # bytes of a stream that are none of its samples
+SMALL_BAND = 1 << 15  # pixels, of which the parts that are tried tell too little
 
 
 def header_of(
@@ -51,17 +53,7 @@ def header_of(
     decided = adaptive and effort == "best" and not max_error and width <= MOST_DECIDED_WIDTH
     tiling = choose_tiling(width, height)
     header = Header(width, height, mode, replicated, coder, max_error, model.id, *tiling, adaptive, decided)
-    header = forms.in_form(header, presentation)
-    if header.has_order and header.coder == ResidualCoder.CONTEXT and effort != "fast":
-        rgb = planes.channels_of(header, pixels)[..., :3]
-        found = shortest(network_of(model), usual_style(model), adaptive, rgb, DIFFERENCES, max_error)
-        header = header._replace(differences=found)
-    return header
-
-
-def usual_style(model: Model) -> int:
-    """The style that most tiles have."""
-    return int(model.tensors["tile.style.frequency"].argmax())
+    return forms.in_form(header, presentation)
 
 
 def sources_of(header: Header, pixels: np.ndarray, effort: str, looks: bool, kept: bool) -> Sources | None:
@@ -86,16 +78,22 @@ def write(
     metadata: Metadata,
     glimpses: int | None,
     sources: Sources | None,
+    suited: bool,
     threads: int,
     progress: Progress,
 ) -> bytes:
-    """Encode with one model: bands, then the sections around them."""
-    method, bands = method_of(header, model), Tiling.of(header).bands()
+    """Encode with one model: bands, then the sections around them.
+
+    ``suited``: in the transform of colours that suits the image, or each band.
+    """
     channels = planes.channels_of(header, pixels)
+    if suited and header.has_order and header.coder == ResidualCoder.CONTEXT:
+        header = header._replace(differences=shortest(method_of(header, model), model, channels, DIFFERENCES))
+    method, bands = method_of(header, model), Tiling.of(header).bands()
     within = threads if len(bands) == 1 else 1  # threads that share one band
 
     def coded(band: Band) -> tuple[Plan, bytes, bool]:
-        one = code_band(header, model, method, band, channels[band.rows], glimpses, sources, within)
+        one = code_band(header, model, method, band, channels[band.rows], glimpses, sources, suited, within)
         return one.plan, one.stream, one.mixed  # its symbols are many times as large
 
     written = [*in_threads(coded, bands, threads, progress)]
@@ -131,7 +129,7 @@ class CodedBand:
 
     ``encoder`` has collected its residual, which ``stream`` holds over its checksum.  ``decoded``: the band's
     channels as a decoder will see them, uint8 [h, w, channels].  ``mixed``: it is coded as what it was made
-    of.
+    of, or in another transform.
     """
 
     plan: Plan
@@ -155,28 +153,35 @@ def code_band(
     channels: np.ndarray,
     glimpses: int | None,
     sources: Sources | None,
+    suited: bool,
     threads: int,
 ) -> CodedBand:
-    """Code one band, uint8 [h, w, channels], as it is or as what it was made of, whichever is shorter."""
-    found = None
+    """Code one band, uint8 [h, w, channels], as it is or as what it was made of, whichever is shorter.
+
+    ``suited``: in the transform of its colours that suits it, unless it was made of something.
+    """
+    found, thorough = None, sources is not None and sources.thorough
     for source in sources.of(band, channels) if sources else ():
-        made = code_source(header, method, band, channels, source)
+        made = code_source(
+            header, method, Outline.plain(band), Plan.plain(len(band.places)), channels, source
+        )
         if found is None or len(made.stream) < len(found.stream):
             found = made
     if found is None or not (sources and sources.suffice) or len(found.stream) > channels.size:
-        as_it_is = write_band(header, model, method, band, channels, glimpses, sources, threads)
+        asked = suited and (found is None or thorough)
+        as_it_is = write_band(header, model, method, band, channels, glimpses, asked, thorough, threads)
         if found is None or len(as_it_is.stream) <= len(found.stream):
             found = as_it_is
     return found
 
 
 def code_source(
-    header: Header, method: Method, band: Band, channels: np.ndarray, source: Source
+    header: Header, method: Method, outline: Outline, plan: Plan, channels: np.ndarray, source: Source
 ) -> CodedBand:
-    """Code one band, uint8 [h, w, channels], as what it was made of."""
+    """Code one band, uint8 [h, w, channels], as what it was made of, or in another transform."""
     encoder = Encoder()
-    mixed.add(header, method, Outline.plain(band), channels, source, encoder)
-    return CodedBand.of(header, Plan.plain(len(band.places)), encoder, channels, mixed=True)
+    mixed.add(header, method, outline, channels, source, encoder)
+    return CodedBand.of(header, plan, encoder, channels, mixed=True)
 
 
 def write_band(
@@ -186,23 +191,30 @@ def write_band(
     band: Band,
     channels: np.ndarray,
     glimpses: int | None,
-    sources: Sources | None,
+    suited: bool,
+    thorough: bool,
     threads: int,
 ) -> CodedBand:
-    """Code one band, uint8 [h, w, channels], as it is, in the transform of its colours that seems to suit it;
-    a thorough search tries two."""
+    """Code one band, uint8 [h, w, channels], as it is.
+
+    If ``suited``, it is coded in the transform of its colours that is the shortest for parts of it.  Small
+    bands, and all in a ``thorough`` search, are coded both in YCoCg and in the differences that suit them
+    best.
+    """
     plan = plan_band(header, model, method.network, band, channels, glimpses, threads)
     if header.coder == ResidualCoder.NONE:
         size = (band.height, band.width)
         shown = planes.without_residual(header, plan.reconstruction, size)
         return CodedBand.of(header, plan, Encoder(), shown)
     apart = None
-    if sources and method.network and plan.is_plain and not header.grey:
-        style, among = usual_style(model), DIFFERENCES if sources.thorough else tuple(Transform)
-        transform = shortest(method.network, style, method.adaptive, channels[..., :3], among)
+    plain = plan.reconstruction is None and not plan.stored.all()
+    if suited and plain and header.exact and method.network and not header.grey:
+        both = thorough or channels[..., 0].size <= SMALL_BAND
+        transform = shortest(method, model, channels, DIFFERENCES if both else tuple(Transform))
         if transform != Transform.YCOCG:
-            apart = code_source(header, method, band, channels, Differences(transform))
-        if apart and not sources.thorough:
+            outline = Outline(band, plan.stored, None)
+            apart = code_source(header, method, outline, plan, channels, Differences(transform))
+        if apart and not both and len(apart.stream) <= channels.size:
             return apart
     found = plain_band(header, method, Outline(band, plan.stored, plan.reconstruction), plan, channels)
     if len(found.stream) > channels.size + STORED_SLACK:

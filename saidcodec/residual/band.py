@@ -205,7 +205,7 @@ def take(header: Header, method: Method, outline: Outline, decoder: Decoder) -> 
 
 
 def write_plane(method: Method, outline: Outline, plane: Plane, encoder: Encoder) -> None:
-    """Code a plane whose styles are still to choose; with errors its samples become what a decoder sees."""
+    """Code a plane whose styles are still to choose; near-lossless its samples become what a decoder sees."""
     if method.network is None:
         means = planes.or_middle(plane.reconstruction, plane.samples.shape)
         for place in outline.places():

@@ -65,7 +65,7 @@ class Plane:
         if components not in (1, 3) or not self.samples.size:
             raise ValueError("A plane has one or three components, and samples.")
         if self.decided and (not self.adaptive or self.max_error):
-            raise ValueError("Decisions need adaptation, and no errors.")
+            raise ValueError("Decisions need adaptation, and are lossless.")
         if self.adaptive and self.rows:
             raise ValueError("A plane is coded with adaptation or with a calibration, not with both.")
 

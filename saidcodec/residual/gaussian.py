@@ -35,16 +35,16 @@ def write_tile(planes: np.ndarray, means: np.ndarray, max_error: int, encoder: E
 
     Of three components the later ones make up for the first one's errors (spec section 7.1).
     """
-    decoded, step = np.empty_like(planes), 2 * max_error + 1
+    decoded, quantum = np.empty_like(planes), 2 * max_error + 1
     for c in range(planes.shape[2]):
         goal = planes[..., c].astype(np.int32)
         if c:
             goal += planes[..., 0] - decoded[..., 0]
-        residual = (goal - means[..., c] + max_error) // step
+        residual = (goal - means[..., c] + max_error) // quantum
         scale = empirical_scale(residual)
         encoder.add(np.array([scale]), uniform(SCALES))
         encoder.add(residual + REACH, bank().gaussian[scale])
-        decoded[..., c] = np.clip(means[..., c] + step * residual, LOW[c], HIGH)
+        decoded[..., c] = np.clip(means[..., c] + quantum * residual, LOW[c], HIGH)
     return decoded
 
 

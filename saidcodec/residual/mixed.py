@@ -84,7 +84,9 @@ def take(header: Header, method: Method, outline: Outline, decoder: Decoder) -> 
     flat = how in (BandMethod.GRAPHICS, BandMethod.GRADIENTS)
     if not flat:  # whose runs are all but free
         residual.check_length(method, 1, outline.band, decoder)  # chroma may be fewer samples
-    if how != BandMethod.PLAIN and (outline.stored.any() or outline.reconstruction is not None):
+    free = how in (BandMethod.PLAIN, BandMethod.DIFFERENCES)  # to have stored tiles
+    predicted = outline.reconstruction is not None and how != BandMethod.PLAIN
+    if predicted or (outline.stored.any() and not free):
         raise CorruptError("A band has tiles that its method does not have.")
     if how == BandMethod.MAPPED:
         channels = take_mapped(header, method, outline, take_head(decoder), decoder)

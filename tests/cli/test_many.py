@@ -145,9 +145,11 @@ def test_a_new_output_folder_goes_where_nothing_comes_into_it() -> None:
     Path("bad/a.said").write_bytes(b"no such file")
     assert run("decode", "bad", "--output-dir", "out").exit_code == 1
     assert not os.path.exists("out")
+    assert run("decode", "bad", "--output-dir", "new/inner/out").exit_code == 1
+    assert not os.path.exists("new")
     os.mkdir("out")
-    assert run("decode", "bad", "--output-dir", "out").exit_code == 1
-    assert os.path.isdir("out")
+    assert run("decode", "bad", "--output-dir", "out/inner").exit_code == 1
+    assert os.listdir("out") == []
 
 
 def test_output_folders_that_cannot_be() -> None:

@@ -59,15 +59,17 @@ def test_auto_encodes_once_with_blind_models(monkeypatch: pytest.MonkeyPatch) ->
     original = writing.write
 
     def write(header, model, *rest):  # type: ignore[no-untyped-def]
-        written.append(model.name)
+        written.append((model.name, rest[4]))
         return original(header, model, *rest)
 
     monkeypatch.setattr(writing, "write", write)
     pixels = np.asarray(Image.open(Path(__file__).parents[2] / "examples" / "scene.png"))[60:124, 60:124]
-    data = codec.encode(pixels)
-    kept = models.find(inspection.inspect(data)["model"]["name"])
-    assert not kept.sees_reconstruction
-    assert written.count(kept.name) == 1
+    for shown, transforms in ((pixels, [False, True]), (pixels[..., 0], [False])):
+        written.clear()
+        data = codec.encode(shown)
+        kept = models.find(inspection.inspect(data)["model"]["name"])
+        assert not kept.sees_reconstruction
+        assert [suited for name, suited in written if name == kept.name] == transforms
 
 
 def test_gaussian_glimpses_are_searched_over_a_coarse_and_a_fine_base(

@@ -8,7 +8,8 @@ from factory import random_model
 
 from saidcodec.encoder.transforms import COLUMNS, PARTS, ROWS, parts_of, shortest
 from saidcodec.format.colour import DIFFERENCES, Transform
-from saidcodec.residual.band import network_of
+from saidcodec.format.header import Header, Mode, ResidualCoder
+from saidcodec.residual.band import method_of
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1), (15, 70), (40, 63), (500, 200)])
@@ -26,11 +27,14 @@ def test_parts_lie_inside(shape: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("pair", [(0, 1), (0, 2), (1, 2)])
-def test_the_shortest_is_found(pair: tuple[int, int]) -> None:
+@pytest.mark.parametrize("max_error", [0, 3])
+def test_the_shortest_is_found(pair: tuple[int, int], max_error: int) -> None:
     """Two channels are the same noise: one of them has to come first, and the other next to it."""
     rng = np.random.default_rng(5)
     rgb = rng.integers(0, 256, (60, 70, 3)).astype(np.uint8)
     rgb[..., pair[1]] = rgb[..., pair[0]]
-    found = shortest(network_of(random_model(3)), 0, True, rgb, DIFFERENCES)
+    model = random_model(3)
+    header = Header(70, 60, Mode.RGB, False, ResidualCoder.CONTEXT, max_error, model.id, 64, 1, True)
+    found = shortest(method_of(header, model), model, rgb, DIFFERENCES)
     assert found.order[0] in pair
-    assert shortest(network_of(random_model(3)), 0, True, rgb, [Transform.RGB]) == Transform.RGB
+    assert shortest(method_of(header, model), model, rgb, [Transform.RGB]) == Transform.RGB

@@ -10,11 +10,13 @@ from factory import random_model
 from PIL import Image
 
 import saidcodec
+from saidcodec import models
+from saidcodec.codec import read_said
 from saidcodec.encoder import preimage, writing
 from saidcodec.entropy.rans import Decoder, Encoder, uniform
 from saidcodec.errors import CorruptError, SaidError
 from saidcodec.format import container
-from saidcodec.format.header import BandMethod, Header, Metadata, Mode, ResidualCoder
+from saidcodec.format.header import BandMethod, Header, Metadata, Mode, ResidualCoder, TileKind
 from saidcodec.format.levels import levels_of
 from saidcodec.format.tiling import Tiling
 from saidcodec.residual import mixed
@@ -172,6 +174,23 @@ def test_other_methods_and_heads_are_refused() -> None:
     encoder.add(np.array([BandMethod.MAPPED]), uniform(len(BandMethod)))
     with pytest.raises(CorruptError, match="does not have"):
         mixed.take(head, method, stored, Decoder(encoder.finish()))
+    encoder = Encoder()
+    encoder.add(np.array([BandMethod.DIFFERENCES]), uniform(len(BandMethod)))
+    encoder.add(np.full(99, 7), uniform(256))
+    seen = outline._replace(reconstruction=np.zeros((16, 16, 3), np.int16))
+    with pytest.raises(CorruptError, match="does not have"):
+        mixed.take(head, method, seen, Decoder(encoder.finish()))
+
+
+def test_stored_tiles_go_with_differences() -> None:
+    pixels, rng = scene(256, 256), np.random.default_rng(8)
+    pixels[..., 1] = np.clip(pixels[..., 2].astype(int) + rng.integers(0, 2, pixels.shape[:2]), 0, 255)
+    pixels[:64, 64:128] = rng.integers(0, 256, (64, 64, 3))
+    data = saidcodec.encode(pixels, model="photo")
+    assert container.unpack(data).header.coder == ResidualCoder.MIXED
+    kinds = read_said(container.unpack(data), models.find("photo")).kinds
+    assert np.count_nonzero(np.array(kinds) == TileKind.STORED) == 1
+    np.testing.assert_array_equal(saidcodec.decode(data), pixels)
 
 
 @pytest.mark.parametrize("how", [BandMethod.PLAIN, BandMethod.LEVELS, BandMethod.MAPPED])
