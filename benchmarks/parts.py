@@ -21,6 +21,7 @@ from saidcodec.encoder.price import styled
 from saidcodec.evaluation import conditions, page, rate
 from saidcodec.format import colour
 from saidcodec.format.colour import Transform
+from saidcodec.format.header import Header, Mode, ResidualCoder
 from saidcodec.residual import adaptation, band, engine, reference
 from saidcodec.residual.engine import LENGTH_BITS, SYMBOL_BITS, Plane
 from saidcodec.residual.lengths import lengths
@@ -98,9 +99,9 @@ def middle(pixels: np.ndarray, side: int) -> np.ndarray:
 
 def suited(pixels: np.ndarray) -> Transform:
     """The transform that a picture would be coded in."""
-    model = models.find(MODEL)
-    style = int(model.tensors["tile.style.frequency"].argmax())
-    return transforms.shortest(band.network_of(model), style, True, pixels, tuple(Transform))
+    model, size = models.find(MODEL), (pixels.shape[1], pixels.shape[0])
+    header = Header(*size, Mode.RGB, False, ResidualCoder.CONTEXT, 0, model.id, TILE, 1, True)
+    return transforms.shortest(band.method_of(header, model), model, pixels, tuple(Transform))
 
 
 def plane_of(pixels: np.ndarray, transform: Transform = Transform.YCOCG) -> Plane:

@@ -1,6 +1,6 @@
 """What regions and a thumbnail of a large file cost, beside the whole: seconds and bytes read.
 
-    python benchmarks/regions.py FOLDER [--width 6000] [--height 4000]
+    python benchmarks/regions.py FOLDER [--width 6000] [--height 4000] [--page docs/regions.md]
 
 A mosaic is made of the images in FOLDER and encoded with the model photo.  Every row is the fastest of three
 runs on as many threads as there are cores; files come from the cache of the system.
@@ -12,7 +12,7 @@ import argparse
 import io
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import cycle
 from pathlib import Path
@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 
 import saidcodec
-from saidcodec.evaluation import rate
+from saidcodec import parallel
+from saidcodec.evaluation import conditions, page, rate
 from saidcodec.format import container
 from saidcodec.format.tiling import Tiling
 
@@ -80,19 +81,30 @@ def rows(path: Path, width: int, height: int) -> Iterator[tuple[str, float, int]
     yield f"a thumbnail of {SIDE} pixels", fastest(decode), path.stat().st_size
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--width", type=int, default=6000)
     parser.add_argument("--height", type=int, default=4000)
-    wanted = parser.parse_args()
+    parser.add_argument("--page", type=Path, help="a page that shows what is printed")
+    wanted = parser.parse_args(given)
     image = mosaic(wanted.folder, wanted.width, wanted.height)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "mosaic.said"
         path.write_bytes(saidcodec.encode(image, model="photo", effort="fast"))
-        print("| what | seconds | MB read |\n|---|---|---|")
+        told = f"Measured on: {conditions.machine(parallel.cores())}; {conditions.versions()}."
+        lines = [
+            conditions.wrapped(f"{told} The file has {path.stat().st_size / 1e6:.1f} MB."),
+            "",
+            "| what | seconds | MB read |",
+            "|---|---|---|",
+        ]
         for name, seconds, count in rows(path, wanted.width, wanted.height):
-            print(f"| {name} | {seconds:.2f} | {count / 1e6:.2f} |")
+            lines.append(f"| {name} | {seconds:.2f} | {count / 1e6:.2f} |")
+    table = "\n".join(lines)
+    print(table)
+    if wanted.page:
+        page.fill(wanted.page, {"regions": table})
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ COLUMNS = 110
 PLACES = {
     "README.md": {"photographs", "conditions"},
     "archives.md": {"archives"},
+    "regions.md": {"regions"},
     "results.md": {
         "conditions",
         "multimnist",

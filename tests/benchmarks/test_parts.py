@@ -39,6 +39,11 @@ def test_the_ends_of_the_table_are_the_coder_without_and_with_adaptation(plane: 
     assert alone != whole
 
 
+def test_the_rows() -> None:
+    names = [line.split(" | ")[0].removeprefix("| ") for line in parts.rows([parts.middle(SCENE, 64)])][2:]
+    assert names == [*(part.name for part in parts.PARTS), parts.SUITED, parts.DECISIONS, parts.SCALES.name]
+
+
 def test_every_part_changes_bits(plane: Plane) -> None:
     every = (*parts.PARTS, parts.SCALES)
     assert len({parts.bits(plane, part) for part in every}) == len(every)
