@@ -13,6 +13,7 @@ import numpy as np
 from saidcodec.format import colour
 from saidcodec.format.colour import Transform
 from saidcodec.models import Model
+from saidcodec.parallel import in_threads
 from saidcodec.residual import engine
 from saidcodec.residual.band import Method, plane_of
 
@@ -21,7 +22,9 @@ MARGIN = 0.002  # by which differences must be shorter than YCoCg
 TURN = 0.618034  # spreads parts evenly over the columns, however many there are
 
 
-def shortest(method: Method, model: Model, channels: np.ndarray, among: Sequence[Transform]) -> Transform:
+def shortest(
+    method: Method, model: Model, channels: np.ndarray, among: Sequence[Transform], threads: int
+) -> Transform:
     """The transform in which parts of colour channels uint8 [h, w, channels] take the fewest words.
 
     All are in the style that most tiles have.  YCoCg, where it is among them, must be beaten by a margin.
@@ -39,7 +42,8 @@ def shortest(method: Method, model: Model, channels: np.ndarray, among: Sequence
         spent = engine.current().push(np.zeros(0, np.uint32), symbols).size
         return spent * (1 - MARGIN) if transform == Transform.YCOCG else spent
 
-    return min(among, key=words)
+    spent = [*in_threads(words, among, threads)]
+    return among[spent.index(min(spent))]
 
 
 def parts_of(rgb: np.ndarray) -> np.ndarray:

@@ -88,7 +88,8 @@ def write(
     """
     channels = planes.channels_of(header, pixels)
     if suited and header.has_order and header.coder == ResidualCoder.CONTEXT:
-        header = header._replace(differences=shortest(method_of(header, model), model, channels, DIFFERENCES))
+        found = shortest(method_of(header, model), model, channels, DIFFERENCES, threads)
+        header = header._replace(differences=found)
     method, bands = method_of(header, model), Tiling.of(header).bands()
     within = threads if len(bands) == 1 else 1  # threads that share one band
 
@@ -210,7 +211,7 @@ def write_band(
     plain = plan.reconstruction is None and not plan.stored.all()
     if suited and plain and header.exact and method.network and not header.grey:
         both = thorough or channels[..., 0].size <= SMALL_BAND
-        transform = shortest(method, model, channels, DIFFERENCES if both else tuple(Transform))
+        transform = shortest(method, model, channels, DIFFERENCES if both else tuple(Transform), threads)
         if transform != Transform.YCOCG:
             outline = Outline(band, plan.stored, None)
             apart = code_source(header, method, outline, plan, channels, Differences(transform))

@@ -35,6 +35,6 @@ def test_the_shortest_is_found(pair: tuple[int, int], max_error: int) -> None:
     rgb[..., pair[1]] = rgb[..., pair[0]]
     model = random_model(3)
     header = Header(70, 60, Mode.RGB, False, ResidualCoder.CONTEXT, max_error, model.id, 64, 1, True)
-    found = shortest(method_of(header, model), model, rgb, DIFFERENCES)
+    found = shortest(method_of(header, model), model, rgb, DIFFERENCES, 2)
     assert found.order[0] in pair
-    assert shortest(method_of(header, model), model, rgb, [Transform.RGB]) == Transform.RGB
+    assert shortest(method_of(header, model), model, rgb, [Transform.RGB], 1) == Transform.RGB
