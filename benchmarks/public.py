@@ -6,7 +6,8 @@
 Dataset '22, of which every tenth is taken.  ``--clic``: 24 pictures of CLIC 2025, most of 2 to 3 megapixels.
 All lie in github.com/imazen/codec-corpus.
 Only pictures whose pixels have the hashes in public.sha256 are measured, whatever their files are called.
-Those of CID22 are measured near-lossless, too.  Needs the extra "benchmarks" for the other codecs.
+Those of CID22 are measured near-lossless, too, and with every network of photographs.  Needs the extra
+"benchmarks" for the other codecs.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from pathlib import Path
 
 import numpy as np
 
-from saidcodec import arguments, codec, parallel
+from saidcodec import arguments, codec, models, parallel
 from saidcodec.evaluation import conditions, page, rate
+from saidcodec.models import Model
 
 HASHES = Path(__file__).with_suffix(".sha256")
+NETWORKS = ("photo", "photofine")  # from small to large
 SETS = ("kodak", "cid22", "clic")
 MAX_ERRORS = (1, 2, 4, 8)
 
@@ -89,6 +92,26 @@ def near(pictures: Sequence[np.ndarray], threads: int) -> Iterator[str]:
         yield f"| {bound} | {8 * other / samples:.3f} | {8 * ours / samples:.3f} | {ours / other:.3f} |"
 
 
+def multiply_adds(model: Model) -> int:
+    """Of a model's residual network, for each pixel of an RGB image."""
+    weights = (name for name in model.tensors if name.startswith("residual.") and name.endswith(".weight"))
+    return sum(model.tensors[name].size for name in weights)
+
+
+def curve(pictures: Sequence[np.ndarray], threads: int) -> Iterator[str]:
+    """Lines of a Markdown table: bits per sub-pixel by the size of the network, and by effort."""
+    yield f"| network | multiply-adds a pixel | {' | '.join(f'effort {e}' for e in arguments.EFFORTS)} |"
+    yield "|---|---|---|---|---|"
+    samples = sum(picture.size for picture in pictures)
+    for model in map(models.find, NETWORKS):
+        sizes = [
+            sum(len(codec.encode(one, model=model, effort=effort, threads=threads)) for one in pictures)
+            for effort in arguments.EFFORTS
+        ]
+        bits = " | ".join(f"{8 * size / samples:.3f}" for size in sizes)
+        yield f"| {model.name} | {multiply_adds(model):,} | {bits} |"
+
+
 def parse(given: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kodak", metavar="FOLDER")
@@ -121,7 +144,9 @@ def main(given: Sequence[str] | None = None) -> None:
             if name == "cid22":
                 print("\nnear-lossless\n")
                 tables["near"] = "\n".join(near(pictures, wanted.threads))
-                print(tables["near"])
+                print(tables["near"], "\nnetworks\n", sep="\n")
+                tables["curve"] = "\n".join(curve(pictures, wanted.threads))
+                print(tables["curve"])
     if wanted.page:
         page.fill(wanted.page, tables)
 

@@ -41,6 +41,7 @@ PLACES = {
         "kodak",
         "kinds",
         "near",
+        "curve",
         "parts",
         "speed",
     },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,17 @@ def test_near_lossless_errors_are_bounded(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(public.codec, "decode", lambda data, threads: second + np.uint8(3))
     with pytest.raises(AssertionError, match="more than was allowed"):
         list(public.near([second], 1))
+
+
+def test_larger_networks_take_fewer_bits() -> None:
+    scene = np.asarray(Image.open(Path(__file__).parents[2] / "examples" / "scene.png").convert("RGB"))
+    rows = [row.strip("| ").split(" | ") for row in public.curve([scene[:192, :192]], 2)][2:]
+    assert [row[0] for row in rows] == list(public.NETWORKS)
+    assert public.multiply_adds(public.models.find("photo")) == 16696
+    for smaller, larger in pairwise(rows):
+        assert int(smaller[1].replace(",", "")) < int(larger[1].replace(",", ""))
+    for row in rows:
+        assert float(row[2]) > float(row[3]) > float(row[4])
 
 
 def test_only_listed_pictures_are_measured_and_all_of_them(
