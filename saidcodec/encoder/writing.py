@@ -33,6 +33,7 @@ from saidcodec.said import Description, write_section
 
 CODERS = {name: ResidualCoder[name.upper()] for name in arguments.RESIDUALS}
 STORED_SLACK = 6  # bytes of a stream that are none of its samples
+CLOSE = 1.03  # times the stream of what a band was made of: another transform may be shorter yet
 SMALL_BAND = 1 << 15  # pixels, of which the parts that are tried tell too little
 
 
@@ -159,7 +160,7 @@ def code_band(
 ) -> CodedBand:
     """Code one band, uint8 [h, w, channels], as it is or as what it was made of, whichever is shorter.
 
-    ``suited``: in the transform of its colours that suits it, unless it was made of something.
+    ``suited``: in the transform of its colours that suits it, unless it is shorter as what it was made of.
     """
     found, thorough = None, sources is not None and sources.thorough
     for source in sources.of(band, channels) if sources else ():
@@ -171,8 +172,11 @@ def code_band(
     if found is None or not (sources and sources.suffice) or len(found.stream) > channels.size:
         asked = suited and (found is None or thorough)
         as_it_is = write_band(header, model, method, band, channels, glimpses, asked, thorough, threads)
-        if found is None or len(as_it_is.stream) <= len(found.stream):
-            found = as_it_is
+        if found is None or len(as_it_is.stream) <= CLOSE * len(found.stream):
+            if suited and not asked:
+                as_it_is = write_band(header, model, method, band, channels, glimpses, True, False, threads)
+            if found is None or len(as_it_is.stream) <= len(found.stream):
+                found = as_it_is
     return found
 
 

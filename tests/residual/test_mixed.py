@@ -18,7 +18,7 @@ from saidcodec.errors import CorruptError, SaidError
 from saidcodec.format import container
 from saidcodec.format.header import BandMethod, Header, Metadata, Mode, ResidualCoder, TileKind
 from saidcodec.format.levels import levels_of
-from saidcodec.format.tiling import Tiling
+from saidcodec.format.tiling import Band, Tiling
 from saidcodec.residual import mixed
 from saidcodec.residual.band import Outline, method_of
 
@@ -180,6 +180,28 @@ def test_other_methods_and_heads_are_refused() -> None:
     seen = outline._replace(reconstruction=np.zeros((16, 16, 3), np.int16))
     with pytest.raises(CorruptError, match="does not have"):
         mixed.take(head, method, seen, Decoder(encoder.finish()))
+
+
+def test_a_source_that_loses_does_not_keep_a_band_from_its_transform() -> None:
+    pixels, rng = scene(190, 200), np.random.default_rng(8)
+    pixels = np.clip(pixels + rng.normal(0, 9, pixels.shape[:2])[..., None], 0, 255).astype(np.uint8)
+    pixels[..., 0] = rng.integers(0, 256, pixels.shape[:2])
+    model = models.find("photo")
+    head = Header(200, 190, Mode.RGB, False, ResidualCoder.CONTEXT, 0, model.id, 64, 1, True)
+    method, (band,) = method_of(head, model), Tiling.of(head).bands()
+
+    class Worse:
+        suffice = thorough = False
+
+        def of(self, band: Band, channels: np.ndarray) -> list[mixed.Source]:
+            return [mixed.Levels(np.ones((3, 256), bool))]
+
+    without, beside = (
+        writing.code_band(head, model, method, band, pixels, None, sources, True, 1)
+        for sources in (None, Worse())
+    )
+    assert without.mixed
+    assert beside.stream == without.stream
 
 
 def test_stored_tiles_go_with_differences() -> None:
