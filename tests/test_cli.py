@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -319,6 +320,7 @@ def test_too_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "not enough memory" in refused("decode", "it.said")
 
 
+@pytest.mark.usefixtures("interrupts")
 def test_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
     encoded()
 
@@ -327,6 +329,7 @@ def test_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("saidcodec.images.saving.write", interrupt)
     assert "Interrupted" in refused("decode", "it.said")
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # a second one does not end in a traceback
 
 
 def test_sentences_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +23,8 @@ def reported_errors() -> Iterator[None]:
     except SaidError as error:
         fail(str(error))
     except KeyboardInterrupt:
+        with suppress(ValueError):  # not in the main thread
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would end in a traceback
         fail("Interrupted.")
     except BrokenPipeError:
         drop_output()
