@@ -464,7 +464,7 @@ def agree_in_bands(
     streams, plans = [], []
     for band, source in zip(bands, sources, strict=True):
         own = channels[band.rows]
-        coded = writing.write_band(header, model, method, band, own, 1, False, False, 1)
+        coded = writing.code_band(header, model, method, band, own, 1, None, False, 1)
         planned, stream = coded.plan, coded.stream
         if source:
             planned, stream = (

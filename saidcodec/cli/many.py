@@ -138,12 +138,9 @@ def workers_for(
         with cluster.dask(dask, absolute(todo), output_dir and os.path.abspath(output_dir)) as workers:
             yield workers
         return
-    if output_dir is None:
-        with running.local(min(jobs or cores(), len(todo))) as workers:
-            yield workers
-        return
-    new = missing(output_dir)
-    files.make_folder(output_dir)
+    new = missing(output_dir or "")
+    if output_dir is not None:
+        files.make_folder(output_dir)
     try:
         with running.local(min(jobs or cores(), len(todo))) as workers:
             yield workers

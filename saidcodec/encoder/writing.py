@@ -170,13 +170,11 @@ def code_band(
         if found is None or len(made.stream) < len(found.stream):
             found = made
     if found is None or not (sources and sources.suffice) or len(found.stream) > channels.size:
-        asked = suited and (found is None or thorough)
-        as_it_is = write_band(header, model, method, band, channels, glimpses, asked, thorough, threads)
-        if found is None or len(as_it_is.stream) <= CLOSE * len(found.stream):
-            if suited and not asked:
-                as_it_is = write_band(header, model, method, band, channels, glimpses, True, False, threads)
-            if found is None or len(as_it_is.stream) <= len(found.stream):
-                found = as_it_is
+        rival = len(found.stream) if found and not thorough else None
+        plan = plan_band(header, model, method.network, band, channels, glimpses, threads)
+        as_it_is = write_band(header, model, method, plan, band, channels, suited, thorough, rival, threads)
+        if found is None or len(as_it_is.stream) <= len(found.stream):
+            found = as_it_is
     return found
 
 
@@ -193,45 +191,52 @@ def write_band(
     header: Header,
     model: Model,
     method: Method,
+    plan: Plan,
     band: Band,
     channels: np.ndarray,
-    glimpses: int | None,
     suited: bool,
     thorough: bool,
+    rival: int | None,
     threads: int,
 ) -> CodedBand:
     """Code one band, uint8 [h, w, channels], as it is.
 
     If ``suited``, it is coded in the transform of its colours that is the shortest for parts of it.  Small
     bands, and all in a ``thorough`` search, are coded both in YCoCg and in the differences that suit them
-    best.
+    best.  Where it is shorter as what it was made of, ``rival`` bytes, by far, transforms are not asked for.
     """
-    plan = plan_band(header, model, method.network, band, channels, glimpses, threads)
     if header.coder == ResidualCoder.NONE:
         size = (band.height, band.width)
         shown = planes.without_residual(header, plan.reconstruction, size)
         return CodedBand.of(header, plan, Encoder(), shown)
-    apart = None
-    plain = plan.reconstruction is None and not plan.stored.all()
-    if suited and plain and header.exact and method.network and not header.grey:
-        both = thorough or channels[..., 0].size <= SMALL_BAND
-        transform = shortest(method, model, channels, DIFFERENCES if both else tuple(Transform), threads)
-        if transform != Transform.YCOCG:
-            outline = Outline(band, plan.stored, None)
-            apart = code_source(header, method, outline, plan, channels, Differences(transform))
-        if apart and not both and len(apart.stream) <= channels.size:
-            return apart
-    found = plain_band(header, method, Outline(band, plan.stored, plan.reconstruction), plan, channels)
-    if len(found.stream) > channels.size + STORED_SLACK:
-        plan = plan.all_stored()
-        found = plain_band(header, method, Outline(band, plan.stored, None), plan, channels)
-    return apart if apart and len(apart.stream) < len(found.stream) else found
+    both = thorough or channels[..., 0].size <= SMALL_BAND
+
+    def apart() -> CodedBand | None:
+        among = DIFFERENCES if both else tuple(Transform)
+        transform = shortest(method, model, channels, among, threads)
+        if transform == Transform.YCOCG:
+            return None
+        outline = Outline(band, plan.stored, None)
+        return code_source(header, method, outline, plan, channels, Differences(transform))
+
+    suited &= plan.reconstruction is None and not plan.stored.all()
+    suited &= header.exact and method.network is not None and not header.grey
+    trusted = suited and not both and rival is None  # what parts say is enough
+    found = apart() if trusted else None
+    if found and len(found.stream) <= channels.size:
+        return found
+    plain = plain_band(header, method, plan, band, channels)
+    if suited and not trusted and (rival is None or len(plain.stream) <= CLOSE * rival):
+        found = apart()
+    return found if found and len(found.stream) < len(plain.stream) else plain
 
 
-def plain_band(
-    header: Header, method: Method, outline: Outline, plan: Plan, channels: np.ndarray
-) -> CodedBand:
-    """Code one band as it was planned."""
+def plain_band(header: Header, method: Method, plan: Plan, band: Band, channels: np.ndarray) -> CodedBand:
+    """Code one band as it was planned, or with all tiles stored where that is shorter."""
     encoder = Encoder()
+    outline = Outline(band, plan.stored, plan.reconstruction)
     decoded = residual.add(header, method, outline, channels, encoder)
-    return CodedBand.of(header, plan, encoder, decoded)
+    found = CodedBand.of(header, plan, encoder, decoded)
+    if plan.stored.all() or len(found.stream) <= channels.size + STORED_SLACK:
+        return found
+    return plain_band(header, method, plan.all_stored(), band, channels)

@@ -17,7 +17,7 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from saidcodec.errors import CorruptError, FormatError, LimitError, TruncatedError, VersionError
-from saidcodec.format.colour import DIFFERENCES, Transform
+from saidcodec.format.colour import DIFFERENCES
 from saidcodec.format.cursor import Cursor, inflated, varint
 from saidcodec.format.form import NO_SUCH_THING, facts_of, number_of, read_form
 from saidcodec.format.header import (
@@ -214,18 +214,21 @@ def read_header(cursor: Cursor, before: Palette | None = None) -> tuple[Header, 
     max_error = cursor.varint() if near_lossless else 0
     if near_lossless and not 1 <= max_error <= (MOST_WIDE_ERROR if form.wide else MOST_ERROR):
         raise CorruptError("The file's header gives an impossible error bound.")
-    order = cursor.take(1)[0] if near_lossless and form.has_order else DIFFERENCES.index(Transform.GBR)
-    if order >= len(DIFFERENCES):
-        raise CorruptError("The file's header gives an order of channels that there is not.")
-    side, bands = choose_tiling(width, height)
+    tiling = choose_tiling(width, height)
+    header = Header(width, height, form.mode, form.replicated, coder, max_error, model, *tiling)
+    header = header._replace(depth=form.depth)
+    if header.has_order:
+        order = cursor.take(1)[0]
+        if order >= len(DIFFERENCES):
+            raise CorruptError("The file's header gives an order of channels that there is not.")
+        header = header._replace(differences=DIFFERENCES[order])
     if extension & HAS_TILING:
-        tiling = cursor.take(1)[0]
-        side, bands = SMALLEST_TILE << (tiling & 15), 1 << (tiling >> 4)
-    if side > LARGEST_TILE:
+        packed = cursor.take(1)[0]
+        header = header._replace(side=SMALLEST_TILE << (packed & 15), most_bands=1 << (packed >> 4))
+    if header.side > LARGEST_TILE:
         raise LimitError(
-            f"The file claims tiles of {side} pixels a side, more than the limit of {LARGEST_TILE}."
+            f"The file claims tiles of {header.side} pixels a side, more than the limit of {LARGEST_TILE}."
         )
-    header = Header(width, height, form.mode, form.replicated, coder, max_error, model, side, bands)
     adaptive = not form.wide and header.usually_adaptive != bool(extension & IS_UNUSUALLY_ADAPTIVE)
     decided = bool(extension & IS_DECIDED)
     if decided and not adaptive:
@@ -240,8 +243,6 @@ def read_header(cursor: Cursor, before: Palette | None = None) -> tuple[Header, 
     header = header._replace(
         adaptive=adaptive,
         decided=decided,
-        differences=DIFFERENCES[order],
-        depth=form.depth,
         key=key,
         palette=palette,
         ranked=form.ranked,

@@ -41,11 +41,6 @@ class Form(NamedTuple):
         return self.depth > BYTE_BITS
 
     @property
-    def has_order(self) -> bool:
-        """Whether near-lossless files say which differences the components are."""
-        return not (self.wide or self.replicated or self.mode in (Mode.L, Mode.LA))
-
-    @property
     def must_be_exact(self) -> bool:
         """Whether only lossless files show such an image."""
         return self.has_palette or self.depth == 1
