@@ -39,6 +39,7 @@ PLACES = {
         "public",
         "cid22",
         "kodak",
+        "maps",
         "kinds",
         "near",
         "curve",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -69,6 +70,18 @@ def test_larger_networks_take_fewer_bits() -> None:
         assert float(row[2]) > float(row[3]) > float(row[4])
 
 
+def test_maps_are_left_out_and_come_back() -> None:
+    scene, stream = Image.open(Path(__file__).parents[2] / "examples" / "scene.png"), io.BytesIO()
+    scene.convert("RGB").crop((0, 0, 192, 192)).save(stream, "JPEG", quality=90)
+    mapped = np.asarray(Image.open(stream).convert("RGB"))
+    before = public.preimage.recognised
+    rows = [row.strip("| ").split(" | ") for row in public.without_maps([mapped], 2)][2:]
+    assert public.preimage.recognised is before
+    size = len(public.codec.encode(mapped))
+    assert [row[0] for row in rows] == ["effort normal", "effort best"]
+    assert all(float(row[1]) > 1.05 * 8 * size / mapped.size for row in rows)
+
+
 def test_only_listed_pictures_are_measured_and_all_of_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -76,7 +89,9 @@ def test_only_listed_pictures_are_measured_and_all_of_them(
     first, second = pictures(tmp_path)
     listed(tmp_path, monkeypatch, [second])
     page = tmp_path / "page.md"
-    page.write_text("<!-- public -->\n<!-- end -->\n<!-- kodak -->\n<!-- end -->\n")
+    page.write_text(
+        "<!-- public -->\n<!-- end -->\n<!-- kodak -->\n<!-- end -->\n<!-- maps -->\n<!-- end -->\n"
+    )
     public.main(["--kodak", str(tmp_path), "--threads", "1", "--page", str(page)])
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| saidcodec, effort")]
     assert [row.split(" | ")[0] for row in rows] == [
