@@ -16,7 +16,7 @@ from saidcodec.errors import ImageError, about
 from saidcodec.format import container, planes
 from saidcodec.format.container import Container
 from saidcodec.format.frames import FrameKind, FrameTable
-from saidcodec.format.header import VERSION, Header, Metadata, TileKind
+from saidcodec.format.header import VERSION, Header, Metadata, ResidualCoder, TileKind
 from saidcodec.format.metadata import KINDS, values_of
 from saidcodec.format.tiling import Place, Tiling
 from saidcodec.models import Model
@@ -71,6 +71,7 @@ def head_of(file: Container, model: AnyModel | None) -> tuple[Container, Model, 
 def inspect(data: Source, *, model: AnyModel | None = None) -> dict[str, Any]:
     """The account of a file (README, "Use it"), without decoding its residual.
 
+    ``max_error`` is the largest error of a sample, 0 of a lossless file, None of one without a residual.
     ``bits`` adds up to 8 × the file's size.  A glimpse's ``bits`` are those of its box and latent;
     ``saved_bits`` estimates from the file alone what it spared the residual (see ``saving``).
     Of a file of several frames ``bits`` and ``kl_bits`` are those of all, what else is told of an image is
@@ -161,6 +162,7 @@ def facts_of(file: Container, model: dict[str, str] | None, bits: dict[str, floa
         "height": header.height,
         "mode": header.presentation.mode,
         "depth": header.depth,
+        "max_error": None if header.coder == ResidualCoder.NONE else header.max_error,
         **({"palette": len(header.palette)} if header.palette else {}),
         "version": ".".join(map(str, VERSION)),
         "model": model,

@@ -257,8 +257,8 @@ def test_the_account_adds_up(residual: str) -> None:
     encoded("--glimpses", "3", "--residual", residual)
     account = json.loads(done("inspect", "it.said", "--json").stdout)
     assert set(account) == {
-        "width", "height", "mode", "depth", "version", "model", "bits", "metadata", "kl_bits", "bpp",
-        "glimpses",
+        "width", "height", "mode", "depth", "max_error", "version", "model", "bits", "metadata", "kl_bits",
+        "bpp", "glimpses",
     }  # fmt: skip
     assert (account["width"], account["height"], account["mode"], account["version"]) == (9, 6, "RGB", "0.10")
     assert account["model"] == {"name": "flat", "id": models.find("flat").id}
@@ -277,8 +277,24 @@ def test_the_account_adds_up(residual: str) -> None:
 def test_the_account_for_people() -> None:
     encoded("--glimpses", "2")
     lines = done("inspect", "it.said").stdout.splitlines()
-    assert lines[0].startswith("9 x 6 RGB, version 0.10, model flat")
+    assert lines[0].startswith("9 x 6 RGB, lossless, version 0.10, model flat")
     assert any("latents" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("options", "max_error", "told"),
+    [
+        ((), 0, "RGB, lossless, "),
+        (("--max-error", "3"), 3, "RGB, samples within 3, "),
+        (("--residual", "none"), None, "RGB, base and glimpses alone, "),
+    ],
+)
+def test_the_account_tells_the_largest_error(
+    options: tuple[str, ...], max_error: int | None, told: str
+) -> None:
+    encoded(*options)
+    assert json.loads(done("inspect", "it.said", "--json").stdout)["max_error"] == max_error
+    assert told in done("inspect", "it.said").stdout
 
 
 def test_a_picture_of_the_boxes() -> None:

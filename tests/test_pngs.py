@@ -104,7 +104,8 @@ def test_the_commands(kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     run("decode", "a.said", "part.png", "--region", "3,4,5,6")
     whole = opened(sample(kind))
     assert np.array_equal(np.asarray(opened(Path("part.png").read_bytes())), np.asarray(whole)[4:10, 3:8])
-    assert f"19 x 23 {'P of 16 colours' if kind.colour == 3 else '1'}, version" in run("inspect", "a.said")
+    mode = "P of 16 colours" if kind.colour == 3 else "1"
+    assert f"19 x 23 {mode}, lossless, version" in run("inspect", "a.said")
     run("preview", "a.said", "small.png", "--size", "8")
     Path("folder").mkdir()
     Path("folder/a.png").write_bytes(sample(kind))

@@ -118,8 +118,9 @@ def bits_of(account: dict[str, Any]) -> list[str]:
         f"model {model['name']} ({model['id']})" if model else f"{account['depth']} bits a sample, no model"
     )
     mode = account["mode"] + (f" of {account['palette']} colours" if "palette" in account else "")
+    facts = (f"{account['width']} x {account['height']} {mode}", exactness(account))
     lines = [
-        f"{account['width']} x {account['height']} {mode}, version {account['version']}, {named}",
+        f"{', '.join(facts)}, version {account['version']}, {named}",
         f"{total / 8:.0f} bytes, {account['bpp']:.4f} bits per pixel",
     ]
     lines += [
@@ -136,6 +137,13 @@ def bits_of(account: dict[str, Any]) -> list[str]:
         lines.append(f"{len(frames)} frames, {plays}, {sum(one['duration'] for one in frames) / 1000:.3f} s")
         lines += [frame_line(number, one) for number, one in enumerate(frames)]
     return lines
+
+
+def exactness(account: dict[str, Any]) -> str:
+    """How near the decoded samples are to those that were encoded."""
+    if account["max_error"] is None:
+        return "base and glimpses alone"
+    return f"samples within {account['max_error']}" if account["max_error"] else "lossless"
 
 
 def frame_line(number: int, frame: dict[str, Any]) -> str:

@@ -83,7 +83,7 @@ def test_where_bits_and_time_went() -> None:
     lines = result.stderr.splitlines()
     size = os.path.getsize("a.said")
     assert lines[0].startswith(f"a.said: {size:,} bytes, ")
-    assert re.match(r"9 x 6 RGB, version \d+\.\d+, model flat", lines[1])
+    assert re.match(r"9 x 6 RGB, lossless, version \d+\.\d+, model flat", lines[1])
     assert lines[2].startswith(f"{size} bytes, ")
     names = [line.split()[0] for line in lines[3:]]
     assert names[:6] == ["header", "base", "boxes", "latents", "residual", "metadata"]
