@@ -7,6 +7,7 @@
 ``search``    the glimpse loop: where to look, and whether it pays by N log σ
 ``proposal``  the encoder's own networks: where to look, and what a patch means
 ``regions``   where objects of even colour may be
+``hills``     where objects of real pictures may be
 ``crop``      from a box to the patch that it shows
 ``price``     exact bits of a tile under one description or another
 ``refine``    glimpses of small images, added and taken away by those bits

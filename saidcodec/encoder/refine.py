@@ -7,11 +7,12 @@ RGB [h, w, 3], prices as in ``Pricer``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from saidcodec.encoder.hills import hills
 from saidcodec.encoder.price import Pricer
 from saidcodec.encoder.proposal import latents_in
 from saidcodec.encoder.regions import regions
@@ -23,9 +24,9 @@ from saidcodec.said.description import CANVAS, LATENTS, MOST_GLIMPSES, box_pixel
 from saidcodec.said.painter import paste
 from saidcodec.said.section import tables_of
 
-# Tensor float32 [1] of a model of scenes whose objects are regions of even colour: the step of the flat base
-# that they lie on.
-REGIONS = "encoder.regions"
+# What finds boxes of objects in a canvas, by a name.  In a model of such objects the tensor float32 [1]
+# "encoder." and that name is the step of the flat base that they lie on.
+PROPOSALS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"regions": regions, "hills": hills}
 SCALES = (0.6, 1.5, 2.2)  # of the usual size of a box, to look for larger and smaller objects
 LITTLE = 3.0  # bits that another width or height may cost more than the usual
 MOVES = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))  # of a box, canvas units; the diagonal ones save 0.2 %
@@ -64,11 +65,22 @@ def improved(pricer: Pricer, tile: np.ndarray, bases: Sequence[Description]) -> 
     return best
 
 
+def tensor_of(proposal: str) -> str:
+    """The name of the tensor of a model of objects that a proposal finds."""
+    return f"encoder.{proposal}"
+
+
+def proposal_of(model: Model) -> str | None:
+    """The name of what finds the objects of a model, where anything does."""
+    return next((name for name in PROPOSALS if tensor_of(name) in model.tensors), None)
+
+
 def bases_of(model: Model) -> list[Description]:
-    """The bases that a model of regions begins with; none of any other model."""
-    if REGIONS not in model.tensors:
+    """The bases that a model with a proposal begins with; none of any other model."""
+    name = proposal_of(model)
+    if name is None:
         return []
-    step = int(model.tensors[REGIONS][0])
+    step = int(model.tensors[tensor_of(name)][0])
     boxes, latents = np.zeros((0, 4), np.int32), np.zeros((0, LATENTS), np.int32)
     return [Description(step, base.flat(step), boxes, latents)]
 
@@ -99,12 +111,13 @@ def thinned(pricer: Pricer, description: Description) -> tuple[Description, floa
 def completed(pricer: Pricer, tile: np.ndarray, description: Description) -> Description:
     """The description with more glimpses, as long as they are worth their bits.
 
-    A round looks where x̂ is most wrong, in a model of regions at those that are left, and then about the
-    places that promise something.  Glimpses that do not touch each other are taken together; the others wait
-    for the next round.
+    A round looks where x̂ is most wrong, in a model with a proposal at what is left of its boxes, and then
+    about the places that promise something.  Glimpses that do not touch each other are taken together; the
+    others wait for the next round.
     """
     sizes = usual_sizes(tables_of(pricer.model).box)
-    waiting = regions(to_canvas(tile)) if REGIONS in pricer.model.tensors else np.zeros((0, 4), np.int64)
+    name = proposal_of(pricer.model)
+    waiting = PROPOSALS[name](to_canvas(tile)) if name else np.zeros((0, 4), np.int64)
     pricer.price(description)
     canvas = render(description, pricer.model, *tile.shape[1::-1]).astype(np.int32)
     tried: set[tuple[int, ...]] = set()

@@ -21,7 +21,8 @@ ALIKE = 0.85  # intersection over union from which two boxes are the same propos
 
 
 def regions(canvas: np.ndarray) -> np.ndarray:
-    """Boxes where objects may be on a canvas, uint8 RGB [64, 64, 3]; int64 [n, 4], no two nearly the same."""
+    """Boxes where objects may be on a canvas, uint8 RGB [64, 64, 3]; int64 [n, 4], the largest first, no two
+    nearly the same."""
     pixels = canvas.astype(np.int16)
     labels = components(pixels, np.ones((CANVAS, CANVAS), bool), BACKGROUND_TOLERANCE)
     names, counts = np.unique(labels, return_counts=True)
@@ -29,8 +30,14 @@ def regions(canvas: np.ndarray) -> np.ndarray:
     chroma = colour.forward(canvas)[..., 1:]
     found = [boxes_of(components(pixels, objects, one), canvas, RIM) for one in TOLERANCES]
     found += [boxes_of(components(chroma, objects, one), canvas, 0) for one in CHROMA_TOLERANCES]
+    kept = distinct_boxes(np.concatenate(found))
+    return kept[np.argsort(-(kept[:, 2:] - kept[:, :2]).prod(1), kind="stable")]
+
+
+def distinct_boxes(boxes: np.ndarray) -> np.ndarray:
+    """Those of the boxes int [n, 4] that are not nearly the same as an earlier one."""
     kept = np.zeros((0, 4), np.int64)
-    for box in np.concatenate(found):
+    for box in boxes:
         if not (iou(box[None], kept) >= ALIKE).any():
             kept = np.vstack([kept, box])
     return kept

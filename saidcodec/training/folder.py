@@ -27,6 +27,7 @@ MOST_IMAGES = 20_000
 HELD_OUT, HELD_OUT_PIXELS = 200, 1 << 24  # images and pixels to measure on, at most
 TILE = 64
 POOL, WATCHED = 2048, 32  # tiles that windows are drawn from, and that a training is watched by
+DARK = 64  # median of all samples up to which black is nearer to the ground than grey
 FLAT = 0.5  # share of pixels that repeat their left neighbour from which on colours count as flat
 
 
@@ -55,6 +56,11 @@ class Images:
         """Whether most pixels repeat their neighbour exactly."""
         repeats = [(image[:, 1:] == image[:, :-1]).all(2).mean() for image in self.every]
         return float(np.mean(repeats)) > FLAT
+
+    @cached_property
+    def dark(self) -> bool:
+        """Whether the ground of the images is nearer to black than to grey."""
+        return float(np.median([np.median(image) for image in self.every])) <= DARK
 
     @property
     def sides(self) -> tuple[int, int]:

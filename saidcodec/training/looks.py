@@ -1,4 +1,4 @@
-"""Scenes with the boxes that joint training looks at: of the search, of files, or of regions."""
+"""Scenes with the boxes that joint training looks at: of the search, of files, or of a proposal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from saidcodec import codec, many
-from saidcodec.encoder.regions import regions
+from saidcodec.encoder.refine import PROPOSALS
 from saidcodec.encoder.search import Easel, paint
 from saidcodec.format import container
 from saidcodec.models import Model
@@ -17,7 +17,7 @@ from saidcodec.said.description import CANVAS
 
 TOGETHER = 16  # images in one search
 OVERLAP = 0.4  # share of a box that earlier ones may cover; more is a second look at the same thing
-CROWDED = 0.6  # likewise of regions, which are whole objects that may lie over each other
+CROWDED = 0.6  # likewise of proposals, which are whole objects that may lie over each other
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,12 @@ def look_at_files(images: np.ndarray, model: Model, most: int) -> Scenes:
     return Scenes(images, boxes, there)
 
 
-def look_at_regions(images: np.ndarray, most: int) -> Scenes:
-    """Boxes of the regions of the images, the largest first, without those within others."""
+def look_at_objects(images: np.ndarray, proposal: str, most: int) -> Scenes:
+    """Boxes that a proposal finds, its best first, without those within others."""
     boxes = np.zeros((len(images), most, 4), np.int64)
     there = np.zeros((len(images), most), bool)
     for i, image in enumerate(images):
-        found = regions(image)
-        found = found[np.argsort(-(found[:, 2:] - found[:, :2]).prod(1), kind="stable")]
+        found = PROPOSALS[proposal](image)
         found = found[np.array(first_looks(list(found), CROWDED), bool)][:most]
         boxes[i, : len(found)], there[i, : len(found)] = found, True
     return Scenes(images, boxes, there)

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from saidcodec import codec, models
+from saidcodec.encoder import refine
 from saidcodec.encoder.auto import DEFAULT_MODEL
 from saidcodec.errors import FileError
 from saidcodec.models import Model
@@ -28,11 +29,13 @@ from saidcodec.training.folder import Images, as_coded
 from saidcodec.training.windows import Shape
 
 HIDDEN, HEAD = (96, 64, 64, 64), 32  # of a new network: a third of the multiply-adds of the shipped ones
-GLIMPSES = 6
-BOX_WORTH = 16.0  # bits that a box may cost in the end
+GLIMPSES, OBJECTS = 6, 8  # of an image, at most, while both layers learn apart and together
+BOX_WORTH = 24.0  # bits that a box may cost in the end
+WARM_UP = 0.2  # share of the training of both for the VAE alone
+BLACK, GREY = 8, 7  # steps of flat bases
 REHEARSAL = 0.3  # share of the SAID layer's training for the VAE alone
 ADAPTED = "photo model, adapted"
-SHARES = {"SAID layer": 0.25, "residual network": 0.3, "both together": 0.3, ADAPTED: 0.15}  # of the time
+SHARES = {"SAID layer": 0.15, "residual network": 0.3, "both together": 0.4, ADAPTED: 0.15}  # of the time
 LOOKED_AT = 100  # images a minute of training, at most, that the slower steps look at
 FINGERPRINT = "images.txt"
 
@@ -195,21 +198,22 @@ def layers(plan: Plan, bar: Bar) -> dict[str, np.ndarray]:
 
 
 def tuned(plan: Plan, bar: Bar) -> dict[str, np.ndarray]:
-    """Tensors of both layers after a training of both together."""
+    """Tensors of both layers after a training of both together, on boxes about objects."""
+    proposal = "regions" if plan.images.flat else "hills"
     settings = joint.Settings(
         steps=BOUND,
         seconds=plan.stages["both together"],
+        warm_up=WARM_UP,
+        base_step=BLACK if plan.images.dark else GREY,
+        flat=True,
         grey=plan.images.grey,
         seed=plan.seed,
         shape=shape_for(plan.images, WIDE),
     )
-    model = models.load(plan.candidate("apart"))
     network = joint.widened(plan.work / "residual.pt", settings.shape)
     checkpoints = plan.work / "together.said.pt", plan.work / "together.residual.pt"
     parts = [part.images for part in plan.images.canvases(plan.looked_at)]
-    learning, held_out = (
-        looks.look(part, model, GLIMPSES, settings.grey, settings.base_step) for part in parts
-    )
+    learning, held_out = (looks.look_at_objects(part, proposal, OBJECTS) for part in parts)
     with bar("both together") as progress:
         joint.train(
             settings, learning, held_out, plan.work / "said.pt", network, checkpoints, silent, progress
@@ -219,6 +223,7 @@ def tuned(plan: Plan, bar: Bar) -> dict[str, np.ndarray]:
         **export.said_tensors(trained),
         **residual.export(residual.load_checkpoint(checkpoints[1])),
         **export.style_table(np.ones(1)),
+        refine.tensor_of(proposal): np.array([settings.base_step], np.float32),
     }
     return joint.settle(tensors, parts[0][:STATISTICS], plan.images.grey, BOX_WORTH)
 

@@ -74,7 +74,7 @@ def test_layers_learn_together_and_their_export_decodes(tmp_path: Path) -> None:
 
 def test_the_vae_learns_alone_from_regions(tmp_path: Path) -> None:
     images = datasets.multi_dsprites(12, seed=0).images
-    scenes, held_out = (looks.look_at_regions(part, 4) for part in (images[2:], images[:2]))
+    scenes, held_out = (looks.look_at_objects(part, "regions", 4) for part in (images[2:], images[:2]))
     assert 1 <= scenes.there.sum(1).mean() <= 4
     settings = joint.Settings(steps=150, warm_up=1.0, batch=8, log_every=50, rate=3e-3, shape=SHAPE)
     seen, out, lines = tmp_path / "said.pt", (tmp_path / "a.pt", tmp_path / "b.pt"), []

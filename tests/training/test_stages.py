@@ -73,7 +73,7 @@ def test_a_model_of_both_layers_in_spite_of_an_interruption(sprites, tmp_path, q
     assert done.exit_code == 0, done.stderr
     assert "12 images, sides of 64 pixels, colour, flat colours; 1 held out." in done.stdout
     assert (
-        "SAID layer 0.025, residual network 0.03, both together 0.03, photo model, adapted 0.015."
+        "SAID layer 0.015, residual network 0.03, both together 0.04, photo model, adapted 0.015."
         in done.stdout
     )
     assert not any(" dev " in line for line in quick[before:])  # only what was missing was trained

@@ -37,9 +37,9 @@ from saidcodec.training.defaults import BOUND, STATISTICS, WIDE
 @OUT
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), required=True, help="Of training.")
 @click.option("--glimpses", default=7, show_default=True, help="Of an image, at most.")
-@click.option("--boxes", type=click.Choice(["search", "files", "regions"]), default="search",
+@click.option("--boxes", type=click.Choice(["search", "files", "regions", "hills"]), default="search",
               show_default=True, help="What finds the boxes: the search of --model, the files that it makes, "
-              "or regions of even colour.")  # fmt: skip
+              "regions of even colour, or hills over a ground.")  # fmt: skip
 @click.option("--warm-up", default=0.0, show_default=True, help="Share of the time for the VAE alone.")
 @click.option("--base-step", default=8, show_default=True, help="The base's cells in steps of 2 to this.")
 @click.option("--box-worth", default=16.0, show_default=True, help="Bits that a box may cost in the end.")
@@ -92,7 +92,7 @@ def train_joint(
         rate=rate,
         warm_up=warm_up,
         base_step=base_step,
-        flat=boxes == "regions",
+        flat=boxes in refine.PROPOSALS,
         grey=grey,
         seed=seed,
         shape=Shape(styles=1, around=WIDE, copies=dataset in FLAT_COLOURS),
@@ -102,8 +102,8 @@ def train_joint(
     model, network = models.load(whole), joint.widened(begin, settings.shape)
     click.echo(f"looking at {len(learning)} images")
     learnt, development = (
-        looks.look_at_regions(part, glimpses)
-        if boxes == "regions"
+        looks.look_at_objects(part, boxes, glimpses)
+        if boxes in refine.PROPOSALS
         else looks.look_at_files(part, model, glimpses)
         if boxes == "files"
         else looks.look(part, model, glimpses, grey, base_step)
@@ -117,8 +117,8 @@ def train_joint(
         **residual.export(residual.load_checkpoint(checkpoints[1])),
         **export.style_table(np.ones(1)),
     }
-    if boxes == "regions":
-        tensors[refine.REGIONS] = np.array([base_step], np.float32)
+    if boxes in refine.PROPOSALS:
+        tensors[refine.tensor_of(boxes)] = np.array([base_step], np.float32)
     settled = joint.settle(tensors, learning[:STATISTICS], grey, box_worth)
     metadata = {"name": out.stem, "licence": licence, "description": description, "dataset": dataset}
     click.echo(f"{out}: model {models.save(out, settled, metadata, force)}")
