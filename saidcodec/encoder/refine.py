@@ -30,6 +30,7 @@ PROPOSALS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"regions": regions, 
 SCALES = (0.6, 1.5, 2.2)  # of the usual size of a box, to look for larger and smaller objects
 LITTLE = 3.0  # bits that another width or height may cost more than the usual
 MOVES = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))  # of a box, canvas units; the diagonal ones save 0.2 %
+SIDES = (-1, 1)  # what a side of a box of a proposal is moved by, canvas units
 PLACES = 3  # of the largest remaining errors, where a glimpse more is tried
 PROMISING = 16.0  # bits that a place's first box may cost for the boxes about it to be tried
 APART = 2  # canvas units between glimpses that are taken together
@@ -129,7 +130,8 @@ def completed(pricer: Pricer, tile: np.ndarray, description: Description) -> Des
         first = offers(pricer, tile, canvas, description, groups)
         promising = np.array([offer.more < PROMISING for offer in first], bool)
         waiting = waiting[promising[: len(waiting)]]
-        groups = [about(offer.box) for offer in first if offer.more < PROMISING]
+        near = resized if name else about
+        groups = [near(offer.box) for offer in first if offer.more < PROMISING]
         taken, blocked = 0, []
         best = sorted(offers(pricer, tile, canvas, description, groups), key=lambda offer: offer.more)
         for offer in best[: MOST_GLIMPSES - len(description.boxes)]:
@@ -176,6 +178,16 @@ def about(box: np.ndarray) -> np.ndarray:
     low = np.clip(box[:2] + MOVES, 0, CANVAS - size)
     low = np.array([*dict.fromkeys(map(tuple, low.tolist()))])
     return np.concatenate([low, low + size], 1)
+
+
+def resized(box: np.ndarray) -> np.ndarray:
+    """The box and others with one side a little moved, which fits what a proposal found; int [n, 4]."""
+    sides = np.eye(4, dtype=np.int64)
+    boxes = box + np.concatenate([np.zeros((1, 4), np.int64), *(move * sides for move in SIDES)])
+    inside = (boxes >= 0).all(1) & (boxes <= CANVAS).all(1)
+    wide = (boxes[:, 2:] - boxes[:, :2] >= SMALLEST_BOX).all(1)
+    wide[0] = True
+    return np.asarray(boxes[inside & wide])
 
 
 def remains(tile: np.ndarray, reconstruction: np.ndarray, boxes: np.ndarray, size: np.ndarray) -> np.ndarray:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 
-import numpy as np
-
 from saidcodec.evaluation import rate
 from saidcodec.evaluation.rate import Peer
 from saidcodec.models import Model
@@ -14,27 +12,21 @@ from saidcodec.parallel import cores
 from saidcodec.training.folder import Images, as_coded
 
 
-def peers(model: Model, grey: bool) -> list[Peer]:
+def peers(model: Model) -> list[Peer]:
     """PNG and WebP, JPEG XL where imagecodecs is installed, the shipped models, and ``model``."""
     found = [
         Peer("PNG (optimised)", rate.pillow_png, rate.pillow_open),
-        Peer("WebP lossless", rate.pillow_webp, one_channel if grey else rate.pillow_open),
+        Peer("WebP lossless", rate.pillow_webp, rate.pillow_open),
     ]
     with suppress(ImportError):
         found += [rate.jpegxl(effort, cores()) for effort in (7, 9)]
     return [*found, rate.own("auto", cores()), rate.own(model, cores())]
 
 
-def one_channel(data: bytes) -> np.ndarray:
-    """A grey image of a format that knows only colours."""
-    return rate.pillow_open(data)[..., 0]
-
-
 def page(model: Model, images: Images, stages: Mapping[str, float], command: str) -> str:
     """The Markdown of a model's card.  ``stages``: seconds of each; ``command``: what was called."""
-    grey = images.grey
-    pictures = [as_coded(image) if grey else image for image in images.held_out]
-    rows = "\n".join(rate.lines(peers(model, grey), pictures, cores()))
+    pictures = [as_coded(image) if images.grey else image for image in images.held_out]
+    rows = "\n".join(rate.lines(peers(model), pictures, cores()))
     times = ", ".join(f"{name} {seconds / 60:.3g} min" for name, seconds in stages.items())
     layers = "both" if model.sees_reconstruction else "the residual network; glimpses do not pay"
     return f"""# {model.name}
