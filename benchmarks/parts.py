@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from saidcodec import models
-from saidcodec.encoder import transforms
+from saidcodec.encoder import estimate
 from saidcodec.encoder.price import styled
 from saidcodec.evaluation import conditions, page, rate
 from saidcodec.format import colour
@@ -101,7 +101,7 @@ def suited(pixels: np.ndarray) -> Transform:
     """The transform that a picture would be coded in."""
     model, size = models.find(MODEL), (pixels.shape[1], pixels.shape[0])
     header = Header(*size, Mode.RGB, False, ResidualCoder.CONTEXT, 0, model.id, TILE, 1, True)
-    return transforms.shortest(band.method_of(header, model), model, pixels, tuple(Transform), 1)
+    return estimate.shortest(band.method_of(header, model), model, pixels, tuple(Transform), 1)
 
 
 def plane_of(pixels: np.ndarray, transform: Transform = Transform.YCOCG) -> Plane:

@@ -12,11 +12,11 @@
 ``price``     exact bits of a tile under one description or another
 ``refine``    glimpses of small images, added and taken away by those bits
 ``sources``   what a band may have been made of: graphics, levels, luma and chroma of a known map
-``transforms``  which transform of its colours suits a band
+``estimate``  what a band will take, in one transform of its colours or another
 ``preimage``  which known map made a picture, and from which luma and chroma
 
 From a pixel to its bits: ``plan`` asks ``search`` for descriptions of a tile, ``price`` says what each takes
 together with the residual that it leaves, and the cheapest goes to ``saidcodec.said`` and
 ``saidcodec.residual`` to be written.  A band whose ``sources`` take fewer bits is written as one of
-them; another is written in the transform that suits it.
+them; another is written in the transform that suits it, by ``estimate``.
 """

@@ -1,7 +1,7 @@
 """An image with one model → a file: its header, its bands, what stands before them.
 
 Each band is planned (``plan``), and its residual is coded (``residual.band``) as it is, as what it was made
-of (``sources``), or in another transform of its colours (``transforms``).  What was planned
+of (``sources``), or in another transform of its colours (``estimate``).  What was planned
 (``said.section``) comes before the first band's.
 """
 
@@ -14,9 +14,9 @@ import numpy as np
 
 from saidcodec import arguments
 from saidcodec.encoder import forms
+from saidcodec.encoder.estimate import is_far_shorter, shortest
 from saidcodec.encoder.plan import Plan, plan_band
 from saidcodec.encoder.sources import Sources
-from saidcodec.encoder.transforms import shortest
 from saidcodec.entropy.rans import Encoder, uniform
 from saidcodec.format import container, planes
 from saidcodec.format.colour import DIFFERENCES, Transform
@@ -169,13 +169,15 @@ def code_band(
         )
         if found is None or len(made.stream) < len(found.stream):
             found = made
-    if found is None or not (sources and sources.suffice) or len(found.stream) > channels.size:
-        rival = len(found.stream) if found and not thorough else None
-        plan = plan_band(header, model, method.network, band, channels, glimpses, threads)
-        as_it_is = write_band(header, model, method, plan, band, channels, suited, thorough, rival, threads)
-        if found is None or len(as_it_is.stream) <= len(found.stream):
-            found = as_it_is
-    return found
+    if sources and found and len(found.stream) <= channels.size:
+        colours = planes.colour_of(header, channels)
+        sure = not thorough and is_far_shorter(found.stream, method, model, colours)
+        if sources.suffice or sure:
+            return found
+    rival = len(found.stream) if found and not thorough else None
+    plan = plan_band(header, model, method.network, band, channels, glimpses, threads)
+    as_it_is = write_band(header, model, method, plan, band, channels, suited, thorough, rival, threads)
+    return found if found and len(found.stream) < len(as_it_is.stream) else as_it_is
 
 
 def code_source(

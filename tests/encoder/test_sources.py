@@ -11,7 +11,7 @@ from PIL import Image
 
 import saidcodec
 from saidcodec import models
-from saidcodec.encoder import preimage, writing
+from saidcodec.encoder import estimate, preimage, writing
 from saidcodec.encoder.sources import Sources, repetition
 from saidcodec.format.presentation import Presentation
 from saidcodec.format.tiling import Tiling
@@ -48,6 +48,27 @@ def test_sources_stay_only_where_several_models_ask(kept: bool) -> None:
     found = [weakref.ref(source) for source in sources.of(band, pixels)]
     assert found
     assert [source() is not None for source in found] == [kept] * len(found)
+
+
+@pytest.mark.parametrize(("effort", "alone"), [("normal", True), ("best", False)])
+def test_a_band_that_is_far_shorter_as_what_it_was_made_of_is_coded_so_alone(
+    effort: str, alone: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = []
+    plan_band = writing.plan_band
+
+    def counted(*arguments: object) -> object:
+        planned.append(arguments)
+        return plan_band(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(writing, "plan_band", counted)
+    pixels = was_jpeg(200, 240)
+    data = saidcodec.encode(pixels, effort=effort)
+    assert bool(planned) != alone
+    monkeypatch.setattr(estimate, "FAR", 0.0)
+    assert saidcodec.encode(pixels, effort=effort) == data
+    assert planned
+    assert np.array_equal(saidcodec.decode(data), pixels)
 
 
 def test_a_pattern_without_flat_places_is_tried_as_graphics() -> None:

@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 from factory import random_model
 
-from saidcodec.encoder.transforms import COLUMNS, PARTS, ROWS, parts_of, shortest
+from saidcodec import models
+from saidcodec.encoder import writing
+from saidcodec.encoder.estimate import COLUMNS, PARTS, ROWS, is_far_shorter, parts_of, shortest
+from saidcodec.format import colour
 from saidcodec.format.colour import DIFFERENCES, Transform
 from saidcodec.format.header import Header, Mode, ResidualCoder
+from saidcodec.format.presentation import Presentation
+from saidcodec.format.tiling import Tiling
 from saidcodec.residual.band import method_of
 
 
@@ -38,3 +43,21 @@ def test_the_shortest_is_found(pair: tuple[int, int], max_error: int) -> None:
     found = shortest(method_of(header, model), model, rgb, DIFFERENCES, 2)
     assert found.order[0] in pair
     assert shortest(method_of(header, model), model, rgb, [Transform.RGB], 1) == Transform.RGB
+
+
+@pytest.mark.parametrize("common", [False, True])
+def test_no_stream_of_a_band_as_it_is_is_far_shorter_than_expected(common: bool) -> None:
+    """Nor where channels share their noise, which adaptation learns and the network alone does not see."""
+    rng = np.random.default_rng(6)
+    y, x = np.mgrid[:160, :200, :3][:2]
+    noise = rng.normal(0, 6, (160, 200, 1 if common else 3))
+    pixels = (120 + 60 * np.sin(x / 31) + 40 * np.cos(y / 23) + noise).astype(np.uint8)
+    pixels[..., 2] = 255 - pixels[..., 2]
+    model = models.find("photo")
+    header = writing.header_of(pixels, Presentation("RGB"), model, "context", 0, "normal")
+    method, (band,) = method_of(header, model), Tiling.of(header).bands()
+    stream = writing.code_band(header, model, method, band, pixels, None, None, True, 1).stream
+    components = colour.forward(pixels)
+    assert not is_far_shorter(stream, method, model, components)
+    assert is_far_shorter(stream[: len(stream) // 2], method, model, components)
+    assert not is_far_shorter(b"", method, models.find("clevr"), components)

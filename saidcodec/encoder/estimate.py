@@ -1,0 +1,86 @@
+"""What a band will take, told by a small part of it: in which transform of its colours it is shortest, and
+whether it is worth coding beside what it was made of.
+
+Nothing here is part of the format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from saidcodec.format import colour
+from saidcodec.format.colour import Transform
+from saidcodec.models import Model
+from saidcodec.parallel import in_threads
+from saidcodec.residual import engine
+from saidcodec.residual.band import Method, measure, plane_of, probes
+from saidcodec.residual.engine import LENGTH_BITS
+
+PARTS, ROWS, COLUMNS = 8, 16, 64  # of a band: how many parts are coded, and their size
+MARGIN = 0.002  # by which differences must be shorter than YCoCg
+FAR = 0.8  # times what a band is expected to take
+TURN = 0.618034  # spreads parts evenly over the columns, however many there are
+
+
+def shortest(
+    method: Method, model: Model, channels: np.ndarray, among: Sequence[Transform], threads: int
+) -> Transform:
+    """The transform in which parts of colour channels uint8 [h, w, channels] take the fewest words.
+
+    All are in the style that most tiles have.  YCoCg, where it is among them, must be beaten by a margin.
+    """
+    part = parts_of(channels[..., :3])
+
+    def words(transform: Transform) -> float:
+        spent = words_of(method, model, colour.forward(part, transform))
+        return spent * (1 - MARGIN) if transform == Transform.YCOCG else spent
+
+    spent = [*in_threads(words, among, threads)]
+    return among[spent.index(min(spent))]
+
+
+def words_of(method: Method, model: Model, components: np.ndarray) -> int:
+    """Words of 32 bits that planes int16 [h, w, components] take in the usual style."""
+    assert method.network
+    plane = plane_of(components, max_error=method.max_error)
+    plane = replace(plane, styles=usual_styles(model, components.shape), adaptive=method.adaptive)
+    symbols = engine.current().symbols(method.network, plane)
+    return engine.current().push(np.zeros(0, np.uint32), symbols).size
+
+
+def usual_styles(model: Model, shape: tuple[int, ...]) -> np.ndarray:
+    """The style that most tiles have, at every sample; uint8 [h, w]."""
+    return np.full(shape[:2], model.tensors["tile.style.frequency"].argmax(), np.uint8)
+
+
+def is_far_shorter(stream: bytes, method: Method, model: Model, components: np.ndarray) -> bool:
+    """Whether a stream is shorter by far than the colour planes int16 [h, w, components] of a band can be.
+
+    Samples all over the band are measured under the network alone, and parts of it are coded, with what they
+    learn; both must say so.  A model whose glimpses may pay is not asked.
+    """
+    if method.network is None or model.sees_reconstruction:
+        return False
+    height, width = components.shape[:2]
+    pixels = height * width
+    plane = replace(plane_of(components), styles=usual_styles(model, components.shape))
+    probed = probes((slice(0, height), slice(0, width)), width)
+    alone = measure(method.network, plane, probed).mean() / (1 << LENGTH_BITS)
+    if 8 * len(stream) >= FAR * alone * pixels:
+        return False
+    part = parts_of(components)
+    coded = 32 * words_of(method, model, part) / (part.shape[0] * part.shape[1])
+    return bool(8 * len(stream) < FAR * coded * pixels)
+
+
+def parts_of(samples: np.ndarray) -> np.ndarray:
+    """Some parts of a band [h, w, channels], one below the other; [rows, columns, channels]."""
+    height, width = samples.shape[:2]
+    rows, columns = min(ROWS, height), min(COLUMNS, width)
+    count = max(1, min(PARTS, height // rows))
+    tops = np.linspace(0, height - rows, count).astype(int)
+    lefts = (np.arange(count) * TURN % 1 * (width - columns)).astype(int)
+    return np.concatenate([samples[y : y + rows, x : x + columns] for y, x in zip(tops, lefts, strict=True)])
