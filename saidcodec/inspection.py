@@ -74,9 +74,9 @@ def inspect(data: Source, *, model: AnyModel | None = None) -> dict[str, Any]:
     ``max_error`` is the largest error of a sample, 0 of a lossless file, None of one without a residual.
     ``bits`` adds up to 8 × the file's size.  A glimpse's ``bits`` are those of its box and latent;
     ``saved_bits`` estimates from the file alone what it spared the residual (see ``saving``).
-    Of a file of several frames ``bits`` and ``kl_bits`` are those of all, what else is told of an image is
-    that of the first, and ``frames`` says of each how it is coded, in how many bytes, and for how many
-    milliseconds it is shown.
+    Of a file of several frames ``bits``, ``kl_bits`` and ``max_error`` are those of all, what else is told of
+    an image is that of the first, and ``frames`` says of each how it is coded, in how many bytes, and for how
+    many milliseconds it is shown.
     ``data``: a bytes-like object, a path or an open binary file.
     Raises a kind of SaidError, or TypeError for other objects.
     """
@@ -108,9 +108,11 @@ def inspect_frames(
         shown += pixels
     total = 8.0 * size
     bits = {key: sum(account["bits"][key] for account in accounts) for key in accounts[0]["bits"]}
+    errors = [account["max_error"] for account in accounts]
     bits["header"] += total - bits["total"]
     return {
         **accounts[0],
+        "max_error": None if None in errors else max(errors),
         "bits": {**bits, "total": total},
         "kl_bits": sum(account["kl_bits"] for account in accounts),
         "bpp": total / shown,

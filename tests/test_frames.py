@@ -274,6 +274,15 @@ def test_inspect_tells_of_every_frame() -> None:
     assert "frames" not in saidcodec.inspect(encode(BASE), model=MODEL)
 
 
+def test_the_largest_error_is_that_of_all_frames() -> None:
+    flat, noise = np.zeros((20, 30), np.uint8), np.random.default_rng(1).integers(0, 256, (20, 30), np.uint8)
+    for frames in ([flat, noise], [noise, flat]):
+        data = saidcodec.encode_frames(frames, model=MODEL, max_error=4)
+        assert saidcodec.inspect(data, model=MODEL)["max_error"] == 4
+    data = saidcodec.encode_frames([flat, noise], model=MODEL)
+    assert saidcodec.inspect(data, model=MODEL)["max_error"] == 0
+
+
 def test_progress_is_told_after_every_frame() -> None:
     images = [Image.fromarray(BASE), Image.fromarray(changed((1, 1))), Image.fromarray(BASE[::-1].copy())]
     file = io.BytesIO()

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from saidcodec.encoder.regions import SMALLEST_AREA, components, distinct_boxes
-from saidcodec.said.description import CANVAS
+from saidcodec.encoder.regions import SMALLEST_AREA, components, distinct_boxes, extent
 
 LEVELS = 24  # that the flood falls by, each in the same proportion
 CLEAR = 6.0  # median differences of neighbours that a hill rises above the ground at least
@@ -21,22 +20,24 @@ NEIGHBOURS = ((0, 1), (0, -1), (1, 1), (1, -1))  # axis and direction
 
 
 def hills(canvas: np.ndarray) -> np.ndarray:
-    """Boxes where objects may be on a canvas, uint8 RGB [64, 64, 3]; int64 [n, 4], no two nearly the same."""
+    """Boxes where objects may be on a canvas, uint8 RGB [64, 64, 3]; int64 [n, 4], the best of each hill
+    first, no two nearly the same."""
     relief = relief_of(canvas)
     labels = flooded(relief)
-    found = [extents(labels, relief, cut) for cut in CUTS]
-    return distinct_boxes(np.concatenate(found))
+    return distinct_boxes(np.concatenate([boxes_at(labels, relief, cut) for cut in CUTS]))
 
 
 def relief_of(canvas: np.ndarray) -> np.ndarray:
-    """How far a little blurred pixels are from the ground, in the channel where they are farthest; float64
-    [64, 64]."""
-    flat = canvas.reshape(-1, canvas.shape[-1])
-    ground = [np.bincount(channel, minlength=256).argmax() for channel in flat.T]
-    distance = np.abs(canvas - np.array(ground)).max(2)
-    padded = np.pad(distance, 1, "edge")
-    down = padded[:-2] + 2 * padded[1:-1] + padded[2:]
-    return np.asarray((down[:, :-2] + 2 * down[:, 1:-1] + down[:, 2:]) / 16.0)
+    """How far blurred pixels are from the ground, in the channel where they are farthest; float64 [64, 64].
+
+    Blurred before signs are lost, since afterwards noise would have a mean.
+    """
+    channels = np.moveaxis(canvas.astype(np.float64), -1, 0)
+    ground = [np.bincount(channel.ravel(), minlength=256).argmax() for channel in np.moveaxis(canvas, -1, 0)]
+    padded = np.pad(channels - np.array(ground)[:, None, None], ((0, 0), (1, 1), (1, 1)), "edge")
+    down = padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]
+    blurred = (down[..., :-2] + 2 * down[..., 1:-1] + down[..., 2:]) / 16.0
+    return np.asarray(np.abs(blurred).max(0))
 
 
 def flooded(relief: np.ndarray) -> np.ndarray:
@@ -84,13 +85,9 @@ def spread(labels: np.ndarray, island: np.ndarray) -> None:
         labels[...] = near
 
 
-def extents(labels: np.ndarray, relief: np.ndarray, cut: float) -> np.ndarray:
+def boxes_at(labels: np.ndarray, relief: np.ndarray, cut: float) -> np.ndarray:
     """The boxes of all hills at a part of their heights, without what is small; int64 [n, 4]."""
-    found = []
-    for hill in np.unique(labels[labels >= 0]):
-        inside = labels == hill
-        inside &= relief >= cut * relief[inside].max()
-        if inside.sum() >= SMALLEST_AREA:
-            rows, columns = np.nonzero(inside.any(1))[0], np.nonzero(inside.any(0))[0]
-            found.append((columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
-    return np.array(found, np.int64).reshape(-1, 4).clip(0, CANVAS)
+    hills = [labels == hill for hill in np.unique(labels[labels >= 0])]
+    cores = [hill & (relief >= cut * relief[hill].max()) for hill in hills]
+    found = [extent(core) for core in cores if core.sum() >= SMALLEST_AREA]
+    return np.array(found, np.int64).reshape(-1, 4)

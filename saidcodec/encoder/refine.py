@@ -24,8 +24,8 @@ from saidcodec.said.description import CANVAS, LATENTS, MOST_GLIMPSES, box_pixel
 from saidcodec.said.painter import paste
 from saidcodec.said.section import tables_of
 
-# What finds boxes of objects in a canvas, by a name.  In a model of such objects the tensor float32 [1]
-# "encoder." and that name is the step of the flat base that they lie on.
+# What finds boxes int64 [n, 4] of objects on a canvas, the best first, by a name.  In a model of such objects
+# the tensor float32 [1] of that name is the step of the flat base that they lie on.
 PROPOSALS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"regions": regions, "hills": hills}
 SCALES = (0.6, 1.5, 2.2)  # of the usual size of a box, to look for larger and smaller objects
 LITTLE = 3.0  # bits that another width or height may cost more than the usual
@@ -67,7 +67,7 @@ def improved(pricer: Pricer, tile: np.ndarray, bases: Sequence[Description]) -> 
 
 
 def tensor_of(proposal: str) -> str:
-    """The name of the tensor of a model of objects that a proposal finds."""
+    """The name of the tensor that a model of objects has which a proposal finds: the step of their base."""
     return f"encoder.{proposal}"
 
 
@@ -118,7 +118,7 @@ def completed(pricer: Pricer, tile: np.ndarray, description: Description) -> Des
     """
     sizes = usual_sizes(tables_of(pricer.model).box)
     name = proposal_of(pricer.model)
-    waiting = PROPOSALS[name](to_canvas(tile)) if name else np.zeros((0, 4), np.int64)
+    waiting = valid(PROPOSALS[name](to_canvas(tile)) if name else np.zeros((0, 4), np.int64))
     pricer.price(description)
     canvas = render(description, pricer.model, *tile.shape[1::-1]).astype(np.int32)
     tried: set[tuple[int, ...]] = set()
@@ -184,10 +184,7 @@ def resized(box: np.ndarray) -> np.ndarray:
     """The box and others with one side a little moved, which fits what a proposal found; int [n, 4]."""
     sides = np.eye(4, dtype=np.int64)
     boxes = box + np.concatenate([np.zeros((1, 4), np.int64), *(move * sides for move in SIDES)])
-    inside = (boxes >= 0).all(1) & (boxes <= CANVAS).all(1)
-    wide = (boxes[:, 2:] - boxes[:, :2] >= SMALLEST_BOX).all(1)
-    wide[0] = True
-    return np.asarray(boxes[inside & wide])
+    return valid(boxes)
 
 
 def remains(tile: np.ndarray, reconstruction: np.ndarray, boxes: np.ndarray, size: np.ndarray) -> np.ndarray:

@@ -64,6 +64,12 @@ def components(pixels: np.ndarray, there: np.ndarray, tolerance: int) -> np.ndar
         labels = new
 
 
+def extent(mask: np.ndarray) -> np.ndarray:
+    """The box of a mask bool [h, w] that is not empty; int64 [4]."""
+    rows, columns = np.nonzero(mask.any(1))[0], np.nonzero(mask.any(0))[0]
+    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1])
+
+
 def boxes_of(labels: np.ndarray, canvas: np.ndarray, rim: int) -> np.ndarray:
     """Boxes of the regions of a canvas, the largest first, without background; int64 [n, 4].
 
@@ -76,8 +82,7 @@ def boxes_of(labels: np.ndarray, canvas: np.ndarray, rim: int) -> np.ndarray:
     found, sizes = [], []
     for one in range(same.max(initial=-1) + 1):
         cells = np.isin(labels, names[same.reshape(-1) == one])
-        rows, columns = np.nonzero(cells.any(1))[0], np.nonzero(cells.any(0))[0]
-        found.append((columns[0] - rim, rows[0] - rim, columns[-1] + 1 + rim, rows[-1] + 1 + rim))
+        found.append(extent(cells) + np.array([-rim, -rim, rim, rim]))
         sizes.append(cells.sum())
     boxes = np.clip(np.array(found, np.int64).reshape(-1, 4), 0, CANVAS)[np.argsort(sizes)[::-1]]
     cover = (boxes[:, 2:] - boxes[:, :2]).prod(1) / CANVAS**2

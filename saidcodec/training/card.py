@@ -16,7 +16,7 @@ def peers(model: Model) -> list[Peer]:
     """PNG and WebP, JPEG XL where imagecodecs is installed, the shipped models, and ``model``."""
     found = [
         Peer("PNG (optimised)", rate.pillow_png, rate.pillow_open),
-        Peer("WebP lossless", rate.pillow_webp, rate.pillow_open),
+        Peer("WebP lossless", rate.pillow_webp, rate.pillow_open, rate.coloured),
     ]
     with suppress(ImportError):
         found += [rate.jpegxl(effort, cores()) for effort in (7, 9)]

@@ -291,7 +291,8 @@ def painted_alone(studio: Studio, model: networks.Said, chosen: Tensor) -> Tenso
     paint = nn.functional.interpolate(paint, size=inside.shape[-2:], mode="bilinear", align_corners=False)
     painted = under + paint[:, 3:] * (painting.colours(paint, inside.shape[1]) - under)
     left = (painted - inside).square().flatten(1).sum(1)
-    return (left / (2 * math.log(2) * LOOK_RIGHT**2) + painting.kl(mean, log_variance).sum(1)).mean()
+    bits = left / (2 * math.log(2) * LOOK_RIGHT**2) + painting.kl(mean, log_variance).sum(1)
+    return bits.sum() / max(1, len(bits))
 
 
 def window_bits(network: ResidualNetwork, batch: Batch, dtype: torch.dtype) -> Tensor:
@@ -318,6 +319,8 @@ def report(studio: Studio, model: networks.Said, network: ResidualNetwork) -> st
         found.append((float((bits.sum(1) * share).sum()) / len(chosen), float(kl.mean())))
     glimpses = float(studio.there.sum(1).float().mean())
     (with_all, kl_bits), (without, _) = found
+    if not glimpses:
+        return f"residual {without:.0f} bits, and no glimpses"
     saved = (without - with_all) / glimpses
     return (
         f"residual {without:.0f} bits, with glimpses {with_all:.0f}; "

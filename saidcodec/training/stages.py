@@ -72,7 +72,7 @@ class Plan:
     def beside(self) -> float:
         """Seconds that searching, learning tables and measuring may take, by the time that one file takes.
 
-        Counts of files are from trainings that were timed.  On large images other codecs are slowest.
+        On large images other codecs are slowest.  Tables are learnt in turns, from files with all glimpses.
         """
         image = as_coded(self.images.held_out[0])
         codec.encode(image)  # start-up is not counted
@@ -82,7 +82,8 @@ class Plan:
         held_out, looked_at = len(self.images.held_out), min(len(self.images.learning), self.looked_at)
         if not self.images.small:
             return 12 * held_out * one
-        return (4 * held_out + looked_at + min(STATISTICS, looked_at)) * one
+        learnt = min(STATISTICS, looked_at)
+        return (4.5 * held_out + looked_at + 2 * joint.ROUNDS * learnt) * one
 
 
 def prepare(plan: Plan, resume: bool) -> None:

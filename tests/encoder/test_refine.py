@@ -12,6 +12,7 @@ from saidcodec.encoder.price import SAME, Pricer, distinct
 from saidcodec.said import Description
 from saidcodec.said.description import iou
 from saidcodec.said.section import tables_of
+from saidcodec.training import datasets
 
 pytestmark = pytest.mark.skipif(not models.installed(), reason="no model is shipped")
 DIGITS = np.asarray(Image.open(Path(__file__).parents[1].joinpath("digits.png")))
@@ -174,3 +175,48 @@ def test_remains_count_less_where_a_glimpse_has_been() -> None:
         assert (low + size > corner).all()
     assert not len(refine.remains(tile, tile, np.zeros((0, 4), int), size))
     assert len(refine.remains(tile, reconstruction, np.array([[6, 8, 18, 22]]), size)) == 2
+
+
+def test_sides_of_a_box_are_moved_one_by_one() -> None:
+    boxes = refine.resized(np.array([30, 30, 36, 44])).tolist()
+    assert sorted(boxes) == sorted(
+        [30 + a, 30 + b, 36 + c, 44 + d]
+        for a, b, c, d in [(0, 0, 0, 0), *np.eye(4, dtype=int).tolist(), *(-np.eye(4, dtype=int)).tolist()]
+    )
+    for edge in ([0, 0, 4, 4], [60, 58, 64, 64], [10, 10, 12, 40]):
+        boxes = refine.resized(np.array(edge))
+        assert ((boxes >= 0) & (boxes <= 64)).all()
+        assert (boxes[:, 2:] - boxes[:, :2] >= 4).all()
+
+
+def test_fitted_boxes_make_files_of_sprites_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = datasets.multi_dsprites(8, seed=11).images
+
+    def total() -> int:
+        return sum(len(codec.encode(image, model="multidsprites")) for image in images)
+
+    fitted = total()
+    monkeypatch.setattr(refine, "resized", lambda box: box[None])
+    assert fitted < total()
+
+
+@pytest.mark.parametrize("proposal", refine.PROPOSALS)
+def test_a_model_is_asked_for_what_its_proposal_finds(proposal: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sprites = models.find("multidsprites")
+    tensors = {name: tensor for name, tensor in sprites.tensors.items() if name != "encoder.regions"}
+    model = models.Model("it", sprites.id, {**tensors, f"encoder.{proposal}": np.array([8], np.float32)}, {})
+    asked = []
+
+    def one(canvas: np.ndarray) -> np.ndarray:
+        asked.append(canvas.shape)
+        return np.array([[20, 20, 41, 41]])
+
+    assert refine.proposal_of(model) == proposal
+    assert refine.proposal_of(models.find("multimnist")) is None
+    assert [base.step for base in refine.bases_of(model)] == [8]
+    monkeypatch.setitem(refine.PROPOSALS, proposal, one)
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[20:41, 20:41] = (200, 40, 90)
+    data = codec.encode(image, model=model, threads=1)
+    assert asked == [(64, 64, 3)]
+    assert np.array_equal(codec.decode(data, model=model), image)

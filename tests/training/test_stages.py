@@ -157,3 +157,31 @@ def test_an_empty_folder_is_one_sentence(tmp_path):
 )
 def test_wrong_usage(words):
     assert run(*words).exit_code == 2
+
+
+@pytest.mark.parametrize("places", [(), (1, 5, 7)])
+def test_pictures_without_objects_are_no_reason_to_fail(places, tmp_path, quick, monkeypatch):
+    """Nothing is proposed in most, or in all, among them those that are held out."""
+    place, rng = tmp_path / "grounds", np.random.default_rng(0)
+    place.mkdir()
+    for i in range(10):
+        pixels = rng.normal(100, 4, (48, 48, 3))
+        if i in places:
+            pixels[10:30, 15:35] += 70
+        Image.fromarray(pixels.astype(np.uint8)).save(place / f"{i:02}.png")
+    monkeypatch.delitem(stages.CANDIDATES, "adapted")
+    out = tmp_path / "mine.safetensors"
+    done = run("--data", place, "--name", "mine", "--out", out, "--minutes", 0.1)
+    assert done.exit_code == 0, done.stderr
+    assert any("no glimpses" in line for line in quick)
+    assert not any("nan" in line for line in quick)
+    pixels = folder.read(place, 0).held_out[0]
+    model = models.load(out)
+    assert np.array_equal(saidcodec.decode(saidcodec.encode(pixels, model=model), model=model), pixels)
+
+
+@pytest.mark.parametrize(("ground", "dark"), [(10, True), (120, False), (240, False)])
+def test_the_ground_says_whether_a_base_is_black(ground, dark):
+    images = [np.full((50, 50, 3), ground, np.uint8) for _ in range(3)]
+    images[0][:40] = 255 - ground
+    assert folder.Images(images[1:], images[:1], []).dark == dark

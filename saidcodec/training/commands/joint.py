@@ -85,6 +85,7 @@ def train_joint(
     from saidcodec.training.windows import Shape
 
     folder = check_data(dataset, data)
+    proposal = boxes if boxes in refine.PROPOSALS else None
     files.check_free(str(out), force)
     settings = joint.Settings(
         steps=BOUND,
@@ -92,7 +93,7 @@ def train_joint(
         rate=rate,
         warm_up=warm_up,
         base_step=base_step,
-        flat=boxes in refine.PROPOSALS,
+        flat=proposal is not None,
         grey=grey,
         seed=seed,
         shape=Shape(styles=1, around=WIDE, copies=dataset in FLAT_COLOURS),
@@ -102,8 +103,8 @@ def train_joint(
     model, network = models.load(whole), joint.widened(begin, settings.shape)
     click.echo(f"looking at {len(learning)} images")
     learnt, development = (
-        looks.look_at_objects(part, boxes, glimpses)
-        if boxes in refine.PROPOSALS
+        looks.look_at_objects(part, proposal, glimpses)
+        if proposal
         else looks.look_at_files(part, model, glimpses)
         if boxes == "files"
         else looks.look(part, model, glimpses, grey, base_step)
@@ -117,8 +118,8 @@ def train_joint(
         **residual.export(residual.load_checkpoint(checkpoints[1])),
         **export.style_table(np.ones(1)),
     }
-    if boxes in refine.PROPOSALS:
-        tensors[refine.tensor_of(boxes)] = np.array([base_step], np.float32)
+    if proposal:
+        tensors[refine.tensor_of(proposal)] = np.array([base_step], np.float32)
     settled = joint.settle(tensors, learning[:STATISTICS], grey, box_worth)
     metadata = {"name": out.stem, "licence": licence, "description": description, "dataset": dataset}
     click.echo(f"{out}: model {models.save(out, settled, metadata, force)}")
