@@ -11,8 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from saidcodec.format import colour
+from saidcodec.format import colour, planes
 from saidcodec.format.colour import Transform
+from saidcodec.format.header import Header
 from saidcodec.models import Model
 from saidcodec.parallel import in_threads
 from saidcodec.residual import engine
@@ -56,14 +57,15 @@ def usual_styles(model: Model, shape: tuple[int, ...]) -> np.ndarray:
     return np.full(shape[:2], model.tensors["tile.style.frequency"].argmax(), np.uint8)
 
 
-def is_far_shorter(stream: bytes, method: Method, model: Model, components: np.ndarray) -> bool:
-    """Whether a stream is shorter by far than the colour planes int16 [h, w, components] of a band can be.
+def is_far_shorter(stream: bytes, header: Header, method: Method, model: Model, channels: np.ndarray) -> bool:
+    """Whether a stream is shorter by far than the colours of a band, uint8 [h, w, channels], can be.
 
     Samples all over the band are measured under the network alone, and parts of it are coded, with what they
     learn; both must say so.  A model whose glimpses may pay is not asked.
     """
     if method.network is None or model.sees_reconstruction:
         return False
+    components = planes.colour_of(header, channels)
     height, width = components.shape[:2]
     pixels = height * width
     plane = replace(plane_of(components), styles=usual_styles(model, components.shape))

@@ -170,9 +170,9 @@ def code_band(
         if found is None or len(made.stream) < len(found.stream):
             found = made
     if sources and found and len(found.stream) <= channels.size:
-        colours = planes.colour_of(header, channels)
-        sure = not thorough and is_far_shorter(found.stream, method, model, colours)
-        if sources.suffice or sure:
+        if sources.suffice:
+            return found
+        if not thorough and is_far_shorter(found.stream, header, method, model, channels):
             return found
     rival = len(found.stream) if found and not thorough else None
     plan = plan_band(header, model, method.network, band, channels, glimpses, threads)
