@@ -15,7 +15,6 @@ def noise(shape: tuple[int, ...], seed: int = 1) -> np.ndarray:
 @pytest.mark.parametrize("shape", [*SHAPES, (1, 1), (1, 1, 2), (1, 1, 3), (1, 1, 4)])
 @pytest.mark.parametrize("opaque", [False, True])
 def test_every_codec_measures_every_kind(shape: tuple[int, ...], opaque: bool) -> None:
-    pytest.importorskip("imagecodecs")
     pixels = noise(shape)
     if shape[2:] in ((2,), (4,)):
         pixels[..., -1] = 255 if opaque else pixels[..., -1] % 2
