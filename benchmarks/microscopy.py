@@ -32,11 +32,12 @@ from PIL import Image
 
 import saidcodec
 from saidcodec import models
+from saidcodec.encoder.regions import extent
 from saidcodec.evaluation import conditions, detection, rate
 
 SIDE = 64
-FIFTH = 5  # of the images of nuclei one is held out
 
+HELD_OUT = 5  # one of so many images of nuclei is
 FIELD = 256  # pixels of a side of the images of nuclei
 DARK = 60  # largest median of an image of nuclei that glow
 LEAST_PIXELS = 16  # of a nucleus's mask that must lie in a square for the nucleus to count
@@ -56,10 +57,11 @@ class Square:
 
 
 def nuclei(source: Path, held_out: bool, side: int = SIDE) -> Iterator[Square]:
+    """The squares of images that are held out, or of those to train on."""
     fields = [(place, field_of(place)) for place in sorted(source.iterdir())]
     usable = [(place, pixels) for place, pixels in fields if is_usable(pixels)]
     for number, (place, pixels) in enumerate(usable):
-        if (number % FIFTH == 0) != held_out:
+        if (number % HELD_OUT == 0) != held_out:
             continue
         masks = [np.asarray(Image.open(path)) > 0 for path in sorted((place / "masks").iterdir())]
         for y in range(0, FIELD, side):
@@ -71,22 +73,19 @@ def nuclei(source: Path, held_out: bool, side: int = SIDE) -> Iterator[Square]:
 
 
 def field_of(place: Path) -> np.ndarray:
+    """The pixels of an image of nuclei, uint8 [h, w, 3]."""
     (path,) = (place / "images").iterdir()
     return np.asarray(Image.open(path).convert("RGB"))
 
 
 def is_usable(pixels: np.ndarray) -> bool:
+    """Whether an image, uint8 [h, w, 3], shows nuclei that glow, in grey, and has the usual size."""
     grey = bool((pixels == pixels[..., :1]).all())
     return grey and pixels.shape[:2] == (FIELD, FIELD) and float(np.median(pixels)) < DARK
 
 
-def extent(mask: np.ndarray) -> tuple[int, int, int, int]:
-    """The box of a mask that is not empty."""
-    rows, columns = np.nonzero(mask.any(1))[0], np.nonzero(mask.any(0))[0]
-    return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
-
-
 def cells(source: Path, held_out: bool) -> Iterator[Square]:
+    """The squares of images that are held out, or of those to train on."""
     split = "test" if held_out else "trainval"
     for name in (source / "ImageSets" / "Main" / f"{split}.txt").read_text().split():
         image = Image.open(source / "JPEGImages" / f"{name}.jpg").convert("RGB")
@@ -107,6 +106,7 @@ def boxes_of(path: Path) -> np.ndarray:
 
 
 def area(boxes: np.ndarray) -> np.ndarray:
+    """Square pixels of boxes float [n, 4]; [n]."""
     return np.asarray((boxes[:, 2:] - boxes[:, :2]).prod(1))
 
 

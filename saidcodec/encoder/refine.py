@@ -118,6 +118,7 @@ def completed(pricer: Pricer, tile: np.ndarray, description: Description) -> Des
     """
     sizes = usual_sizes(tables_of(pricer.model).box)
     name = proposal_of(pricer.model)
+    near = resized if name else about
     waiting = valid(PROPOSALS[name](to_canvas(tile)) if name else np.zeros((0, 4), np.int64))
     pricer.price(description)
     canvas = render(description, pricer.model, *tile.shape[1::-1]).astype(np.int32)
@@ -130,7 +131,6 @@ def completed(pricer: Pricer, tile: np.ndarray, description: Description) -> Des
         first = offers(pricer, tile, canvas, description, groups)
         promising = np.array([offer.more < PROMISING for offer in first], bool)
         waiting = waiting[promising[: len(waiting)]]
-        near = resized if name else about
         groups = [near(offer.box) for offer in first if offer.more < PROMISING]
         taken, blocked = 0, []
         best = sorted(offers(pricer, tile, canvas, description, groups), key=lambda offer: offer.more)

@@ -12,9 +12,8 @@ import numpy as np
 
 from saidcodec import codec, images, parallel
 from saidcodec.errors import ImageError, about
+from saidcodec.format.palette import OPAQUE
 from saidcodec.models import Model
-
-OPAQUE = 255
 
 Encode = Callable[[np.ndarray], bytes | bytearray]
 Decode = Callable[[bytes], np.ndarray]
