@@ -17,6 +17,7 @@ from saidcodec.codec import AnyModel
 from saidcodec.errors import ImageError, SaidWarning
 from saidcodec.format.header import Metadata
 from saidcodec.format.tiling import Place
+from saidcodec.inspection import Features
 
 KIND = 1  # of all boxes: they say where something is, not what it is
 CSV_HEAD = ("file", "width", "height", "tile", "x0", "y0", "x1", "y1")
@@ -24,9 +25,10 @@ CSV_HEAD = ("file", "width", "height", "tile", "x0", "y0", "x1", "y1")
 
 @dataclass(frozen=True)
 class BoxedImage:
-    """An image called ``name`` of ``width`` × ``height`` pixels, and its glimpses in file order.
+    """An image called ``name`` of ``width`` × ``height`` pixels, and its objects in file order.
 
-    ``tiles`` int [n]: the tile of each; ``boxes`` int [n, 4]: x0, y0, x1, y1 in image pixels.
+    ``tiles`` int [n]: the tile of each, the first of those that it lies in; ``boxes`` int [n, 4]: x0, y0, x1,
+    y1 in image pixels.
     """
 
     name: str
@@ -34,6 +36,12 @@ class BoxedImage:
     height: int
     tiles: np.ndarray
     boxes: np.ndarray
+
+    @classmethod
+    def of(cls, name: str, width: int, height: int, found: Features) -> BoxedImage:
+        """That of what a file's glimpses say."""
+        first = [parts[0] for parts in found.objects.parts]
+        return cls(name, width, height, found.tiles[first], found.objects.boxes)
 
     def rectangles(self) -> Iterator[tuple[int, int, int, int]]:
         """x0, y0, width and height of every box."""
@@ -53,7 +61,7 @@ class BoxedImage:
 def read(data: Source, name: str, *, model: AnyModel | None = None) -> BoxedImage:
     """The boxes of one .said file; only its head is read.  Raises what ``inspection.features`` raises."""
     header, found = inspection.header_and_features(data, model=model)
-    return BoxedImage(name, header.width, header.height, found.tiles, found.boxes)
+    return BoxedImage.of(name, header.width, header.height, found)
 
 
 def read_archive(path: str, *, model: AnyModel | None = None) -> Iterator[BoxedImage]:
@@ -64,7 +72,7 @@ def read_archive(path: str, *, model: AnyModel | None = None) -> Iterator[BoxedI
         for number, found in enumerate(archive.features()):
             entry = archive.entry(number)
             name = entry.name or f"{number:05}"
-            yield BoxedImage(name, entry.width, entry.height, found.tiles, found.boxes)
+            yield BoxedImage.of(name, entry.width, entry.height, found)
 
 
 def in_metadata(
@@ -76,7 +84,7 @@ def in_metadata(
     ``codec.decode`` raises of the file's head.
     """
     header, found = inspection.header_and_features(data, model=model)
-    whole = BoxedImage("", header.width, header.height, found.tiles, found.boxes)
+    whole = BoxedImage.of("", header.width, header.height, found)
     image = whole.within(arguments.place_of(region, header.width, header.height))
     if not len(image.boxes):
         warnings.warn("There are no boxes to write as metadata.", SaidWarning, stacklevel=2)

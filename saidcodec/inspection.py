@@ -20,6 +20,7 @@ from saidcodec.format.header import VERSION, Header, Metadata, ResidualCoder, Ti
 from saidcodec.format.metadata import KINDS, values_of
 from saidcodec.format.tiling import Place, Tiling
 from saidcodec.models import Model
+from saidcodec.objects import Objects, objects_of
 from saidcodec.residual.band import method_of
 from saidcodec.said import Description, account, render_band, render_steps
 from saidcodec.said.description import LATENTS, box_pixels
@@ -73,7 +74,8 @@ def inspect(data: Source, *, model: AnyModel | None = None) -> dict[str, Any]:
 
     ``max_error`` is the largest error of a sample, 0 of a lossless file, None of one without a residual.
     ``bits`` adds up to 8 × the file's size.  A glimpse's ``bits`` are those of its box and latent;
-    ``saved_bits`` estimates from the file alone what it spared the residual (see ``saving``).
+    ``saved_bits`` estimates from the file alone what it spared the residual (see ``saving``).  An object's
+    ``glimpses`` are the numbers, from 0 on, of those that show it: several where it lies in several tiles.
     Of a file of several frames ``bits``, ``kl_bits`` and ``max_error`` are those of all, what else is told of
     an image is that of the first, and ``frames`` says of each how it is coded, in how many bytes, and for how
     many milliseconds it is shown.
@@ -144,7 +146,12 @@ def inspect_image(image: Container, model: AnyModel | None) -> dict[str, Any]:
     bits["residual"] = max(0.0, grain(residual) - sum(bits.values()))
     bits["metadata"] = 8.0 * file.metadata_bytes
     named = {"name": found.name, "id": found.id}
-    return {**facts_of(file, named, bits), "kl_bits": grain(kl), "glimpses": glimpses}
+    return {
+        **facts_of(file, named, bits),
+        "kl_bits": grain(kl),
+        "glimpses": glimpses,
+        "objects": objects_told(header, glimpses),
+    }
 
 
 def account_of_wide(file: Container) -> dict[str, Any]:
@@ -153,7 +160,7 @@ def account_of_wide(file: Container) -> dict[str, Any]:
     residual = max(0.0, streams - CHECK_BITS - CHECKSUM_BITS * len(file.streams))
     parts = {"base": 0.0, "boxes": 0.0, "latents": 0.0, "residual": residual}
     facts = facts_of(file, None, {**parts, "metadata": 8.0 * file.metadata_bytes})
-    return {**facts, "kl_bits": 0.0, "glimpses": []}
+    return {**facts, "kl_bits": 0.0, "glimpses": [], "objects": []}
 
 
 def facts_of(file: Container, model: dict[str, str] | None, bits: dict[str, float]) -> dict[str, Any]:
@@ -196,14 +203,17 @@ def metadata_told(metadata: Metadata) -> list[dict[str, Any]]:
 @dataclass(frozen=True)
 class Features:
     """What a file's glimpses say, in file order: ``tiles`` int [n], which tile each belongs to; ``boxes`` int
-    [n, 4], (x0, y0, x1, y1) in image pixels; ``latents`` float32 [n, 10] in latent units, about N(0, 1)."""
+    [n, 4], (x0, y0, x1, y1) in image pixels; ``latents`` float32 [n, 10] in latent units, about N(0, 1).
+    ``objects``: the same boxes, but one where glimpses of neighbouring tiles show one thing."""
 
     tiles: np.ndarray
     boxes: np.ndarray
     latents: np.ndarray
+    objects: Objects
 
 
-NO_FEATURES = Features(np.zeros(0, int), np.zeros((0, 4), int), np.zeros((0, LATENTS), np.float32))
+NO_BOXES = np.zeros((0, 4), int)
+NO_FEATURES = Features(np.zeros(0, int), NO_BOXES, np.zeros((0, LATENTS), np.float32), Objects(NO_BOXES, []))
 
 
 def features(data: Source, *, model: AnyModel | None = None) -> Features:
@@ -235,7 +245,8 @@ def features_of(header: Header, descriptions: Sequence[Description | None], mode
             boxes += [corners(place, box) for box in description.boxes.tolist()]
             latents.append(description.latents)
     units = dequantise(np.concatenate(latents), model)
-    return Features(np.array(tiles, int), np.array(boxes, int).reshape(-1, 4), units)
+    of_tiles, in_pixels = np.array(tiles, int), np.array(boxes, int).reshape(-1, 4)
+    return Features(of_tiles, in_pixels, units, objects_of(of_tiles, in_pixels, tiling))
 
 
 def corners(place: Place, box: Sequence[int] | np.ndarray) -> list[int]:
@@ -264,6 +275,17 @@ def glimpses_of(
         corner = corners(at, box)
         found.append({"tile": tile, "box": corner, "bits": grain(bits[t]), "saved_bits": grain(saved)})
     return found
+
+
+def objects_told(header: Header, glimpses: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The objects of an image in the form that ``inspect`` gives them, of its glimpses in that form."""
+    tiles = np.array([glimpse["tile"] for glimpse in glimpses], int)
+    boxes = np.array([glimpse["box"] for glimpse in glimpses], int).reshape(-1, 4)
+    found = objects_of(tiles, boxes, Tiling.of(header))
+    return [
+        {"box": box, "glimpses": parts, "saved_bits": sum(glimpses[i]["saved_bits"] for i in parts)}
+        for box, parts in zip(found.boxes.tolist(), found.parts, strict=True)
+    ]
 
 
 def saving(before: np.ndarray, after: np.ndarray, components: int) -> float:

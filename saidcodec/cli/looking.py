@@ -107,6 +107,12 @@ def readable(account: dict[str, Any]) -> str:
             f"  {number:>3}  tile {glimpse['tile']}  box {glimpse['box']}  "
             f"{glimpse['bits']:.1f} bits, saves about {glimpse['saved_bits']:.0f}"
         )
+    joined = [one for one in account["objects"] if len(one["glimpses"]) > 1]
+    if joined:
+        lines.append(f"{len(account['objects'])} objects; of glimpses of several tiles are")
+    for one in joined:
+        numbers = ", ".join(str(number + 1) for number in one["glimpses"])
+        lines.append(f"  {numbers}  box {one['box']}, saves about {one['saved_bits']:.0f}")
     return "\n".join(lines)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from saidcodec.encoder.price import Meter, Pricer, Rendered, styled, tile_bits
-from saidcodec.encoder.refine import bases_of, improved, thinned
+from saidcodec.encoder.refine import bases_of, improved, proposal_of, thinned
 from saidcodec.encoder.search import describe
 from saidcodec.format import planes
 from saidcodec.format.header import Header, ResidualCoder, TileKind
@@ -101,7 +101,8 @@ def choose(
     if header.palette:  # nothing is known of an index from those around it
         return [None] * len(band.places)
     coder = header.coder
-    small = header.width * header.height <= JUDGED_PIXELS
+    # A model of objects is used for its boxes.
+    small = header.width * header.height <= JUDGED_PIXELS or proposal_of(model) is not None
     forced = bool(glimpses)
     if network and not forced:
         # Under a flat base alone there is nothing to see either.

@@ -16,13 +16,14 @@ from saidcodec import arguments
 from saidcodec.encoder import forms
 from saidcodec.encoder.estimate import is_far_shorter, shortest
 from saidcodec.encoder.plan import Plan, plan_band
+from saidcodec.encoder.refine import proposal_of
 from saidcodec.encoder.sources import Sources
 from saidcodec.entropy.rans import Encoder, uniform
 from saidcodec.format import container, planes
 from saidcodec.format.colour import DIFFERENCES, Transform
 from saidcodec.format.header import ADAPTIVE_PIXELS, MOST_DECIDED_WIDTH, Header, Metadata, ResidualCoder
 from saidcodec.format.presentation import Presentation
-from saidcodec.format.tiling import Band, Tiling, choose_tiling
+from saidcodec.format.tiling import SIDES, Band, Tiling, choose_tiling
 from saidcodec.models import Model
 from saidcodec.parallel import Progress, in_threads
 from saidcodec.residual import band as residual
@@ -52,7 +53,8 @@ def header_of(
     coder = CODERS[residual]
     adaptive = coder == ResidualCoder.CONTEXT and is_large(width, height) and effort != "fast"
     decided = adaptive and effort == "best" and not max_error and width <= MOST_DECIDED_WIDTH
-    tiling = choose_tiling(width, height)
+    # Tiles of a model of objects are as large as the canvas that it has learnt them on.
+    tiling = choose_tiling(width, height, SIDES[0] if proposal_of(model) else SIDES[-1])
     header = Header(width, height, mode, replicated, coder, max_error, model.id, *tiling, adaptive, decided)
     return forms.in_form(header, presentation)
 

@@ -19,10 +19,10 @@ COMMON_THRESHOLDS = tuple(np.arange(50, 100, 5) / 100)  # SPACE's
 
 
 def boxes_in(files: Sequence[bytes], model: Model) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Of each file its glimpses' boxes, float [n, 4] in image pixels, and the bits that they save, [n]."""
-    seen = [inspect(file, model=model)["glimpses"] for file in files]
-    boxes = [np.array([one["box"] for one in glimpses], float).reshape(-1, 4) for glimpses in seen]
-    return boxes, [np.array([one["saved_bits"] for one in glimpses], float) for glimpses in seen]
+    """Of each file its objects' boxes, float [n, 4] in image pixels, and the bits that they save, [n]."""
+    seen = [inspect(file, model=model)["objects"] for file in files]
+    boxes = [np.array([one["box"] for one in objects], float).reshape(-1, 4) for objects in seen]
+    return boxes, [np.array([one["saved_bits"] for one in objects], float) for objects in seen]
 
 
 @dataclass(frozen=True)

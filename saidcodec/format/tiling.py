@@ -124,12 +124,15 @@ def even_share(length: int, side: int) -> int:
     return -(-length // parts)
 
 
-def choose_tiling(width: int, height: int) -> tuple[int, int]:
-    """(side, bands) of an image whose header says nothing else; both are powers of two."""
+def choose_tiling(width: int, height: int, largest: int = SIDES[-1]) -> tuple[int, int]:
+    """(side, bands) of an image, both powers of two; what they are of one whose header says nothing else.
+
+    ``largest`` bounds the side where an image is cut at all.
+    """
     if max(width, height) <= SMALL_IMAGE:
         return 1 << max(4, (max(width, height) - 1).bit_length()), 1
     pixels = width * height
-    side = SIDES[pixels > MIDDLE_IMAGE]
+    side = min(SIDES[pixels > MIDDLE_IMAGE], largest)
     while side > SMALLEST_TILE and even_share(height, side) * width > MOST_BAND_PIXELS:
         side //= 2
     most = max(1, pixels // BAND_PIXELS)

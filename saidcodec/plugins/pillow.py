@@ -1,7 +1,7 @@
 """Pillow opens and saves .said files after ``saidcodec.register()``.
 
 ``Image.open`` reads the head of the file only; pixels are decoded when they are needed.  From then on
-``info["boxes"]`` lists the boxes of the glimpses, if there are any.  ``draft``, and with it ``thumbnail``,
+``info["boxes"]`` lists the boxes of objects, if there are any.  ``draft``, and with it ``thumbnail``,
 lets a smaller image be decoded, so that a large one is never held in full.  Of images of more than 8 bits a
 sample it opens grey ones, in mode I;16.  Metadata is in ``info`` under the
 names that Pillow uses for PNG and JPEG files: icc_profile, exif, xmp, dpi or aspect, comment, gamma,
@@ -151,7 +151,7 @@ class SaidImageFile(ImageFile.ImageFile):
         assert self.fp is not None
         self.fp.seek(0)
         with as_os_error():
-            boxes = inspection.features(self.fp).boxes
+            boxes = inspection.features(self.fp).objects.boxes
         boxes[:, 2:] += self._factor - 1
         if len(boxes):
             self.info["boxes"] = [tuple(box) for box in (boxes // self._factor).tolist()]

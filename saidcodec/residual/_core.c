@@ -256,7 +256,7 @@ static void end(int isa) {
 EXPORT int said_symbols(int isa, const Network *network, const Bank *bank, const Plane *p, u32 *out, size_t *count) {
     Walk w;
     if (!usable_isa(isa)) return BAD_ARGUMENT;
-    int status = walk_open(&w, network, bank, p, ENCODE);
+    int status = walk_open(&w, network, bank, p, ENCODE, whole_area(p));
     w.out = out;
     begin(isa);
     if (!status) status = ISAS[isa].walk(&w);
@@ -271,8 +271,10 @@ EXPORT int said_symbols(int isa, const Network *network, const Bank *bank, const
 EXPORT int said_measure(int isa, const Network *network, const Bank *bank, const Plane *p, const i32 *places,
                         const u8 *styles, size_t n, u32 *out) {
     Walk w;
-    if (!usable_isa(isa) || p->max_error) return BAD_ARGUMENT;
-    int status = walk_open(&w, network, bank, p, MEASURE);
+    if (!usable_isa(isa) || !is_sound(p) || p->max_error) return BAD_ARGUMENT;
+    Area area = whole_area(p);
+    if (places && !area_of_places(p, places, n, &area)) return BAD_ARGUMENT;
+    int status = walk_open(&w, network, bank, p, MEASURE, area);
     begin(isa);
     if (!status) status = ISAS[isa].measure(&w, places, styles, n, out);
     end(isa);
@@ -286,8 +288,10 @@ EXPORT int said_measure(int isa, const Network *network, const Bank *bank, const
 EXPORT int said_compare(int isa, const Network *network, const Bank *bank, const Plane *p, const u32 *lengths,
                         const i32 *rectangles, size_t n, const i16 *inside, i64 *out) {
     Walk w;
-    if (!usable_isa(isa) || !p->reconstruction || p->max_error) return BAD_ARGUMENT;
-    int status = walk_open(&w, network, bank, p, MEASURE);
+    if (!usable_isa(isa) || !is_sound(p) || !p->reconstruction || p->max_error) return BAD_ARGUMENT;
+    Area area = whole_area(p);
+    if (!area_of_rectangles(p, rectangles, n, &area)) return BAD_ARGUMENT;
+    int status = walk_open(&w, network, bank, p, MEASURE, area);
     begin(isa);
     if (!status) status = ISAS[isa].compare(&w, lengths, rectangles, n, inside, out);
     end(isa);
@@ -301,7 +305,7 @@ EXPORT int said_decode(int isa, const Network *network, const Bank *bank, const 
                        size_t *count) {
     Walk w;
     if (!usable_isa(isa)) return BAD_ARGUMENT;
-    int status = walk_open(&w, network, bank, p, DECODE);
+    int status = walk_open(&w, network, bank, p, DECODE, whole_area(p));
     if (!status) {
         decoder_open(&w.decoder, words, *count);
         begin(isa);

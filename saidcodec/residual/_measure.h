@@ -44,7 +44,6 @@ static int FOR_ISA(measure)(Walk *w, const i32 *places, const u8 *styles, size_t
         int m = n - first < TOGETHER ? (int)(n - first) : TOGETHER;
         for (int i = 0; i < m; i++) {
             size_t place = places ? (size_t)places[first + (size_t)i] : first + (size_t)i;
-            if (place >= total) return BAD_ARGUMENT;
             w->places[i] = (Place){(i32)(place % (size_t)p->width), (i32)(place / (size_t)p->width)};
             w->style[i] = styles ? styles[first + (size_t)i] : p->styles[place];
         }
@@ -61,8 +60,6 @@ static int FOR_ISA(compare)(Walk *w, const u32 *lengths, const i32 *rectangles, 
     for (size_t r = 0; r < n; r++) {
         const i32 *edge = rectangles + 4 * r;
         i32 top = edge[0], left = edge[1], bottom = edge[2], right = edge[3];
-        if (top < 0 || left < 0 || top > bottom || left > right || bottom > p->height || right > p->width)
-            return BAD_ARGUMENT;
         const i16 *value = inside;
         for (i32 y = top; y < bottom; y++) {
             for (i32 x = left; x < right; x++, value += 3) {

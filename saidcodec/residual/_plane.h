@@ -67,12 +67,18 @@ typedef struct {
     i32 x, y;
 } Place;
 
+/* A part of a plane. */
+typedef struct {
+    i32 left, top, right, bottom;
+} Area;
+
 typedef struct {
     const Network *network;
     const Bank *bank;
     const Plane *plane;
     int mode, most; /* most: samples in a list */
-    Cell *seen;     /* the reconstruction, FARTHEST samples repeated around; NULL if there is none */
+    Area area;      /* what of the plane is in memory: all of it, or what measured samples see */
+    Cell *seen;     /* the area's reconstruction, with FARTHEST samples around; NULL if there is none */
     size_t seen_row;
     ptrdiff_t around_at[MOST_AROUND];
     u8 *across, *down;       /* the inputs of x and y */
@@ -88,7 +94,7 @@ typedef struct {
     i32 *raw;                /* [outputs of a head][BATCH] */
     u32 *bits;               /* [most + BATCH]; only where it measures, as all that follows */
     Place *places;           /* [most + BATCH] */
-    Cell *cells;             /* [height][row_cells], the samples with REACH_X columns repeated at both sides */
+    Cell *cells;             /* [rows][row_cells], the area's samples, with REACH_X columns at both sides */
     u8 *changed;             /* laid out as `seen`: what differs from the plane's reconstruction */
     size_t row_cells;
     ptrdiff_t near_at[NEAR]; /* offsets in cells */
@@ -133,7 +139,7 @@ static inline u32 little(u32 v) {
 
 /* Where a sample lies that is measured. */
 static inline Cell *cell_of(const Walk *w, i32 x, i32 y) {
-    return w->cells + (size_t)y * w->row_cells + (size_t)(x + REACH_X);
+    return w->cells + (size_t)(y - w->area.top) * w->row_cells + (size_t)(x - w->area.left + REACH_X);
 }
 
 /* Where the wavefront keeps row y of a step. */
@@ -147,14 +153,12 @@ static inline i16 *lane_row(const Walk *w, i16 *ring, i32 step, i32 y) { return 
 
 static void load_samples(Walk *w) {
     const Plane *p = w->plane;
-    const i16 *from = p->samples;
-    for (i32 y = 0; y < p->height; y++) {
-        Cell *to = cell_of(w, 0, y), *last = cell_of(w, p->width - 1, y);
-        for (i32 x = 0; x < p->width; x++, from += p->components)
-            for (int c = 0; c < p->components; c++) to[x].at[c] = from[c];
-        for (int i = 1; i <= REACH_X; i++) {
-            to[-i] = *to;
-            last[i] = *last;
+    for (i32 y = w->area.top; y < w->area.bottom; y++) {
+        const i16 *row = p->samples + (size_t)y * (size_t)p->width * (size_t)p->components;
+        for (i32 x = w->area.left - REACH_X; x < w->area.right + REACH_X; x++) {
+            const i16 *from = row + (size_t)clamp(x, 0, p->width - 1) * (size_t)p->components;
+            Cell *to = cell_of(w, x, y);
+            for (int c = 0; c < p->components; c++) to->at[c] = from[c];
         }
     }
 }
@@ -162,16 +166,19 @@ static void load_samples(Walk *w) {
 static void load_reconstruction(Walk *w) {
     const Plane *p = w->plane;
     Cell *to = w->seen;
-    for (i32 y = -FARTHEST; y < p->height + FARTHEST; y++) {
+    for (i32 y = w->area.top - FARTHEST; y < w->area.bottom + FARTHEST; y++) {
         const i16 *from = p->reconstruction + 3 * (size_t)clamp(y, 0, p->height - 1) * (size_t)p->width;
-        for (i32 x = -FARTHEST; x < p->width + FARTHEST; x++, to++)
+        for (i32 x = w->area.left - FARTHEST; x < w->area.right + FARTHEST; x++, to++)
             memcpy(to->at, from + 3 * (size_t)clamp(x, 0, p->width - 1), 3 * sizeof(i16));
     }
 }
 
-static inline const Cell *seen_of(const Walk *w, i32 x, i32 y) {
-    return w->seen + (size_t)(y + FARTHEST) * w->seen_row + (size_t)(x + FARTHEST);
+/* Where (x, y) lies in `seen` and `changed`. */
+static inline size_t seen_at(const Walk *w, i32 x, i32 y) {
+    return (size_t)(y - w->area.top + FARTHEST) * w->seen_row + (size_t)(x - w->area.left + FARTHEST);
 }
+
+static inline const Cell *seen_of(const Walk *w, i32 x, i32 y) { return w->seen + seen_at(w, x, y); }
 
 /* The inputs that follow the window's: whether there is a reconstruction, and the position; from the lowest byte. */
 static inline u32 place_input(const Walk *w, i32 x, i32 y) {
@@ -186,7 +193,7 @@ static void set_seen(Walk *w, i32 x, i32 y, const i16 *value, int changed) {
     i32 left = x ? x : -FARTHEST, right = x < p->width - 1 ? x : x + FARTHEST;
     for (i32 row = top; row <= bottom; row++) {
         for (i32 column = left; column <= right; column++) {
-            size_t at = (size_t)(row + FARTHEST) * w->seen_row + (size_t)(column + FARTHEST);
+            size_t at = seen_at(w, column, row);
             memcpy(w->seen[at].at, value, 3 * sizeof(i16));
             w->changed[at] = (u8)changed;
         }
@@ -195,7 +202,7 @@ static void set_seen(Walk *w, i32 x, i32 y, const i16 *value, int changed) {
 
 /* Whether the network sees a change from (x, y). */
 static int sees_change(const Walk *w, i32 x, i32 y) {
-    const u8 *own = w->changed + (size_t)(y + FARTHEST) * w->seen_row + (size_t)(x + FARTHEST);
+    const u8 *own = w->changed + seen_at(w, x, y);
     int found = own[0];
     for (int i = 0; i < w->network->around && !found; i++) found = own[w->around_at[i]];
     return found;
@@ -221,12 +228,17 @@ static inline int at_edge(i32 x, i32 y) { return x == 0 || y < REACH_Y; }
 
 /* ---- memory of a walk ---- */
 
+/* Cells of `seen`. */
+static size_t seen_size(const Walk *w) {
+    return w->seen_row * (size_t)(w->area.bottom - w->area.top + 2 * FARTHEST);
+}
+
 static void parts_of_measure(Walk *w, Arena *a, size_t most) {
     const Plane *p = w->plane;
     w->bits = part(a, most, sizeof(u32));
     w->places = part(a, most, sizeof(Place));
-    w->cells = part(a, w->row_cells * (size_t)p->height, sizeof(Cell));
-    if (p->reconstruction) w->changed = part(a, w->seen_row * ((size_t)p->height + 2 * FARTHEST), 1);
+    w->cells = part(a, w->row_cells * (size_t)(w->area.bottom - w->area.top), sizeof(Cell));
+    if (p->reconstruction) w->changed = part(a, seen_size(w), 1);
 }
 
 static void parts_of_adaptation(Walk *w, Arena *a, size_t most) {
@@ -251,7 +263,7 @@ static void parts_of_walk(Walk *w, Arena *a) {
     const Plane *p = w->plane;
     const Network *n = w->network;
     size_t most = (size_t)w->most + BATCH;
-    w->seen = p->reconstruction ? part(a, w->seen_row * ((size_t)p->height + 2 * FARTHEST), sizeof(Cell)) : NULL;
+    w->seen = p->reconstruction ? part(a, seen_size(w), sizeof(Cell)) : NULL;
     w->across = part(a, (size_t)p->width, 1);
     w->down = part(a, (size_t)p->height, 1);
     w->style = part(a, most, sizeof(i32));
@@ -294,18 +306,58 @@ static size_t most_in_step(const Plane *p) {
 
 static i32 steps_of(const Plane *p) { return p->width + 2 * (p->height - 1); }
 
-static int walk_open(Walk *w, const Network *network, const Bank *bank, const Plane *p, int mode) {
+static int is_sound(const Plane *p) {
+    return p->width >= 1 && p->height >= 1 && (p->components == 1 || p->components == 3) &&
+           (i64)p->width * p->height <= (i64)1 << 28;
+}
+
+static Area whole_area(const Plane *p) { return (Area){0, 0, p->width, p->height}; }
+
+/* Let an area hold a rectangle of samples, too, and what their windows reach. */
+static void widen(Area *area, const Plane *p, i32 left, i32 top, i32 right, i32 bottom) {
+    left = clamp(left - REACH_X, 0, area->left);
+    top = clamp(top - REACH_Y, 0, area->top);
+    right = clamp(right + REACH_X, area->right, p->width);
+    bottom = clamp(bottom, area->bottom, p->height);
+    *area = (Area){left, top, right, bottom};
+}
+
+/* What samples at some places see; 0 where one is outside the plane. */
+static int area_of_places(const Plane *p, const i32 *places, size_t n, Area *area) {
+    i64 total = (i64)p->width * p->height;
+    for (size_t i = 0; i < n; i++) {
+        if (places[i] < 0 || places[i] >= total) return 0;
+        i32 x = places[i] % p->width, y = places[i] / p->width;
+        if (!i) *area = (Area){x, y, x + 1, y + 1};
+        widen(area, p, x, y, x + 1, y + 1);
+    }
+    return 1;
+}
+
+/* What the samples see that see a change in a rectangle (top, left, bottom, right); 0 where one is no part of the
+   plane. */
+static int area_of_rectangles(const Plane *p, const i32 *rectangles, size_t n, Area *area) {
+    for (size_t i = 0; i < n; i++) {
+        i32 top = rectangles[4 * i], left = rectangles[4 * i + 1];
+        i32 bottom = rectangles[4 * i + 2], right = rectangles[4 * i + 3];
+        if (top < 0 || left < 0 || top > bottom || left > right || bottom > p->height || right > p->width) return 0;
+        if (!i) *area = (Area){left, top, right, bottom};
+        widen(area, p, left - FARTHEST, top - FARTHEST, right + FARTHEST, bottom + FARTHEST);
+    }
+    return 1;
+}
+
+static int walk_open(Walk *w, const Network *network, const Bank *bank, const Plane *p, int mode, Area area) {
     memset(w, 0, sizeof *w);
-    if (p->width < 1 || p->height < 1 || (p->components != 1 && p->components != 3) ||
-        (i64)p->width * p->height > (i64)1 << 28)
-        return BAD_ARGUMENT;
+    if (!is_sound(p)) return BAD_ARGUMENT;
     w->network = network;
     w->bank = bank;
     w->plane = p;
     w->mode = mode;
     w->most = mode == MEASURE ? TOGETHER : (int)most_in_step(p);
-    w->row_cells = (size_t)p->width + 2 * REACH_X;
-    w->seen_row = (size_t)p->width + 2 * FARTHEST;
+    w->area = area;
+    w->row_cells = (size_t)(area.right - area.left + 2 * REACH_X);
+    w->seen_row = (size_t)(area.right - area.left + 2 * FARTHEST);
     /* An odd number of cache lines in a row of lanes keeps the rows out of each other's cache sets. */
     w->lanes = (((size_t)p->height + REACH_Y + BATCH + 31) / 32 | 1) * 32;
     for (int i = 0; i < NEAR; i++) w->near_at[i] = NEAR_Y[i] * (ptrdiff_t)w->row_cells + NEAR_X[i];

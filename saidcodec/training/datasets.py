@@ -176,7 +176,8 @@ def multi_dsprites(n: int, seed: int) -> Dataset:
 
 
 def sheets(folder: Path, split: str) -> Dataset:
-    """Images from lossless sheets ``SPLIT-*``, 16×16 images each, with boxes from ``SPLIT.npz`` if there."""
+    """Images from lossless sheets ``SPLIT-*``, 16×16 images each; boxes, kinds, masks from ``SPLIT.npz`` if
+    there."""
     parts = []
     for path in sorted(p for p in folder.glob(f"{split}-*") if p.suffix != ".npz"):
         with Image.open(path) as image:
@@ -193,7 +194,8 @@ def sheets(folder: Path, split: str) -> Dataset:
     with np.load(known) as arrays:
         boxes, counts = arrays["boxes"].astype(np.float32), arrays["n_objects"].astype(np.int64)
         attributes = arrays["attributes"].astype(np.int64) if "attributes" in arrays else None
-    return Dataset(images[: len(boxes)], boxes, counts, attributes=attributes)
+        masks = arrays.get("masks")
+    return Dataset(images[: len(boxes)], boxes, counts, attributes=attributes, masks=masks)
 
 
 def open_folder(folder: Path) -> list[Image.Image]:

@@ -12,9 +12,10 @@ import numpy as np
 from PIL import Image
 
 from saidcodec import images
+from saidcodec.encoder.search import to_canvas
 from saidcodec.errors import FileError, ImageError, about, reason
 from saidcodec.format import colour
-from saidcodec.format.tiling import SMALL_IMAGE
+from saidcodec.format.tiling import SIDES, SMALL_IMAGE, Place, Tiling, choose_tiling
 from saidcodec.training.datasets import Dataset, canvas_of
 from saidcodec.training.sources import Pool
 from saidcodec.training.windows import Tiles
@@ -28,6 +29,7 @@ HELD_OUT, HELD_OUT_PIXELS = 200, 1 << 24  # images and pixels to measure on, at 
 TILE = 64
 POOL, WATCHED = 2048, 32  # tiles that windows are drawn from, and that a training is watched by
 DARK = 64  # median of all samples up to which black is nearer to the ground than grey
+WHOLE: Place = (slice(None), slice(None))
 FLAT = 0.5  # share of pixels that repeat their left neighbour from which on colours count as flat
 
 
@@ -84,10 +86,10 @@ class Images:
         )
 
     def canvases(self, most: int = MOST_IMAGES) -> tuple[Dataset, Dataset]:
-        """The images to learn from, at most so many, and those to measure on, as canvases."""
+        """What the SAID layer sees of the images: to learn from, at most so many, and to measure on."""
         learning, held_out = (
-            Dataset(np.stack([canvas_of(Image.fromarray(image)) for image in part]))
-            for part in (self.learning[:most], self.held_out)
+            Dataset(np.stack(canvases_of(part, some)))
+            for part, some in ((self.learning, most), (self.held_out, HELD_OUT))
         )
         return learning, held_out
 
@@ -113,6 +115,29 @@ def cut(pictures: list[np.ndarray], n: int, side: int, whole: bool, rng: np.rand
     grey = np.array([is_grey(tile) for tile in pixels], np.uint8)
     planes = colour.forward(pixels)
     return Tiles(planes, np.zeros_like(planes), np.zeros(n, np.uint8), grey, whole)
+
+
+def canvases_of(pictures: list[np.ndarray], most: int) -> list[np.ndarray]:
+    """At most so many canvases: central squares of images that are one tile, the tiles of larger ones.
+
+    They are chosen in turns, so that few canvases are of many images.
+    """
+    places = [tiles_of(image) for image in pictures]
+    turns = itertools.zip_longest(*places)
+    chosen = ((image, place) for turn in turns for image, place in zip(pictures, turn, strict=True) if place)
+    return [
+        canvas_of(Image.fromarray(image)) if place == WHOLE else to_canvas(image[place])
+        for image, place in itertools.islice(chosen, most)
+    ]
+
+
+def tiles_of(image: np.ndarray) -> list[Place]:
+    """The tiles of an image under a model of objects, in a random order; WHOLE where it is one tile."""
+    height, width = image.shape[:2]
+    if max(height, width) <= SMALL_IMAGE:
+        return [WHOLE]
+    tiles = Tiling(width, height, *choose_tiling(width, height, SIDES[0])).tiles()
+    return [tiles[i] for i in np.random.default_rng(0).permutation(len(tiles))]
 
 
 def is_grey(pixels: np.ndarray) -> bool:

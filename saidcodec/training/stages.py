@@ -1,9 +1,9 @@
 """A whole model out of a folder of images: which stages that takes, and each of them.
 
 Large pictures get the shipped model of photographs, adapted.  Small ones, which the SAID layer sees whole,
-also get both layers, one after the other, then together; the model with the fewest bytes on images that are
-held out is kept.  Each stage leaves a checkpoint or a model file in a folder of its own, from which an
-interrupted training goes on.
+and all where boxes of objects are wanted, also get both layers, one after the other, then together; the model
+with the fewest bytes on images that are held out is kept.  Each stage leaves a checkpoint or a model file in
+a folder of its own, from which an interrupted training goes on.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from saidcodec.training.windows import Shape
 HIDDEN, HEAD = (96, 64, 64, 64), 32  # of a new network: a third of the multiply-adds of the shipped ones
 GLIMPSES, OBJECTS = 6, 8  # of an image, at most, while both layers learn apart and together
 BOX_WORTH = 24.0  # bits that a box may cost in the end
+OBJECTS_WORTH = 0.02  # share of its bytes that a model may cost whose boxes are wanted
 WARM_UP = 0.2  # share of the training of both for the VAE alone
 BLACK, GREY = 8, 7  # steps of flat bases
 REHEARSAL = 0.3  # share of the SAID layer's training for the VAE alone
@@ -44,18 +45,27 @@ Bar = Callable[[str], AbstractContextManager[Callable[[float], None]]]
 
 @dataclass(frozen=True)
 class Plan:
-    """What a training is to do: images, seconds of training in all, and where its checkpoints lie."""
+    """What a training is to do: images, seconds of training in all, and where its checkpoints lie.
+
+    ``objects``: boxes of objects are wanted for themselves, also in images of several tiles.
+    """
 
     images: Images
     seconds: float
     seed: int
     device: str
     work: Path
+    objects: bool = False
+
+    @property
+    def layered(self) -> bool:
+        """Whether both layers are trained."""
+        return self.images.small or self.objects
 
     @property
     def stages(self) -> dict[str, float]:
         """Seconds of each stage, by its name."""
-        if not self.images.small:
+        if not self.layered:
             return {ADAPTED: self.seconds}
         return {name: share * self.seconds for name, share in SHARES.items()}
 
@@ -74,13 +84,19 @@ class Plan:
 
         On large images other codecs are slowest.  Tables are learnt in turns, from files with all glimpses.
         """
-        image = as_coded(self.images.held_out[0])
+        learning, held_out = len(self.images.learning), len(self.images.held_out)
+        image = self.images.held_out[0]
+        if self.layered and not self.images.small:
+            canvases = self.images.canvases()
+            learning, held_out = (len(part) for part in canvases)
+            image = canvases[1].images[0]
+        image = as_coded(image)
         codec.encode(image)  # start-up is not counted
         started = time.perf_counter()
         codec.encode(image)
         one = time.perf_counter() - started
-        held_out, looked_at = len(self.images.held_out), min(len(self.images.learning), self.looked_at)
-        if not self.images.small:
+        looked_at = min(learning, self.looked_at)
+        if not self.layered:
             return 12 * held_out * one
         learnt = min(STATISTICS, looked_at)
         return (4.5 * held_out + looked_at + 2 * joint.ROUNDS * learnt) * one
@@ -117,7 +133,7 @@ def train(plan: Plan, bar: Bar) -> Model:
 
     Raises ModelError where nothing was gained on the shipped model, or a checkpoint is of another training.
     """
-    return scenes(plan, bar) if plan.images.small else photographs(plan, bar)
+    return scenes(plan, bar) if plan.layered else photographs(plan, bar)
 
 
 def photographs(plan: Plan, bar: Bar) -> Model:
@@ -136,15 +152,20 @@ def photographs(plan: Plan, bar: Bar) -> Model:
 
 
 def scenes(plan: Plan, bar: Bar) -> Model:
-    """Of three models the one whose files are smallest: both layers, apart and together, and one adapted."""
+    """Of three models the one whose files are smallest: both layers, apart and together, and one adapted.
+
+    Where objects are wanted, the one with boxes of objects may take a little more.
+    """
     for name, make in CANDIDATES.items():
         path = plan.candidate(name)
         if not path.exists():
             models.save(path, make(plan, bar), {"name": name})
-    return min(
-        (models.load(plan.candidate(name)) for name in CANDIDATES),
-        key=lambda one: adapt.file_bytes(one, plan.images),
-    )
+
+    def price(model: Model) -> float:
+        spent = adapt.file_bytes(model, plan.images)
+        return spent / (1 + OBJECTS_WORTH) if plan.objects and refine.proposal_of(model) else spent
+
+    return min((models.load(plan.candidate(name)) for name in CANDIDATES), key=price)
 
 
 def adapted(plan: Plan, bar: Bar) -> dict[str, np.ndarray]:

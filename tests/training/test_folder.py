@@ -62,6 +62,26 @@ def test_small_images_are_single_tiles(tmp_path, size, small):
     assert folder.read(tmp_path, 0).small is small
 
 
+def test_canvases_are_small_images_and_the_tiles_of_large_ones(tmp_path):
+    fill(tmp_path / "small", 2, (80, 64), seed=1)
+    fill(tmp_path / "large", 2, (128, 192), seed=2)
+    small, large = (folder.read(tmp_path / name, 0) for name in ("small", "large"))
+    (whole,) = small.canvases()[0].images
+    assert np.array_equal(whole, small.learning[0][:, 8:72])
+    tiles = large.canvases()[0].images
+    image = large.learning[0]
+    expected = {image[y : y + 64, x : x + 64].tobytes() for y in (0, 64, 128) for x in (0, 64)}
+    assert {tile.tobytes() for tile in tiles} == expected
+
+
+def test_few_canvases_are_of_many_images(tmp_path):
+    fill(tmp_path, 10, (192, 192))
+    images = folder.read(tmp_path, 0)
+    for canvas, image in zip(images.canvases(9)[0].images, images.learning, strict=True):
+        places = [(y, x) for y in (0, 64, 128) for x in (0, 64, 128)]
+        assert any(np.array_equal(canvas, image[y : y + 64, x : x + 64]) for y, x in places)
+
+
 def test_kinds(tmp_path):
     fill(tmp_path / "grey", 2, (20, 20), "L")
     fill(tmp_path / "colour", 2, (20, 20))

@@ -11,6 +11,7 @@ from PIL import Image
 import saidcodec
 from saidcodec import models
 from saidcodec.cli import main
+from saidcodec.encoder import refine
 from saidcodec.training import card, datasets, folder, joint, residual, said, stages
 
 torch.set_num_threads(1)
@@ -93,6 +94,51 @@ def test_a_model_of_both_layers_in_spite_of_an_interruption(sprites, tmp_path, q
         "--minutes=0.1",
     ):
         assert expected in page
+
+
+def fields(place):
+    """Three images of 2×2 tiles of sprites."""
+    place.mkdir()
+    tiles = datasets.multi_dsprites(12, 0).images
+    for i in range(0, 12, 4):
+        rows = [np.concatenate(tiles[k : k + 2], 1) for k in (i, i + 2)]
+        Image.fromarray(np.concatenate([*rows, rows[0]])).save(place / f"{i:02d}.png")  # 192 × 128
+    return place
+
+
+def test_objects_are_learnt_from_the_tiles_of_larger_images(tmp_path, quick, monkeypatch):
+    place, out = fields(tmp_path / "fields"), tmp_path / "mine.safetensors"
+    monkeypatch.setattr(stages, "OBJECTS_WORTH", 9.0)
+    done = run("--data", place, "--name", "mine", "--out", out, "--minutes", 0.1, "--objects")
+    assert done.exit_code == 0, done.stderr
+    assert "SAID layer 0.015" in done.stdout
+    assert "--minutes=0.1 --objects" in (tmp_path / "mine.md").read_text()
+    model = models.load(out)
+    assert refine.proposal_of(model) == "regions"
+    pixels = folder.read(place, 0).held_out[0]
+    data = saidcodec.encode(pixels, model=model)
+    assert np.array_equal(saidcodec.decode(data, model=model), pixels)
+
+
+@pytest.mark.parametrize(("objects", "kept"), [(False, "photo"), (True, "multidsprites")])
+def test_boxes_may_cost_a_little_where_they_are_wanted(sprites, tmp_path, monkeypatch, objects, kept):
+    plan = stages.Plan(folder.read(sprites, 0), 1.0, 0, "cpu", tmp_path, objects)
+    made = {name: lambda *words, name=name: models.find(name).tensors for name in ("photo", "multidsprites")}
+    monkeypatch.setattr(stages, "CANDIDATES", made)
+    monkeypatch.setattr(
+        stages.adapt, "file_bytes", lambda one, images: 101 if one.name == "multidsprites" else 100
+    )
+    assert stages.train(plan, lambda label: None).id == models.find(kept).id
+
+
+def test_objects_need_images_that_are_not_tiny(tmp_path):
+    place = tmp_path / "tiny"
+    place.mkdir()
+    for i in range(3):
+        Image.new("RGB", (47, 200), (i, i, i)).save(place / f"{i}.png")
+    result = run("--data", place, "--name", "mine", "--out", tmp_path / "mine.safetensors", "--objects")
+    assert result.exit_code == 1
+    assert "objects need images of 48 pixels a side at least" in result.stderr
 
 
 def interrupt(*words):

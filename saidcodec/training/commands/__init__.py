@@ -36,6 +36,7 @@ from saidcodec.training.commands.tables import train_tables
 @click.option("--data", type=READ, help="A folder of images, and the folders in it.")
 @click.option("--name", help="What the model is to be called.")
 @click.option("--out", type=WRITTEN, help="The model file to write; default: NAME.safetensors.")
+@click.option("--objects", is_flag=True, help="Boxes of objects are wanted: see docs/training.md.")
 @minutes_option(30)
 @click.option("--resume", is_flag=True, help="Go on with a training that was interrupted.")
 @DEVICE
@@ -47,6 +48,7 @@ def train(
     data: Path | None,
     name: str | None,
     out: Path | None,
+    objects: bool,
     minutes: float,
     resume: bool,
     device: str,
@@ -56,8 +58,9 @@ def train(
     """Train a model on a folder of your own images (needs the "train" extra).
 
     The photo model is adapted to them; for images of 48 to 160 pixels a side both layers are trained as well,
-    and the smallest wins.  A tenth of the images is held out; a page beside OUT compares their bytes with
-    other codecs'.  The commands below are for experts.
+    and the smallest wins.  With --objects that goes for larger images, too, and a model whose files hold
+    boxes of objects may cost a little more.  A tenth of the images is held out; a page beside OUT compares
+    their bytes with other codecs'.  The commands below are for experts.
 
     \b
     Examples:
@@ -83,15 +86,19 @@ def train(
     if Path(name).name != name or out.suffix != ".safetensors":
         raise click.UsageError("--name must be a plain name, and OUT end in .safetensors.")
     lasting = [option for option in given if option not in ("resume", "force")]
-    words = [f"--{option}={given[option]}".removesuffix(".0") for option in lasting]
+    words = [
+        f"--{option}" if given[option] is True else f"--{option}={given[option]}".removesuffix(".0")
+        for option in lasting
+    ]
     command = shlex.join(["saidcodec", "train", *words])
-    train_folder(data, out, name, minutes, resume, device, seed, force, command)
+    train_folder(data, out, name, objects, minutes, resume, device, seed, force, command)
 
 
 def train_folder(
     data: Path,
     out: Path,
     name: str,
+    objects: bool,
     minutes: float,
     resume: bool,
     device: str,
@@ -101,6 +108,7 @@ def train_folder(
 ) -> None:
     """Everything from a folder to a model file and its page, which names ``command``."""
     from saidcodec import models
+    from saidcodec.errors import FileError
     from saidcodec.training import card, folder, stages
 
     about = out.with_suffix(".md")
@@ -108,7 +116,9 @@ def train_folder(
         files.check_free(str(target), force)
     images = folder.read(data, seed)
     tell_skipped(images.skipped)
-    plan = stages.Plan(images, 60 * minutes, seed, device, out.with_suffix(".training"))
+    if objects and images.sides[0] < folder.LEAST_SCENE:
+        raise FileError(f"{data}: objects need images of {folder.LEAST_SCENE} pixels a side at least.")
+    plan = stages.Plan(images, 60 * minutes, seed, device, out.with_suffix(".training"), objects)
     stages.prepare(plan, resume)
     click.echo(f"{data}: {images.described()}.")
     times = ", ".join(f"{stage} {seconds / 60:.3g}" for stage, seconds in plan.stages.items())
