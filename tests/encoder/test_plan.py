@@ -8,6 +8,7 @@ from PIL import Image
 
 from saidcodec import codec, inspection, models
 from saidcodec.encoder import plan, writing
+from saidcodec.format import tiling
 from saidcodec.training.datasets import multi_dsprites
 
 pytestmark = pytest.mark.skipif(not models.installed(), reason="no model is shipped")
@@ -70,6 +71,21 @@ def test_auto_encodes_once_with_blind_models(monkeypatch: pytest.MonkeyPatch) ->
         kept = models.find(inspection.inspect(data)["model"]["name"])
         assert not kept.sees_reconstruction
         assert [suited for name, suited in written if name == kept.name] == transforms
+
+
+def test_objects_of_large_images_have_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
+    sprites = multi_dsprites(25, seed=4).images
+    field = np.concatenate([np.concatenate(sprites[i : i + 5], 1) for i in range(0, 25, 5)])
+    assert field.shape[0] * field.shape[1] > plan.JUDGED_PIXELS
+    monkeypatch.setattr(tiling, "MIDDLE_IMAGE", 1 << 16)  # from which tiles of others are of 128
+    data = codec.encode(field, model="multidsprites")
+    assert np.array_equal(codec.decode(data), field)
+    account = inspection.inspect(data)
+    assert {glimpse["tile"] for glimpse in account["glimpses"]} == {*range(25)}  # of 64
+    apart = [inspection.inspect(codec.encode(one, model="multidsprites")) for one in sprites]
+    alone = sum(len(one["objects"]) for one in apart)
+    assert abs(len(account["objects"]) - alone) < 0.1 * alone
+    assert len(data) < len(codec.encode(field, model="multidsprites", glimpses=0))
 
 
 def test_gaussian_glimpses_are_searched_over_a_coarse_and_a_fine_base(

@@ -90,11 +90,12 @@ def test_core_is_the_reference(isa: str, seed: int, net: ResidualNetwork, height
         found = unknown(plane)
         assert np.array_equal(one.decode(net, found, words), head)
         assert np.array_equal(found.samples, mine.samples)
-    places = rng.integers(0, height * width, 17).astype(np.int32)
+    count = int(rng.choice([0, 1, 2, 17]))  # few lie in a small part of the plane
+    places = rng.integers(0, height * width, count).astype(np.int32)
     bits = REFERENCE.measure(net, plane)
     assert np.array_equal(own.measure(net, plane), bits)
     assert np.array_equal(own.measure(net, plane, places), bits[places])
-    styles = rng.integers(0, net.styles, 17).astype(np.uint8)
+    styles = rng.integers(0, net.styles, count).astype(np.uint8)
     assert np.array_equal(
         own.measure(net, plane, places, styles), REFERENCE.measure(net, plane, places, styles)
     )
@@ -110,7 +111,7 @@ def test_a_comparison_is_the_difference(isa: str, seed: int, net: ResidualNetwor
     plane = replace(plane, reconstruction=seen)
     lengths = REFERENCE.measure(net, plane).reshape(h, w)
     rectangles, inside, expected = [], [], []
-    for _ in range(3):
+    for _ in range(int(rng.integers(1, 4))):
         (top, bottom), (left, right) = np.sort(rng.integers(0, h + 1, 2)), np.sort(rng.integers(0, w + 1, 2))
         other = seen.copy()
         other[top:bottom, left:right] += rng.integers(0, 2, (bottom - top, right - left, 1)).astype(np.int16)
