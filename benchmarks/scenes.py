@@ -1,7 +1,7 @@
 """Render CLEVR scenes of 64×64 pixels with the true mask of every object, for benchmarks/objects.py.
 
     python -m venv blender && blender/bin/pip install bpy numpy pillow
-    blender/bin/python benchmarks/scenes.py ASSETS FOLDER [--count 256] [--samples 512]
+    blender/bin/python benchmarks/scenes.py ASSETS FOLDER [--count 128] [--samples 64]
 
 ASSETS is the folder image_generation/data of the repository facebookresearch/clevr-dataset-gen, which holds
 the room, shapes and materials.  bpy is Blender as a Python package; each of its releases runs under one
@@ -65,8 +65,8 @@ def main() -> None:
     )
     parser.add_argument("assets", type=Path)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--count", type=int, default=256)
-    parser.add_argument("--samples", type=int, default=512, help="rays a pixel, as in CLEVR")
+    parser.add_argument("--count", type=int, default=128)
+    parser.add_argument("--samples", type=int, default=64, help="rays a pixel")
     wanted = parser.parse_args()
     parts = wanted.folder / "parts"
     parts.mkdir(parents=True, exist_ok=True)
@@ -117,7 +117,7 @@ def room(assets: Path, samples: int, rng: np.random.Generator) -> None:
     scene.render.image_settings.file_format = "PNG"
     scene.cycles.samples = samples
     scene.cycles.use_adaptive_sampling = False
-    scene.cycles.use_denoising = False
+    scene.cycles.use_denoising = True  # by Open Image Denoise
     scene.cycles.blur_glossy = 2.0
     scene.cycles.max_bounces = scene.cycles.transparent_max_bounces = 8
     scene.cycles.seed = int(rng.integers(1 << 30))
