@@ -109,10 +109,10 @@ def readable(account: dict[str, Any]) -> str:
         )
     joined = [one for one in account["objects"] if len(one["glimpses"]) > 1]
     if joined:
-        lines.append(f"{len(account['objects'])} objects; of glimpses of several tiles are")
+        lines.append(f"{len(account['objects'])} objects; these lie in several tiles:")
     for one in joined:
         numbers = ", ".join(str(number + 1) for number in one["glimpses"])
-        lines.append(f"  {numbers}  box {one['box']}, saves about {one['saved_bits']:.0f}")
+        lines.append(f"  glimpses {numbers}: box {one['box']}, saves about {one['saved_bits']:.0f}")
     return "\n".join(lines)
 
 
