@@ -20,7 +20,7 @@ from factory import random_tensors
 from PIL import Image
 
 import saidcodec
-from saidcodec import codec, models
+from saidcodec import codec, inspection, models
 from saidcodec.cli import LIBRARIES
 from saidcodec.errors import LimitError
 from saidcodec.format.header import OLD_SIGNATURE, SIGNATURE
@@ -258,7 +258,7 @@ def test_the_account_adds_up(residual: str) -> None:
     account = json.loads(done("inspect", "it.said", "--json").stdout)
     assert set(account) == {
         "width", "height", "mode", "depth", "max_error", "version", "model", "bits", "metadata", "kl_bits",
-        "bpp", "glimpses",
+        "bpp", "glimpses", "objects",
     }  # fmt: skip
     assert (account["width"], account["height"], account["mode"], account["version"]) == (9, 6, "RGB", "0.10")
     assert account["model"] == {"name": "flat", "id": models.find("flat").id}
@@ -272,6 +272,11 @@ def test_the_account_adds_up(residual: str) -> None:
         assert 0 <= x0 < x1 <= 9
         assert 0 <= y0 < y1 <= 6
         assert set(glimpse) == {"tile", "box", "bits", "saved_bits"}
+    alone = [
+        {"box": glimpse["box"], "glimpses": [number], "saved_bits": glimpse["saved_bits"]}
+        for number, glimpse in enumerate(account["glimpses"])
+    ]
+    assert account["objects"] == alone  # of one tile
 
 
 def test_the_account_for_people() -> None:
@@ -279,6 +284,21 @@ def test_the_account_for_people() -> None:
     lines = done("inspect", "it.said").stdout.splitlines()
     assert lines[0].startswith("9 x 6 RGB, lossless, version 0.10, model flat")
     assert any("latents" in line for line in lines)
+
+
+def test_objects_that_lie_in_several_tiles_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded("--glimpses", "2")
+    assert "several tiles" not in done("inspect", "it.said").stdout
+    joined = [
+        {"box": [4, 1, 9, 5], "glimpses": [0, 2], "saved_bits": 7.4},
+        {"box": [0, 0, 1, 1], "glimpses": [1], "saved_bits": 1.0},
+    ]
+    monkeypatch.setattr(inspection, "objects_told", lambda *words: joined)
+    lines = done("inspect", "it.said").stdout.splitlines()
+    assert lines[-2:] == [
+        "2 objects; these lie in several tiles:",
+        "  glimpses 1, 3: box [4, 1, 9, 5], saves about 7",
+    ]
 
 
 @pytest.mark.parametrize(
