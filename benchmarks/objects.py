@@ -1,12 +1,12 @@
-"""What default files tell of the objects of a scene: boxes, masks, and kinds by a linear probe of latents.
+"""What default files tell of the objects of a scene: boxes, and kinds by a linear probe of latents.
 
     python benchmarks/objects.py --multimnist mnist.npz [--count 300]
     python benchmarks/objects.py --multidsprites [--count 300]
     python benchmarks/objects.py --sheets FOLDER [--count 128] [--learn 1000]
 
-Everything is read from the files; no pixel is decoded.  Masks are measured where true ones are known, which
-is on the sprites; the probe where kinds are known, which is on the scenes: softmax regression on the ten
-latents of each box, learnt from ``--learn`` files of training scenes.
+Everything is read from the files; no pixel is decoded.  The parts of the image that boxes claim are measured
+where true masks are known, which is on the sprites and on the scenes of scenes.py; the probe where there are
+sheets of training scenes: softmax regression on the ten latents of each box, learnt from ``--learn`` files.
 """
 
 from __future__ import annotations
@@ -49,9 +49,10 @@ def main() -> None:
     if wanted.sheets:
         scenes = datasets.sheets(wanted.sheets, "dev")
         files = report("clevr", scenes, wanted.count)
-        model, learnt = models.find("clevr"), datasets.sheets(wanted.sheets, "train")
-        first = saidcodec.encode_many(learnt.images[: wanted.learn], model=model)
-        probe(kinds_of(first, learnt, model), kinds_of(files, scenes, model))
+        if [*wanted.sheets.glob("train-*")]:
+            model, learnt = models.find("clevr"), datasets.sheets(wanted.sheets, "train")
+            first = saidcodec.encode_many(learnt.images[: wanted.learn], model=model)
+            probe(kinds_of(first, learnt, model), kinds_of(files, scenes, model))
 
 
 def report(name: str, scenes: datasets.Dataset, count: int) -> list[bytes]:

@@ -10,8 +10,8 @@ three to ten objects of any shape, size, material and colour, apart from each ot
 camera and the lamps moved a little.  As in the literature of object discovery, the image is the square of 192
 pixels out of 320×240 that begins at (64, 29), reduced by three.
 
-FOLDER gets sheets dev-* and dev.npz, which ``saidcodec.training.datasets.sheets`` reads.  A scene depends on
-its number alone; those that are there are not rendered again.
+FOLDER gets sheets dev-* and dev.npz, which ``saidcodec.training.datasets.sheets`` reads.  What does not lie
+in the square counts for nothing.  Scenes that are in FOLDER/parts are not rendered again.
 """
 
 from __future__ import annotations
@@ -131,9 +131,9 @@ def room(assets: Path, samples: int, rng: np.random.Generator) -> None:
         ("Lamp_Back", LAMP_JITTER),
         ("Lamp_Fill", LAMP_JITTER),
     ):
-        place = bpy.data.objects[name].location
+        spot = bpy.data.objects[name].location
         for axis in range(3):
-            place[axis] += jitter * rng.uniform(-1, 1)
+            spot[axis] += jitter * rng.uniform(-1, 1)
     for group, file in (("Rubber", "Rubber"), ("MyMetal", "MyMetal")):
         bpy.ops.wm.append(directory=str(assets / "materials" / f"{file}.blend" / "NodeTree"), filename=group)
     bpy.context.view_layer.update()

@@ -39,8 +39,8 @@ class BoxedImage:
 
     @classmethod
     def of(cls, name: str, width: int, height: int, found: Features) -> BoxedImage:
-        """That of what a file's glimpses say."""
-        first = [parts[0] for parts in found.objects.parts]
+        """The boxed image of a file's features."""
+        first = [parts[0] for parts in found.objects.glimpses]
         return cls(name, width, height, found.tiles[first], found.objects.boxes)
 
     def rectangles(self) -> Iterator[tuple[int, int, int, int]]:

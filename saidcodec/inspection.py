@@ -284,7 +284,7 @@ def objects_told(header: Header, glimpses: Sequence[dict[str, Any]]) -> list[dic
     found = objects_of(tiles, boxes, Tiling.of(header))
     return [
         {"box": box, "glimpses": parts, "saved_bits": sum(glimpses[i]["saved_bits"] for i in parts)}
-        for box, parts in zip(found.boxes.tolist(), found.parts, strict=True)
+        for box, parts in zip(found.boxes.tolist(), found.glimpses, strict=True)
     ]
 
 

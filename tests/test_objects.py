@@ -17,7 +17,7 @@ def joined(
     """Boxes and parts of the objects of glimpses (tile, box)."""
     tiles = np.array([tile for tile, _ in glimpses], int)
     found = objects_of(tiles, np.array([box for _, box in glimpses], int).reshape(-1, 4), tiling)
-    return found.boxes.tolist(), found.parts
+    return found.boxes.tolist(), found.glimpses
 
 
 def test_no_glimpses_are_no_objects() -> None:
@@ -42,6 +42,18 @@ def test_four_parts_about_a_corner_are_one_object() -> None:
 def test_objects_keep_the_order_of_their_first_glimpses() -> None:
     found = joined((0, [1, 1, 5, 5]), (0, [50, 10, 64, 30]), (1, [100, 1, 120, 9]), (1, [64, 10, 70, 30]))
     assert found[1] == [[0], [1, 3], [2]]
+
+
+def test_of_two_glimpses_of_a_tile_the_one_that_fits_better_is_joined() -> None:
+    two = (0, [54, 0, 64, 10]), (0, [54, 8, 64, 20])
+    assert joined(*two, (1, [64, 0, 74, 20])) == ([[54, 0, 64, 10], [54, 0, 74, 20]], [[0], [1, 2]])
+    assert joined((0, [54, 0, 64, 20]), (1, [64, 0, 74, 10]), (1, [64, 10, 74, 20]))[1] == [[0, 1], [2]]
+
+
+def test_long_chains_of_parts() -> None:
+    wide = Tiling(64 * 500, 64, 64, 1)
+    parts = [(tile, [64 * tile, 10, 64 * tile + 64, 30]) for tile in range(500)]
+    assert joined(*parts, tiling=wide) == ([[0, 10, 32000, 30]], [[*range(500)]])
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from saidcodec.encoder.price import Meter, Pricer, Rendered, styled, tile_bits
-from saidcodec.encoder.refine import bases_of, improved, proposal_of, thinned
+from saidcodec.encoder.refine import bases_of, improved, proposal_of, proposals, thinned
 from saidcodec.encoder.search import describe
 from saidcodec.format import planes
 from saidcodec.format.header import Header, ResidualCoder, TileKind
@@ -24,7 +24,7 @@ from saidcodec.said import Description, account, planes_of, render, render_band,
 from saidcodec.said.description import MOST_GLIMPSES
 
 JUDGED_PIXELS = 1 << 16  # images up to this size have every number of glimpses judged by exact bits
-PROBED_TILES = 8  # of a larger image's band, to see whether a base pays there at all
+PROBED_TILES = 8  # of a larger image's band, to see whether a base pays there at all, or objects do
 FINE_STEPS = (4, 6, 8)  # quantisation of the base where everything is judged: 2**4, 2**6, 2**8
 COARSE_STEP = (4,)
 LOSSY_STEP = (2,)  # where nothing follows x̂(T)
@@ -101,26 +101,28 @@ def choose(
     if header.palette:  # nothing is known of an index from those around it
         return [None] * len(band.places)
     coder = header.coder
-    # A model of objects is used for its boxes.
-    small = header.width * header.height <= JUDGED_PIXELS or proposal_of(model) is not None
+    judged = header.width * header.height <= JUDGED_PIXELS
     forced = bool(glimpses)
+    asked = coder == ResidualCoder.CONTEXT and glimpses is None and not header.max_error
+    if network and asked and not judged and header.adaptive and proposal_of(model):
+        judged = objects_pay(header, model, network, band, rgb, colour)
     if network and not forced:
         # Under a flat base alone there is nothing to see either.
         blind = not network.around or (glimpses == 0 and bool(bases_of(model)))
-        if blind or (not small and not base_pays(header, model, network, band, rgb, colour)):
+        if blind or (not judged and not base_pays(header, model, network, band, rgb, colour)):
             return [None] * len(band.places)
     steps: tuple[int, ...]
     limit = MOST_GLIMPSES if glimpses is None else min(glimpses, MOST_GLIMPSES)
     if coder == ResidualCoder.NONE:
         steps = LOSSY_STEP
     else:
-        steps = FINE_STEPS if small or coder == ResidualCoder.GAUSSIAN else COARSE_STEP
+        steps = FINE_STEPS if judged or coder == ResidualCoder.GAUSSIAN else COARSE_STEP
     # Over a coarse base glimpses do the work of the base, over a fine one they show what it cannot: the
     # Gaussian residual may want either.
     over = (max(steps), min(steps)) if coder == ResidualCoder.GAUSSIAN and limit else ()
     tiles = [rgb[place] for place in band.places]
     pooled = coder == ResidualCoder.NONE
-    improving = coder == ResidualCoder.CONTEXT and small and glimpses is None and not header.max_error
+    improving = asked and judged
     if improving:
         limit = 0  # exact bits find the glimpses
     own = bases_of(model) if improving else []
@@ -133,7 +135,7 @@ def choose(
 
     plane = styled(network, plane_of(colour), band.places) if network else None
 
-    def judged(i: int) -> Description | None:
+    def settled(i: int) -> Description | None:
         place = band.places[i]
         meter = Meter(network, plane, place) if network and plane else None
         pricer = Pricer(header, model, colour[place], meter)
@@ -141,7 +143,27 @@ def choose(
             return improved(pricer, tiles[i], described[i])
         return best(pricer, described[i], forced)
 
-    return [*in_threads(judged, range(len(tiles)), threads)]
+    return [*in_threads(settled, range(len(tiles)), threads)]
+
+
+def objects_pay(
+    header: Header,
+    model: Model,
+    network: ResidualNetwork,
+    band: Band,
+    rgb: np.ndarray,
+    colour: np.ndarray,
+) -> bool:
+    """Whether any of the tiles that promise the most objects has glimpses, so that all are searched."""
+    promised = [len(proposals(model, rgb[place])) for place in band.places]
+    likely = np.argsort(promised, kind="stable")[::-1][:PROBED_TILES]
+    plane = styled(network, plane_of(colour), band.places)
+    for place in (band.places[i] for i in likely if promised[i]):
+        pricer = Pricer(header, model, colour[place], Meter(network, plane, place))
+        found = improved(pricer, rgb[place], bases_of(model))
+        if found is not None and len(found.boxes):
+            return True
+    return False
 
 
 def base_pays(

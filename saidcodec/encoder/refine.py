@@ -76,6 +76,12 @@ def proposal_of(model: Model) -> str | None:
     return next((name for name in PROPOSALS if tensor_of(name) in model.tensors), None)
 
 
+def proposals(model: Model, tile: np.ndarray) -> np.ndarray:
+    """Boxes int64 [n, 4] of what a model's proposal finds in a tile, in canvas units; none without one."""
+    name = proposal_of(model)
+    return valid(PROPOSALS[name](to_canvas(tile)) if name else np.zeros((0, 4), np.int64))
+
+
 def bases_of(model: Model) -> list[Description]:
     """The bases that a model with a proposal begins with; none of any other model."""
     name = proposal_of(model)
@@ -119,7 +125,7 @@ def completed(pricer: Pricer, tile: np.ndarray, description: Description) -> Des
     sizes = usual_sizes(tables_of(pricer.model).box)
     name = proposal_of(pricer.model)
     near = resized if name else about
-    waiting = valid(PROPOSALS[name](to_canvas(tile)) if name else np.zeros((0, 4), np.int64))
+    waiting = proposals(pricer.model, tile)
     pricer.price(description)
     canvas = render(description, pricer.model, *tile.shape[1::-1]).astype(np.int32)
     tried: set[tuple[int, ...]] = set()

@@ -23,7 +23,7 @@ from saidcodec.format import container, planes
 from saidcodec.format.colour import DIFFERENCES, Transform
 from saidcodec.format.header import ADAPTIVE_PIXELS, MOST_DECIDED_WIDTH, Header, Metadata, ResidualCoder
 from saidcodec.format.presentation import Presentation
-from saidcodec.format.tiling import SIDES, Band, Tiling, choose_tiling
+from saidcodec.format.tiling import Band, Tiling, choose_tiling, tiling_of_objects
 from saidcodec.models import Model
 from saidcodec.parallel import Progress, in_threads
 from saidcodec.residual import band as residual
@@ -53,8 +53,7 @@ def header_of(
     coder = CODERS[residual]
     adaptive = coder == ResidualCoder.CONTEXT and is_large(width, height) and effort != "fast"
     decided = adaptive and effort == "best" and not max_error and width <= MOST_DECIDED_WIDTH
-    # Tiles of a model of objects are as large as the canvas that it has learnt them on.
-    tiling = choose_tiling(width, height, SIDES[0] if proposal_of(model) else SIDES[-1])
+    tiling = (tiling_of_objects if proposal_of(model) else choose_tiling)(width, height)
     header = Header(width, height, mode, replicated, coder, max_error, model.id, *tiling, adaptive, decided)
     return forms.in_form(header, presentation)
 

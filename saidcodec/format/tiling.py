@@ -124,11 +124,18 @@ def even_share(length: int, side: int) -> int:
     return -(-length // parts)
 
 
-def choose_tiling(width: int, height: int, largest: int = SIDES[-1]) -> tuple[int, int]:
-    """(side, bands) of an image, both powers of two; what they are of one whose header says nothing else.
+def choose_tiling(width: int, height: int) -> tuple[int, int]:
+    """(side, bands) of an image whose header says nothing else; both are powers of two."""
+    return tiling_within(width, height, SIDES[-1])
 
-    ``largest`` bounds the side where an image is cut at all.
-    """
+
+def tiling_of_objects(width: int, height: int) -> tuple[int, int]:
+    """(side, bands) under a model of objects: tiles of 64, the canvas on which it has learnt their sizes."""
+    return tiling_within(width, height, SIDES[0])
+
+
+def tiling_within(width: int, height: int, largest: int) -> tuple[int, int]:
+    """(side, bands); ``largest`` bounds the side where an image is cut at all."""
     if max(width, height) <= SMALL_IMAGE:
         return 1 << max(4, (max(width, height) - 1).bit_length()), 1
     pixels = width * height

@@ -272,6 +272,7 @@ EXPORT int said_measure(int isa, const Network *network, const Bank *bank, const
                         const u8 *styles, size_t n, u32 *out) {
     Walk w;
     if (!usable_isa(isa) || !is_sound(p) || p->max_error) return BAD_ARGUMENT;
+    if (!n) return DONE;
     Area area = whole_area(p);
     if (places && !area_of_places(p, places, n, &area)) return BAD_ARGUMENT;
     int status = walk_open(&w, network, bank, p, MEASURE, area);
@@ -289,7 +290,8 @@ EXPORT int said_compare(int isa, const Network *network, const Bank *bank, const
                         const i32 *rectangles, size_t n, const i16 *inside, i64 *out) {
     Walk w;
     if (!usable_isa(isa) || !is_sound(p) || !p->reconstruction || p->max_error) return BAD_ARGUMENT;
-    Area area = whole_area(p);
+    if (!n) return DONE;
+    Area area;
     if (!area_of_rectangles(p, rectangles, n, &area)) return BAD_ARGUMENT;
     int status = walk_open(&w, network, bank, p, MEASURE, area);
     begin(isa);

@@ -35,7 +35,8 @@ static int FOR_ISA(measure_list)(Walk *w, int n) {
     return DONE;
 }
 
-/* The places i32 [n], or all samples, of a plane that is measured; styles u8 [n], or NULL for the plane's own. */
+/* The places i32 [n], or all samples, of a plane that is measured; styles u8 [n], or NULL for the plane's own.
+   said_measure() has checked the places. */
 static int FOR_ISA(measure)(Walk *w, const i32 *places, const u8 *styles, size_t n, u32 *out) {
     const Plane *p = w->plane;
     size_t total = (size_t)p->width * (size_t)p->height;
@@ -54,7 +55,7 @@ static int FOR_ISA(measure)(Walk *w, const i32 *places, const u8 *styles, size_t
     return DONE;
 }
 
-/* See said_compare(). */
+/* See said_compare(), which has checked the rectangles. */
 static int FOR_ISA(compare)(Walk *w, const u32 *lengths, const i32 *rectangles, size_t n, const i16 *inside, i64 *out) {
     const Plane *p = w->plane;
     for (size_t r = 0; r < n; r++) {

@@ -67,7 +67,7 @@ typedef struct {
     i32 x, y;
 } Place;
 
-/* A part of a plane. */
+/* A part of a plane: a rectangle about all that is measured, however little lies in it. */
 typedef struct {
     i32 left, top, right, bottom;
 } Area;
@@ -81,7 +81,7 @@ typedef struct {
     Cell *seen;     /* the area's reconstruction, with FARTHEST samples around; NULL if there is none */
     size_t seen_row;
     ptrdiff_t around_at[MOST_AROUND];
-    u8 *across, *down;       /* the inputs of x and y */
+    u8 *across, *down;       /* the inputs of x and y, in the area */
     i32 *style;              /* [most + BATCH] */
     Cell *near;              /* [most + BATCH][NEAR]: the reference and the window, where they are needed */
     i32 *truth[3], *value[3], *reference[3], *start[3]; /* [most + BATCH] */
@@ -313,11 +313,12 @@ static int is_sound(const Plane *p) {
 
 static Area whole_area(const Plane *p) { return (Area){0, 0, p->width, p->height}; }
 
-/* Let an area hold a rectangle of samples, too, and what their windows reach. */
+/* Let an area hold a rectangle of samples, too, and the rows that their windows reach; columns beyond an area are
+   in memory anyway. */
 static void widen(Area *area, const Plane *p, i32 left, i32 top, i32 right, i32 bottom) {
-    left = clamp(left - REACH_X, 0, area->left);
+    left = clamp(left, 0, area->left);
     top = clamp(top - REACH_Y, 0, area->top);
-    right = clamp(right + REACH_X, area->right, p->width);
+    right = clamp(right, area->right, p->width);
     bottom = clamp(bottom, area->bottom, p->height);
     *area = (Area){left, top, right, bottom};
 }
@@ -370,8 +371,8 @@ static int walk_open(Walk *w, const Network *network, const Bank *bank, const Pl
     if (!w->memory) return NO_MEMORY;
     arena.used = 0;
     parts_of_walk(w, &arena);
-    for (i32 x = 0; x < p->width; x++) w->across[x] = (u8)(128 + (i64)network->positions * x / p->width);
-    for (i32 y = 0; y < p->height; y++) w->down[y] = (u8)(128 + (i64)network->positions * y / p->height);
+    for (i32 x = area.left; x < area.right; x++) w->across[x] = (u8)(128 + (i64)network->positions * x / p->width);
+    for (i32 y = area.top; y < area.bottom; y++) w->down[y] = (u8)(128 + (i64)network->positions * y / p->height);
     if (p->reconstruction) load_reconstruction(w);
     if (mode == MEASURE) load_samples(w);
     for (size_t i = 0; w->adaptive && i < RING * w->lanes; i++) w->known[0][i] = w->known[1][i] = w->known[2][i] = OUTSIDE;

@@ -59,9 +59,14 @@ def adapted(
     return tensors
 
 
+def held_out_files(model: Model, images: Images) -> list[bytes]:
+    """The files of the images that are held out, with a model."""
+    return encode_many([as_coded(image) for image in images.held_out], model=model)
+
+
 def file_bytes(model: Model, images: Images) -> int:
-    """Bytes of the files of the images that are held out, with a model."""
-    return sum(map(len, encode_many([as_coded(image) for image in images.held_out], model=model)))
+    """Their bytes."""
+    return sum(map(len, held_out_files(model, images)))
 
 
 def check_gain(before: int, after: int, name: str) -> None:

@@ -15,7 +15,7 @@ from saidcodec import images
 from saidcodec.encoder.search import to_canvas
 from saidcodec.errors import FileError, ImageError, about, reason
 from saidcodec.format import colour
-from saidcodec.format.tiling import SIDES, SMALL_IMAGE, Place, Tiling, choose_tiling
+from saidcodec.format.tiling import SMALL_IMAGE, Place, Tiling, tiling_of_objects
 from saidcodec.training.datasets import Dataset, canvas_of
 from saidcodec.training.sources import Pool
 from saidcodec.training.windows import Tiles
@@ -26,6 +26,7 @@ LEAST_SIDE = 16  # pixels a side; less has hardly a window of its own
 LEAST_SCENE = 48  # likewise, for a canvas that is not mostly made up
 MOST_IMAGES = 20_000
 HELD_OUT, HELD_OUT_PIXELS = 200, 1 << 24  # images and pixels to measure on, at most
+SEARCHED_PIXELS = 1 << 21  # likewise, where boxes are searched in large images
 TILE = 64
 POOL, WATCHED = 2048, 32  # tiles that windows are drawn from, and that a training is watched by
 DARK = 64  # median of all samples up to which black is nearer to the ground than grey
@@ -120,9 +121,10 @@ def cut(pictures: list[np.ndarray], n: int, side: int, whole: bool, rng: np.rand
 def canvases_of(pictures: list[np.ndarray], most: int) -> list[np.ndarray]:
     """At most so many canvases: central squares of images that are one tile, the tiles of larger ones.
 
-    They are chosen in turns, so that few canvases are of many images.
+    One of each image is taken in turn, so that even a few come from many images.
     """
-    places = [tiles_of(image) for image in pictures]
+    rng = np.random.default_rng(0)
+    places = [tiles_of(image, rng) for image in pictures]
     turns = itertools.zip_longest(*places)
     chosen = ((image, place) for turn in turns for image, place in zip(pictures, turn, strict=True) if place)
     return [
@@ -131,13 +133,13 @@ def canvases_of(pictures: list[np.ndarray], most: int) -> list[np.ndarray]:
     ]
 
 
-def tiles_of(image: np.ndarray) -> list[Place]:
+def tiles_of(image: np.ndarray, rng: np.random.Generator) -> list[Place]:
     """The tiles of an image under a model of objects, in a random order; WHOLE where it is one tile."""
     height, width = image.shape[:2]
     if max(height, width) <= SMALL_IMAGE:
         return [WHOLE]
-    tiles = Tiling(width, height, *choose_tiling(width, height, SIDES[0])).tiles()
-    return [tiles[i] for i in np.random.default_rng(0).permutation(len(tiles))]
+    tiles = Tiling(width, height, *tiling_of_objects(width, height)).tiles()
+    return [tiles[i] for i in rng.permutation(len(tiles))]
 
 
 def is_grey(pixels: np.ndarray) -> bool:
@@ -149,8 +151,10 @@ def as_coded(pixels: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(pixels[..., 0]) if is_grey(pixels) else pixels
 
 
-def read(folder: Path, seed: int) -> Images:
+def read(folder: Path, seed: int, objects: bool = False) -> Images:
     """The images in ``folder`` and the folders in it, a tenth of them held out.
+
+    ``objects``: to train for boxes, which tiny images cannot have, and which take long to look for.
 
     Where there is more than a training needs, some are chosen at random.  Transparency is left aside.
     Raises FileError where there are fewer than two images that can be read.
@@ -169,7 +173,7 @@ def read(folder: Path, seed: int) -> Images:
     pixels = 0
     for i in rng.permutation(len(paths)):
         try:
-            found.append(read_image(paths[i]))
+            found.append(read_image(paths[i], LEAST_SCENE if objects else LEAST_SIDE))
         except (ImageError, FileError) as error:
             skipped.append(str(error))
             continue
@@ -183,20 +187,24 @@ def read(folder: Path, seed: int) -> Images:
             f"{folder} holds {count} that can be read{why}; training needs two at least, to measure on one."
         )
     last, measured = 0, 0
-    while last < min(HELD_OUT, max(1, len(found) // 10)) and measured < HELD_OUT_PIXELS:
+    most = SEARCHED_PIXELS if objects else HELD_OUT_PIXELS
+    while last < min(HELD_OUT, max(1, len(found) // 10)) and measured < most:
         measured += found[last].shape[0] * found[last].shape[1]
         last += 1
     return Images(found[last:], found[:last], skipped)
 
 
-def read_image(path: Path) -> np.ndarray:
-    """The middle of an image, RGB uint8 [H, W, 3].  Raises ImageError or FileError."""
+def read_image(path: Path, least: int) -> np.ndarray:
+    """The middle of an image of ``least`` pixels a side at least, RGB uint8 [H, W, 3].
+
+    Raises ImageError or FileError.
+    """
     with about(str(path)):
         image = images.open_image(path, str(path))
         if image.mode.startswith(("I", "F")):
             raise ImageError("It has more than 8 bits a sample.")
-        if min(image.size) < LEAST_SIDE:
-            raise ImageError(f"It is smaller than {LEAST_SIDE}×{LEAST_SIDE} pixels.")
+        if min(image.size) < least:
+            raise ImageError(f"It is smaller than {least}×{least} pixels.")
         width, height = (min(length, READ_SIDE) for length in image.size)
         x, y = (image.width - width) // 2, (image.height - height) // 2
         try:

@@ -54,6 +54,7 @@ class Settings:
     warm_up: float = 0.0  # share of the schedule in which the VAE learns alone to paint what is in the boxes
     base_step: int = 8  # x̂(0) has cells quantised in steps of 2**base_step
     flat: bool = False  # or is the flat base of that step
+    whole: bool = True  # whether canvases are whole images
     grey: bool = False
     seed: int = 0
     log_every: int = 200
@@ -81,7 +82,9 @@ class Studio:
         if grey:
             planes[..., 1:] = 0
         n = len(planes)
-        tiles = Tiles(planes, np.zeros_like(planes), np.ones(n, np.uint8), np.full(n, grey, np.uint8))
+        tiles = Tiles(
+            planes, np.zeros_like(planes), np.ones(n, np.uint8), np.full(n, grey, np.uint8), settings.whole
+        )
         self.sampler = WindowSampler(settings.shape, tiles)
         near = torch.zeros(n, painting.CANVAS, painting.CANVAS)
         for boxes, there in zip(self.boxes.unbind(1), self.there.unbind(1), strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -82,12 +83,18 @@ def photograph_tiles(folder: Path) -> tuple[Pool, Tiles]:
     return lambda rng: photos.pools(learning, POOL, FRESH, TILE, rng), development
 
 
-def scene_tiles(data: tuple[Dataset, Dataset], seen: Path, glimpses: int) -> tuple[Pool, Tiles]:
-    """Canvases with what a trained SAID layer makes of them, to learn from and to measure on."""
+def scene_tiles(
+    data: tuple[Dataset, Dataset], seen: Path, glimpses: int, whole: bool = True
+) -> tuple[Pool, Tiles]:
+    """Canvases with what a trained SAID layer makes of them, to learn from and to measure on.
+
+    ``whole``: whether canvases are whole images.
+    """
     model, settings = export.load_said(seen)
     learning, development = (
         reconstruct.tiles(model, part.images, settings, glimpses, seed) for seed, part in enumerate(data)
     )
+    learning, development = (replace(part, whole=whole) for part in (learning, development))
     return lambda rng: itertools.repeat(learning), development
 
 

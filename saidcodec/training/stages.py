@@ -22,6 +22,7 @@ from saidcodec import codec, models
 from saidcodec.encoder import refine
 from saidcodec.encoder.auto import DEFAULT_MODEL
 from saidcodec.errors import FileError
+from saidcodec.inspection import features
 from saidcodec.models import Model
 from saidcodec.training import adapt, export, joint, looks, residual, said, sources
 from saidcodec.training.defaults import AROUND, BOUND, STATISTICS, WIDE
@@ -31,7 +32,7 @@ from saidcodec.training.windows import Shape
 HIDDEN, HEAD = (96, 64, 64, 64), 32  # of a new network: a third of the multiply-adds of the shipped ones
 GLIMPSES, OBJECTS = 6, 8  # of an image, at most, while both layers learn apart and together
 BOX_WORTH = 24.0  # bits that a box may cost in the end
-OBJECTS_WORTH = 0.02  # share of its bytes that a model may cost whose boxes are wanted
+OBJECTS_WORTH = 0.02  # how many more bytes, as a share, a model may take whose files hold boxes
 WARM_UP = 0.2  # share of the training of both for the VAE alone
 BLACK, GREY = 8, 7  # steps of flat bases
 REHEARSAL = 0.3  # share of the SAID layer's training for the VAE alone
@@ -86,10 +87,10 @@ class Plan:
         """
         learning, held_out = len(self.images.learning), len(self.images.held_out)
         image = self.images.held_out[0]
-        if self.layered and not self.images.small:
+        if self.layered and not self.images.small:  # a file takes as long as files of its tiles
             canvases = self.images.canvases()
-            learning, held_out = (len(part) for part in canvases)
-            image = canvases[1].images[0]
+            learning, image = len(canvases[0]), canvases[1].images[0]
+            held_out = sum(one[..., 0].size for one in self.images.held_out) // image[..., 0].size
         image = as_coded(image)
         codec.encode(image)  # start-up is not counted
         started = time.perf_counter()
@@ -104,7 +105,7 @@ class Plan:
 
 def prepare(plan: Plan, resume: bool) -> None:
     """Make the folder of checkpoints, or see that it is of these images.  Raises FileError."""
-    digest = hashlib.sha256(f"{plan.seed}".encode())
+    digest = hashlib.sha256(f"{plan.seed}{' objects' * plan.objects}".encode())
     for image in plan.images.every:
         digest.update(image.tobytes())
     mark = plan.work / FINGERPRINT
@@ -115,7 +116,9 @@ def prepare(plan: Plan, resume: bool) -> None:
                 "anew."
             )
         if not mark.is_file() or mark.read_text() != digest.hexdigest():
-            raise FileError(f"{plan.work} is of another training: the images or --seed have changed since.")
+            raise FileError(
+                f"{plan.work} is of another training: the images, --seed or --objects have changed since."
+            )
         return
     if resume:
         raise FileError(f"{plan.work} does not exist: there is no training to resume.")
@@ -154,7 +157,7 @@ def photographs(plan: Plan, bar: Bar) -> Model:
 def scenes(plan: Plan, bar: Bar) -> Model:
     """Of three models the one whose files are smallest: both layers, apart and together, and one adapted.
 
-    Where objects are wanted, the one with boxes of objects may take a little more.
+    Where objects are wanted, one whose files hold boxes may take a little more.
     """
     for name, make in CANDIDATES.items():
         path = plan.candidate(name)
@@ -162,8 +165,9 @@ def scenes(plan: Plan, bar: Bar) -> Model:
             models.save(path, make(plan, bar), {"name": name})
 
     def price(model: Model) -> float:
-        spent = adapt.file_bytes(model, plan.images)
-        return spent / (1 + OBJECTS_WORTH) if plan.objects and refine.proposal_of(model) else spent
+        files = adapt.held_out_files(model, plan.images)
+        boxes = plan.objects and any(len(features(file, model=model).boxes) for file in files)
+        return sum(map(len, files)) / (1 + OBJECTS_WORTH * boxes)
 
     return min((models.load(plan.candidate(name)) for name in CANDIDATES), key=price)
 
@@ -202,7 +206,9 @@ def layers(plan: Plan, bar: Bar) -> dict[str, np.ndarray]:
     model, _ = export.load_said(checkpoint)
     statistics = learning.images[: min(STATISTICS, plan.looked_at)]
     painted = export.with_statistics(export.said_tensors(model), statistics, grey)
-    pool, development = sources.scene_tiles(plan.images.canvases(plan.looked_at), checkpoint, GLIMPSES)
+    pool, development = sources.scene_tiles(
+        plan.images.canvases(plan.looked_at), checkpoint, GLIMPSES, plan.images.small
+    )
     wanted = residual.Settings(
         steps=BOUND,
         seconds=plan.stages["residual network"],
@@ -228,6 +234,7 @@ def tuned(plan: Plan, bar: Bar) -> dict[str, np.ndarray]:
         warm_up=WARM_UP,
         base_step=BLACK if plan.images.dark else GREY,
         flat=True,
+        whole=plan.images.small,
         grey=plan.images.grey,
         seed=plan.seed,
         shape=shape_for(plan.images, WIDE),

@@ -171,8 +171,11 @@ class WindowSampler:
         total, many = self.planes.numel(), len(self.busy)
         place = torch.randint(total, (n,), generator=generator)
         keen = round(KEEN * n)
-        place[:keen] = self.busy[torch.randint(many, (keen,), generator=generator)]
-        density = (1.0 - KEEN) / total + self.is_busy[place].float() * (KEEN / many)
+        if not many:  # nothing happens anywhere
+            keen = 0
+        else:
+            place[:keen] = self.busy[torch.randint(many, (keen,), generator=generator)]
+        density = (1.0 - keen / n) / total + self.is_busy[place].float() * (keen / n / max(many, 1))
         tile, rest = place // self.side**2, place % self.side**2
         batch = self.draw(tile, rest // self.side, rest % self.side, n)
         batch.weight *= (1.0 / (total * density))[:, None]

@@ -1,14 +1,18 @@
 """What the encoder decides by bits."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from saidcodec import codec, inspection, models
+from saidcodec import boxes, codec, inspection, models
 from saidcodec.encoder import plan, writing
+from saidcodec.encoder.price import Pricer
+from saidcodec.evaluation import detection
 from saidcodec.format import tiling
+from saidcodec.plugins import pillow
 from saidcodec.training.datasets import multi_dsprites
 
 pytestmark = pytest.mark.skipif(not models.installed(), reason="no model is shipped")
@@ -73,19 +77,67 @@ def test_auto_encodes_once_with_blind_models(monkeypatch: pytest.MonkeyPatch) ->
         assert [suited for name, suited in written if name == kept.name] == transforms
 
 
-def test_objects_of_large_images_have_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def field() -> np.ndarray:
+    """25 pictures of sprites side by side, more pixels than are judged by exact bits in other models."""
     sprites = multi_dsprites(25, seed=4).images
     field = np.concatenate([np.concatenate(sprites[i : i + 5], 1) for i in range(0, 25, 5)])
     assert field.shape[0] * field.shape[1] > plan.JUDGED_PIXELS
+    return field
+
+
+def test_objects_of_large_images_have_boxes(field: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tiling, "MIDDLE_IMAGE", 1 << 16)  # from which tiles of others are of 128
     data = codec.encode(field, model="multidsprites")
     assert np.array_equal(codec.decode(data), field)
     account = inspection.inspect(data)
     assert {glimpse["tile"] for glimpse in account["glimpses"]} == {*range(25)}  # of 64
-    apart = [inspection.inspect(codec.encode(one, model="multidsprites")) for one in sprites]
+    apart = [
+        inspection.inspect(codec.encode(field[y : y + 64, x : x + 64], model="multidsprites"))
+        for y in range(0, 320, 64)
+        for x in range(0, 320, 64)
+    ]
     alone = sum(len(one["objects"]) for one in apart)
     assert abs(len(account["objects"]) - alone) < 0.1 * alone
     assert len(data) < len(codec.encode(field, model="multidsprites", glimpses=0))
+
+
+def test_objects_across_tiles_have_one_box(field: np.ndarray) -> None:
+    data = codec.encode(np.roll(field, (32, 32), (0, 1)), model="multidsprites")
+    account = inspection.inspect(data)
+    several = [one for one in account["objects"] if len(one["glimpses"]) > 1]
+    assert len(several) >= 5
+    for one in several:
+        parts = np.array([account["glimpses"][number]["box"] for number in one["glimpses"]])
+        assert one["box"] == [*parts[:, :2].min(0), *parts[:, 2:].max(0)]
+    expected = [one["box"] for one in account["objects"]]
+    assert inspection.features(data).objects.boxes.tolist() == expected
+    assert boxes.read(data, "it").boxes.tolist() == expected
+    assert detection.boxes_in([data], models.find("multidsprites"))[0][0].tolist() == expected
+    pillow.register()
+    with Image.open(io.BytesIO(data)) as image:
+        image.load()
+        assert [list(box) for box in image.info["boxes"]] == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "searched"),
+    [({}, True), ({"effort": "fast"}, False), ({"glimpses": 0}, False), ({"residual": "gaussian"}, False)],
+)
+def test_large_images_are_searched_where_objects_pay(
+    field: np.ndarray, options: dict, searched: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = []
+
+    def improved(pricer: Pricer, tile: np.ndarray, bases: list) -> None:
+        places.append(tile.shape)
+
+    monkeypatch.setattr(plan, "improved", improved)
+    codec.encode(field, model="multidsprites", **options)
+    assert len(places) == (plan.PROBED_TILES if searched else 0)  # nothing paid on the tiles that were probed
+    places.clear()
+    codec.encode(np.full_like(field, 90), model="multidsprites", **options)
+    assert not places  # nothing is proposed
 
 
 def test_gaussian_glimpses_are_searched_over_a_coarse_and_a_fine_base(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saidcodec.format.header import MOST_BAND_PIXELS, MOST_PIXELS
-from saidcodec.format.tiling import SMALL_IMAGE, Tiling, choose_tiling
+from saidcodec.format.tiling import SMALL_IMAGE, Tiling, choose_tiling, tiling_of_objects
 
 
 @given(st.integers(1, 400), st.integers(1, 400), st.sampled_from([16, 64, 128]), st.integers(0, 6))
@@ -63,8 +63,8 @@ def test_how_many_bands(width: int, height: int, bands: int) -> None:
 
 
 @given(st.integers(1, 3000), st.integers(1, 3000))
-def test_smaller_tiles_may_be_asked_for(width: int, height: int) -> None:
-    side, bands = choose_tiling(width, height, 64)
+def test_tiles_of_objects_are_no_larger_than_the_canvas(width: int, height: int) -> None:
+    side, bands = tiling_of_objects(width, height)
     usual = choose_tiling(width, height)
     assert bands == usual[1]
     assert side == (usual[0] if max(width, height) <= SMALL_IMAGE else min(usual[0], 64))

@@ -14,7 +14,7 @@ from saidcodec.residual.context import MARKS
 from saidcodec.residual.network import ResidualNetwork as EngineNetwork
 from saidcodec.training import photos, residual, shrink
 from saidcodec.training.residual_network import ResidualNetwork, with_style
-from saidcodec.training.windows import Shape, WindowSampler
+from saidcodec.training.windows import Shape, Tiles, WindowSampler
 
 torch.set_num_threads(1)
 SHAPE = Shape(hidden=(32, 24), head=16, styles=2, around=())
@@ -201,3 +201,11 @@ def test_a_network_with_copies_learns_flat_colours(tmp_path):
                        batch.reference, batch.copies).sum()  # fmt: skip
     measured = engine.current().measure(made, plane_of(planes[0])).sum() / (1 << engine.LENGTH_BITS)
     assert measured == pytest.approx(float(bits), rel=0.05)
+
+
+def test_pictures_in_which_nothing_happens_can_be_learnt_from() -> None:
+    planes = np.full((3, 16, 16, 3), 40, np.int16)
+    tiles = Tiles(planes, np.zeros_like(planes), np.zeros(3, np.uint8), np.zeros(3, np.uint8))
+    batch = WindowSampler(Shape(), tiles).keen(torch.Generator().manual_seed(0), 50)
+    assert len(batch.sample) == 50
+    assert torch.allclose(batch.weight, torch.ones_like(batch.weight))

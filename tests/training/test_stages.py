@@ -1,6 +1,7 @@
 """``saidcodec train --data DIR --name NAME``: from a folder to a model and its page, interrupted or not."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import saidcodec
 from saidcodec import models
 from saidcodec.cli import main
 from saidcodec.encoder import refine
-from saidcodec.training import card, datasets, folder, joint, residual, said, stages
+from saidcodec.training import card, datasets, folder, joint, residual, said, stages, windows
 
 torch.set_num_threads(1)
 
@@ -97,48 +98,76 @@ def test_a_model_of_both_layers_in_spite_of_an_interruption(sprites, tmp_path, q
 
 
 def fields(place):
-    """Three images of 2×2 tiles of sprites."""
+    """Three noisy images of 3×2 tiles of sprites."""
     place.mkdir()
+    rng = np.random.default_rng(0)
     tiles = datasets.multi_dsprites(12, 0).images
     for i in range(0, 12, 4):
         rows = [np.concatenate(tiles[k : k + 2], 1) for k in (i, i + 2)]
-        Image.fromarray(np.concatenate([*rows, rows[0]])).save(place / f"{i:02d}.png")  # 192 × 128
+        field = np.concatenate([*rows, rows[0]]) + rng.integers(0, 6, (192, 128, 1))
+        Image.fromarray(field.clip(0, 255).astype(np.uint8)).save(place / f"{i:02d}.png")
     return place
 
 
 def test_objects_are_learnt_from_the_tiles_of_larger_images(tmp_path, quick, monkeypatch):
     place, out = fields(tmp_path / "fields"), tmp_path / "mine.safetensors"
     monkeypatch.setattr(stages, "OBJECTS_WORTH", 9.0)
+
+    def features(file, model):
+        """As if files held boxes as soon as the model is one of objects, however short its training."""
+        return SimpleNamespace(boxes=np.zeros((1 if refine.proposal_of(model) else 0, 4)))
+
+    monkeypatch.setattr(stages, "features", features)
+    learnt = []
+    plain = windows.WindowSampler.__init__
+
+    def watched(self, shape, tiles):
+        learnt.append(tiles)
+        plain(self, shape, tiles)
+
+    monkeypatch.setattr(windows.WindowSampler, "__init__", watched)
     done = run("--data", place, "--name", "mine", "--out", out, "--minutes", 0.1, "--objects")
     assert done.exit_code == 0, done.stderr
     assert "SAID layer 0.015" in done.stdout
+    assert not any(tiles.whole for tiles in learnt)  # positions in a tile say nothing of those in an image
     assert "--minutes=0.1 --objects" in (tmp_path / "mine.md").read_text()
     model = models.load(out)
-    assert refine.proposal_of(model) == "regions"
+    assert refine.proposal_of(model) == "hills"
     pixels = folder.read(place, 0).held_out[0]
     data = saidcodec.encode(pixels, model=model)
     assert np.array_equal(saidcodec.decode(data, model=model), pixels)
 
 
-@pytest.mark.parametrize(("objects", "kept"), [(False, "photo"), (True, "multidsprites")])
-def test_boxes_may_cost_a_little_where_they_are_wanted(sprites, tmp_path, monkeypatch, objects, kept):
+@pytest.mark.parametrize(
+    ("objects", "boxes", "kept"),
+    [(False, 1, "photo"), (True, 1, "multidsprites"), (True, 0, "photo"), (True, 1, "photo")],
+)
+def test_boxes_may_cost_a_little_where_they_are_wanted(sprites, tmp_path, monkeypatch, objects, boxes, kept):
     plan = stages.Plan(folder.read(sprites, 0), 1.0, 0, "cpu", tmp_path, objects)
     made = {name: lambda *words, name=name: models.find(name).tensors for name in ("photo", "multidsprites")}
     monkeypatch.setattr(stages, "CANDIDATES", made)
-    monkeypatch.setattr(
-        stages.adapt, "file_bytes", lambda one, images: 101 if one.name == "multidsprites" else 100
-    )
+    more = 101 if kept != "photo" or not boxes or not objects else 103
+
+    def files(one, images):
+        return [bytes(more if one.name == "multidsprites" else 100)]
+
+    def features(file, model):
+        return SimpleNamespace(boxes=np.zeros((boxes if model.name == "multidsprites" else 0, 4)))
+
+    monkeypatch.setattr(stages.adapt, "held_out_files", files)
+    monkeypatch.setattr(stages, "features", features)
     assert stages.train(plan, lambda label: None).id == models.find(kept).id
 
 
-def test_objects_need_images_that_are_not_tiny(tmp_path):
+def test_tiny_images_are_left_out_where_objects_are_wanted(tmp_path):
     place = tmp_path / "tiny"
     place.mkdir()
     for i in range(3):
         Image.new("RGB", (47, 200), (i, i, i)).save(place / f"{i}.png")
     result = run("--data", place, "--name", "mine", "--out", tmp_path / "mine.safetensors", "--objects")
     assert result.exit_code == 1
-    assert "objects need images of 48 pixels a side at least" in result.stderr
+    assert "no image that can be read" in result.stderr
+    assert "smaller than 48×48 pixels" in result.stderr
 
 
 def interrupt(*words):
@@ -176,7 +205,11 @@ def test_a_training_of_other_images_is_not_resumed(sprites, tmp_path):
         stages.prepare(plan, resume=True)
     stages.prepare(plan, resume=False)
     stages.prepare(plan, resume=True)
-    for other in (replace(plan, seed=1), replace(plan, images=replace(plan.images, learning=[]))):
+    for other in (
+        replace(plan, seed=1),
+        replace(plan, objects=True),
+        replace(plan, images=replace(plan.images, learning=[])),
+    ):
         with pytest.raises(saidcodec.SaidError, match="another training"):
             stages.prepare(other, resume=True)
 

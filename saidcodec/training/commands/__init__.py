@@ -108,16 +108,13 @@ def train_folder(
 ) -> None:
     """Everything from a folder to a model file and its page, which names ``command``."""
     from saidcodec import models
-    from saidcodec.errors import FileError
     from saidcodec.training import card, folder, stages
 
     about = out.with_suffix(".md")
     for target in (out, about):
         files.check_free(str(target), force)
-    images = folder.read(data, seed)
+    images = folder.read(data, seed, objects)
     tell_skipped(images.skipped)
-    if objects and images.sides[0] < folder.LEAST_SCENE:
-        raise FileError(f"{data}: objects need images of {folder.LEAST_SCENE} pixels a side at least.")
     plan = stages.Plan(images, 60 * minutes, seed, device, out.with_suffix(".training"), objects)
     stages.prepare(plan, resume)
     click.echo(f"{data}: {images.described()}.")
