@@ -72,7 +72,7 @@ int main(void) {
             coded[i] = draw(0, 9) > 0;
             style[i] = (u8)draw(0, styles - 1);
         }
-        Plane plane = {W, H, round % 5 ? 3 : 1, samples, coded, style, around ? seen : NULL, {0, 0, 0}, round % 4 < 2,
+        Plane plane = {W, H, round % 5 ? 3 : 1, samples, coded, style, around ? seen : NULL, 0, round % 4 < 2,
                        round % 4 == 1};
         size_t counts[2];
         int plain = ISA_COUNT - 1;
