@@ -134,8 +134,8 @@ def room(assets: Path, samples: int, rng: np.random.Generator) -> None:
         spot = bpy.data.objects[name].location
         for axis in range(3):
             spot[axis] += jitter * rng.uniform(-1, 1)
-    for group, file in (("Rubber", "Rubber"), ("MyMetal", "MyMetal")):
-        bpy.ops.wm.append(directory=str(assets / "materials" / f"{file}.blend" / "NodeTree"), filename=group)
+    for name in ("Rubber", "MyMetal"):
+        bpy.ops.wm.append(directory=str(assets / "materials" / f"{name}.blend" / "NodeTree"), filename=name)
     bpy.context.view_layer.update()
 
 

@@ -88,7 +88,7 @@ class Plan:
         learning, held_out = len(self.images.learning), len(self.images.held_out)
         image = self.images.held_out[0]
         if self.layered and not self.images.small:  # a file takes as long as files of its tiles
-            canvases = self.images.canvases()
+            canvases = self.images.canvases(self.looked_at)
             learning, image = len(canvases[0]), canvases[1].images[0]
             held_out = sum(one[..., 0].size for one in self.images.held_out) // image[..., 0].size
         image = as_coded(image)

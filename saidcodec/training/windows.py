@@ -170,10 +170,8 @@ class WindowSampler:
         """
         total, many = self.planes.numel(), len(self.busy)
         place = torch.randint(total, (n,), generator=generator)
-        keen = round(KEEN * n)
-        if not many:  # nothing happens anywhere
-            keen = 0
-        else:
+        keen = round(KEEN * n) if many else 0
+        if keen:
             place[:keen] = self.busy[torch.randint(many, (keen,), generator=generator)]
         density = (1.0 - keen / n) / total + self.is_busy[place].float() * (keen / n / max(many, 1))
         tile, rest = place // self.side**2, place % self.side**2

@@ -139,17 +139,23 @@ def test_objects_are_learnt_from_the_tiles_of_larger_images(tmp_path, quick, mon
 
 
 @pytest.mark.parametrize(
-    ("objects", "boxes", "kept"),
-    [(False, 1, "photo"), (True, 1, "multidsprites"), (True, 0, "photo"), (True, 1, "photo")],
+    ("objects", "boxes", "size", "kept"),
+    [
+        (False, 1, 101, "photo"),
+        (True, 1, 101, "multidsprites"),
+        (True, 0, 101, "photo"),
+        (True, 1, 103, "photo"),
+    ],
 )
-def test_boxes_may_cost_a_little_where_they_are_wanted(sprites, tmp_path, monkeypatch, objects, boxes, kept):
+def test_boxes_may_cost_a_little_where_they_are_wanted(
+    sprites, tmp_path, monkeypatch, objects, boxes, size, kept
+):
     plan = stages.Plan(folder.read(sprites, 0), 1.0, 0, "cpu", tmp_path, objects)
     made = {name: lambda *words, name=name: models.find(name).tensors for name in ("photo", "multidsprites")}
     monkeypatch.setattr(stages, "CANDIDATES", made)
-    more = 101 if kept != "photo" or not boxes or not objects else 103
 
     def files(one, images):
-        return [bytes(more if one.name == "multidsprites" else 100)]
+        return [bytes(size if one.name == "multidsprites" else 100)]
 
     def features(file, model):
         return SimpleNamespace(boxes=np.zeros((boxes if model.name == "multidsprites" else 0, 4)))
