@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from saidcodec import codec, models
 from saidcodec.encoder.price import BOX_WORTH
@@ -30,7 +31,7 @@ from saidcodec.said import base
 from saidcodec.said.description import Description
 from saidcodec.training import checkpoints, export, networks, painting, residual, said, shrink
 from saidcodec.training.looks import Scenes
-from saidcodec.training.quantise import rounded, set_quantised, steps_of
+from saidcodec.training.quantise import averaged, hold, rounded, set_quantised, steps_of
 from saidcodec.training.residual_network import ResidualNetwork, with_style
 from saidcodec.training.windows import COMPONENTS, INPUT_UNIT, Batch, Shape, Tiles, WindowSampler
 
@@ -183,6 +184,8 @@ def train(
     )
     studio, judge = Studio(scenes, settings), Studio(development, settings)
     quick = residual.quick_type()
+    best = network  # later the mean of its states as integers
+    mean: AveragedModel | None = None
     began, step = time.monotonic(), 0
     while (share := max(step / settings.steps, (time.monotonic() - began) / settings.seconds)) < 1.0:
         progress(share)
@@ -205,8 +208,13 @@ def train(
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         nn.utils.clip_grad_norm_(paper, 1.0)
         optimiser.step()
+        hold(model)
         if not warming:
             network.bound()
+        if network.qat:
+            mean = mean or averaged(network)
+            mean.update_parameters(network)
+            best = residual.result_of(mean)
         step += 1
         if step % settings.log_every == 0 and warming:
             spent = time.monotonic() - began
@@ -214,12 +222,12 @@ def train(
         elif step % settings.log_every == 0:
             log(
                 f"step {step} seconds {time.monotonic() - began:.0f} lr {rate:.1e} "
-                + report(judge, model, network)
+                + report(judge, model, best)
             )
-            save(out, model, state["settings"], network, settings)
+            save(out, model, state["settings"], best, settings)
     progress(1.0)
-    save(out, model, state["settings"], network, settings)
-    log("finished: " + report(judge, model, network))
+    save(out, model, state["settings"], best, settings)
+    log("finished: " + report(judge, model, best))
 
 
 def widened(path: Path, shape: Shape) -> ResidualNetwork:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel
 
 HIDDEN_UNIT = 64.0  # integer activation steps in one real unit
 HIDDEN_MAX = 255.0 / HIDDEN_UNIT
 WEIGHT_MAX = 63
+MEMORY = 0.998  # what a mean of weights keeps of itself at each step
 
 
 def rounded(x: Tensor) -> Tensor:
@@ -67,12 +69,10 @@ class IntegerLinear(nn.Linear):
 
     qat = False
     unit: float | None = None
-    exponent: Tensor | None = None  # of the steps; in the quantisation-aware phase it only falls
+    exponent: Tensor | None = None  # of the steps, fixed in the quantisation-aware phase
 
     def forward(self, x: Tensor, extra: Tensor | None = None) -> Tensor:
         """The layer applied to ``x`` and ``extra`` side by side (one product costs less than a copy)."""
-        if self.exponent is not None:
-            self.exponent = torch.minimum(self.exponent, exponents(self.weight))
         weight = (on_grid(self.weight, self.exponent) if self.qat else self.weight).to(x.dtype)
         bias: Tensor = self.bias
         if self.qat and self.unit:
@@ -108,14 +108,42 @@ def exponent_of(layer: IntegerLinear | IntegerConv) -> Tensor:
 def set_quantised(module: nn.Module, on: bool) -> None:
     """Switch every integer layer of ``module``.
 
-    From then on the steps of a linear layer's weights only grow: steps that follow the greatest weight both
-    ways change whenever it crosses a power of two, which a network near its end no longer mends.
+    From then on the steps of a linear layer's weights are fixed, and weights stay within what those can hold.
+    Steps that follow the greatest weight both ways change whenever it crosses a power of two, which a network
+    near its end no longer mends; steps that only grow become coarse in a long training.
     """
     for layer in module.modules():
         if isinstance(layer, (IntegerLinear, IntegerConv)):
             if isinstance(layer, IntegerLinear) and on != layer.qat:
                 layer.exponent = exponents(layer.weight) if on else None
             layer.qat = on
+
+
+@torch.no_grad()
+def hold(module: nn.Module) -> None:
+    """Keep the weights of quantised linear layers within what their steps can hold.
+
+    Beyond that a weight has no gradient any more, and would never return.
+    """
+    for layer in module.modules():
+        if isinstance(layer, IntegerLinear) and layer.exponent is not None:
+            most = WEIGHT_MAX / torch.exp2(layer.exponent)[:, None]
+            layer.weight.copy_(torch.minimum(torch.maximum(layer.weight, -most), most))
+
+
+def averaged(module: nn.Module) -> AveragedModel:
+    """The mean of the weights of a quantised module over its last steps, to be told of each.
+
+    Between two steps many weights cross from one integer to the next, so that single states are up to 1 %
+    worse than their mean.
+    """
+
+    def towards(means: Sequence[Tensor], weights: Sequence[Tensor], count: Tensor | int) -> None:
+        part = max(1.0 - MEMORY, 9.0 / (10.0 + int(count)))
+        for mean, weight in zip(means, weights, strict=True):
+            mean.lerp_(weight, part)
+
+    return AveragedModel(module, multi_avg_fn=towards)
 
 
 def steps_of(module: nn.Module) -> dict[str, Tensor]:

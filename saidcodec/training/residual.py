@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from saidcodec.errors import ModelError
 from saidcodec.residual.context import COPIES, GREAT_MARKS, ORIGINS, WINDOW
@@ -21,6 +22,7 @@ from saidcodec.training.quantise import (
     HIDDEN_UNIT,
     WEIGHT_MAX,
     IntegerLinear,
+    averaged,
     exponent_of,
     go_on,
     steps_of,
@@ -56,8 +58,9 @@ def train(
 ) -> ResidualNetwork:
     """Train, writing ``checkpoint`` at every log line; an existing checkpoint is continued.
 
-    A new run takes its first weights from ``start_from``, if given.  Of a ``team`` the first process logs
-    and writes.
+    A new run takes its first weights from ``start_from``, if given.  The network that comes of it has the
+    mean of the weights in the last steps of the quantisation-aware phase.  Of a ``team`` the first process
+    logs and writes.
 
     Raises ModelError if the checkpoint is of another shape.
 
@@ -71,6 +74,7 @@ def train(
         network.parameters(), lr=settings.rate, betas=(0.9, 0.99), weight_decay=1e-4
     )
     step, spent = 0, 0.0
+    mean: AveragedModel | None = None
     if checkpoint.exists():
         state = checkpoints.read(checkpoint, "network", "optimiser", "step", "seconds", "settings")
         if shape_of(state) != settings.shape:
@@ -79,6 +83,8 @@ def train(
         if state.get("exponents"):
             network.quantise(True)
             go_on(network, state["exponents"])
+            mean = averaged(network)
+            mean.load_state_dict(state["mean"])
         optimiser.load_state_dict(state["optimiser"])
         step, spent = state["step"], state["seconds"]
     elif start_from is not None:
@@ -112,24 +118,34 @@ def train(
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         network.bound()
+        if network.qat:
+            mean = mean or averaged(network)
+            mean.update_parameters(network)
         total += loss.detach()
         step += 1
         if step % 50 == 0:
             sampler.replace(next(pools))
         if step % settings.log_every == 0 and team.leads:
             spent = time.monotonic() - start
-            dev = evaluate(network, judge)
+            dev = evaluate(network if mean is None else result_of(mean), judge)
             samples = step * settings.tiles * settings.group * team.size
             log(
                 f"step {step} samples {samples / 1e6:.1f}M seconds {spent:.0f} lr {rate:.2e} "
                 f"train {float(total) / settings.log_every:.4f} dev {dev:.4f}"
             )
             total.zero_()
-            save(checkpoint, network, optimiser, step, spent, settings)
+            save(checkpoint, network, mean, optimiser, step, spent, settings)
     network.quantise(True)
+    mean = mean or averaged(network)
     if team.leads:
-        save(checkpoint, network, optimiser, step, time.monotonic() - start, settings)
-        log(f"finished at step {step}: dev {evaluate(network, judge):.4f}")
+        save(checkpoint, network, mean, optimiser, step, time.monotonic() - start, settings)
+        log(f"finished at step {step}: dev {evaluate(result_of(mean), judge):.4f}")
+    return result_of(mean)
+
+
+def result_of(mean: AveragedModel) -> ResidualNetwork:
+    network = mean.module
+    assert isinstance(network, ResidualNetwork)
     return network
 
 
@@ -148,6 +164,7 @@ def quick_type() -> torch.dtype:
 def save(
     path: Path,
     network: ResidualNetwork,
+    mean: AveragedModel | None,
     optimiser: torch.optim.Optimizer,
     step: int,
     seconds: float,
@@ -156,6 +173,7 @@ def save(
     state = {
         "network": network.state_dict(),
         "exponents": steps_of(network),
+        "mean": mean and mean.state_dict(),
         "optimiser": optimiser.state_dict(),
         "step": step,
         "seconds": seconds,
@@ -250,4 +268,8 @@ def load_checkpoint(path: Path) -> ResidualNetwork:
     network.load_state_dict(state["network"])
     network.quantise(True)
     go_on(network, state.get("exponents", {}))
-    return network
+    if not state.get("mean"):
+        return network
+    mean = averaged(network)
+    mean.load_state_dict(state["mean"])
+    return result_of(mean)

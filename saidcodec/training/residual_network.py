@@ -24,6 +24,7 @@ from saidcodec.training.quantise import (
     HIDDEN_UNIT,
     IntegerLinear,
     activation,
+    hold,
     rounded,
     set_quantised,
 )
@@ -77,7 +78,7 @@ class ResidualNetwork(nn.Module):
 
     @torch.no_grad()
     def bound(self) -> None:
-        """Keep the first layer's weights where their integers are fine.
+        """Keep weights within what their steps can hold, and the first layer's where their integers are fine.
 
         Its inputs are many and alike, so that roundings add up; left alone, single weights grow and make the
         steps of all others of their output coarse.
@@ -85,6 +86,7 @@ class ResidualNetwork(nn.Module):
         first = self.trunk[0]
         assert isinstance(first, IntegerLinear)
         first.weight.clamp_(-FIRST_MOST, FIRST_MOST)
+        hold(self)
 
     def features(self, context: Tensor) -> Tensor:
         for layer in self.trunk:

@@ -44,7 +44,7 @@ from saidcodec.training.painting import (
     samples,
     start,
 )
-from saidcodec.training.quantise import go_on, rounded, set_quantised, steps_of
+from saidcodec.training.quantise import go_on, hold, rounded, set_quantised, steps_of
 from saidcodec.training.team import ALONE, Team
 
 REFITTED = 50  # steps between adaptations of the latents' steps to the posterior
@@ -297,6 +297,7 @@ def train_there(
         for parameters in learning:
             nn.utils.clip_grad_norm_(parameters, 5.0)
         optimiser.step()
+        hold(model)
         step += 1
         sums += (float(losses.total.detach()), losses.saved, losses.kl, losses.distance)
         if step % log_every == 0 and team.leads:

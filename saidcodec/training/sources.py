@@ -20,6 +20,12 @@ MEASURED_PHOTOGRAPHS = 40  # to measure on, at most
 TILE = 64  # side of a photograph's tiles in the training of the residual network
 POOL, FRESH = 4096, 256  # tiles that windows are drawn from, and how many of them a turn replaces
 
+TURNS = 4  # of a pool for which its noise stays
+STRENGTHS = (0.15, 0.5)  # of noise: deviation in medium grey, sample values
+SLOPES = (-1.0, 0.3)  # how much stronger noise is in white than in medium grey, as a share
+MEDIUM = 128.0
+COLOURED = 0.25  # deviation of the noise that a component has for itself, as a share of what all have
+
 Pool = Callable[[np.random.Generator], Iterator[Tiles]]
 
 
@@ -104,6 +110,38 @@ def file_tiles(data: tuple[Dataset, Dataset], model: Model) -> tuple[Pool, Tiles
         reconstruct.tiles_of_files(model, part.images, seed) for seed, part in enumerate(data)
     )
     return lambda rng: itertools.repeat(learning), development
+
+
+def with_noise(pool: Pool, share: float) -> Pool:
+    """The tiles of a pool, a share of them with noise that is drawn anew every few turns.
+
+    Scenes that were drawn or rendered without noise teach a network that every speck is an object.
+    """
+
+    def noisy(rng: np.random.Generator) -> Iterator[Tiles]:
+        for tiles in pool(rng):
+            chosen = rng.random(len(tiles.planes)) < share
+            planes = tiles.planes.copy()
+            planes[chosen] = colour.forward(disturbed(colour.inverse(planes[chosen]), rng))
+            planes[tiles.grey == 1, ..., 1:] = 0
+            yield from itertools.repeat(replace(tiles, planes=planes), TURNS)
+
+    return noisy
+
+
+def disturbed(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """uint8 images [n, h, w, 3] with the faint noise of a renderer or a camera, much of it below one step.
+
+    Before noise comes, values are spread within their rounding, so that gradients are even, not stepped.
+    """
+    n, height, width = images.shape[:3]
+    around = np.pad(images.astype(np.float32), ((0, 0), (1, 1), (1, 1), (0, 0)), "edge")
+    mean = sum(around[:, y : y + height, x : x + width] for y in range(3) for x in range(3)) / 9.0
+    even = np.clip(mean, images - 0.5, images + 0.5)
+    strength, slope = (rng.uniform(*limits, (n, 1, 1, 1)) for limits in (STRENGTHS, SLOPES))
+    deviation = strength * (1.0 + slope * (even / MEDIUM - 1.0))
+    drawn = rng.normal(size=(n, height, width, 1)) + COLOURED * rng.normal(size=images.shape)
+    return np.rint(np.clip(even + deviation * drawn, 0, 255)).astype(np.uint8)
 
 
 def plain_tiles(data: tuple[Dataset, Dataset], mirror: bool) -> tuple[Pool, Tiles]:

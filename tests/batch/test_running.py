@@ -139,7 +139,7 @@ def test_a_process_that_is_ended_tidies_up_at_work_and_is_silent_otherwise(
         (outcome,) = workers.submit(Dying(), (jobs[1],)).result()
         (idle,) = [one for one in multiprocessing.active_children() if str(one.pid) in outcome.notes]
         idle.terminate()
-        # The pool's thread waits for the process, too: while it does, join() may return before exitcode is set.
+        # The pool waits for the process, too: while it does, join() may return before exitcode is set.
         until = time.monotonic() + 30
         while idle.exitcode is None and time.monotonic() < until:
             time.sleep(0.01)

@@ -12,7 +12,7 @@ from saidcodec.residual import engine
 from saidcodec.residual.band import plane_of
 from saidcodec.residual.context import MARKS
 from saidcodec.residual.network import ResidualNetwork as EngineNetwork
-from saidcodec.training import photos, residual, shrink
+from saidcodec.training import photos, quantise, residual, shrink
 from saidcodec.training.residual_network import ResidualNetwork, with_style
 from saidcodec.training.windows import Shape, Tiles, WindowSampler
 
@@ -166,11 +166,35 @@ def test_what_is_exported_has_the_steps_it_trained_with(tmp_path):
     network = residual.train(settings, lambda rng: iter(lambda: tiles, None), tiles, path, lambda line: None)
     with torch.no_grad():
         network.trunk[1].weight *= 0.4
-    residual.save(path, network, torch.optim.Adam(network.parameters()), 4, 0.0, settings)
+    mean = quantise.averaged(network)
+    residual.save(path, network, mean, torch.optim.Adam(network.parameters()), 4, 0.0, settings)
     kept = residual.export(residual.load_checkpoint(path))
     expected = residual.export(network)
     assert all(np.array_equal(kept[name], expected[name]) for name in expected)
     assert np.abs(kept["residual.trunk1.weight"]).max() <= 26
+
+
+def test_the_result_is_the_mean_of_the_last_states(tmp_path):
+    """Also after an interruption; and no weight leaves what the steps of its integers can hold."""
+    path, tiles = tmp_path / "a.pt", smooth(4, 24, 1)
+
+    def run(steps):
+        settings = residual.Settings(
+            steps=steps, rate=30.0, tiles=4, group=16, qat_from=0.0, shape=SHAPE, log_every=1
+        )
+        return residual.train(settings, lambda rng: iter(lambda: tiles, None), tiles, path, lambda line: None)
+
+    run(4)
+    found = run(8)
+    state = torch.load(path, weights_only=True)
+    assert int(state["mean"]["n_averaged"]) == 8
+    last = ResidualNetwork(SHAPE)
+    last.load_state_dict(state["network"])
+    weights = [network.trunk[1].weight.detach() for network in (found, last)]
+    assert not torch.equal(*weights)
+    most = quantise.WEIGHT_MAX / torch.exp2(state["exponents"]["trunk.1"])
+    assert all((weight.abs().amax(1) <= most).all() for weight in weights)
+    assert (weights[1].abs().amax(1) == most).any()
 
 
 def test_a_network_with_copies_learns_flat_colours(tmp_path):

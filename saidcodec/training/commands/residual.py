@@ -44,12 +44,15 @@ if TYPE_CHECKING:
 @OUT
 @CHECKPOINT
 @click.option("--begin", type=READ,
-              help="A checkpoint to start from, or a model to be cut to --hidden and --head.")  # fmt: skip
+              help="A checkpoint to start from, or a model: one of this shape goes on as integers, a larger "
+              "one is cut to --hidden and --head.")  # fmt: skip
 @LENGTH
 @click.option("--glimpses", default=6, show_default=True, help="Of an image, at most.")
 @click.option("--hidden", default="160,128,128,128", show_default=True, help="Widths of the hidden layers.")
 @click.option("--head", default=64, show_default=True, help="Width of the heads' hidden layers.")
 @click.option("--styles", default=1, show_default=True, help="Expert settings that a tile chooses from.")
+@click.option("--noise", type=click.FloatRange(0, 1), default=0.0, show_default=True,
+              help="Share of the images that get faint noise; crops of photographs are varied anyway.")  # fmt: skip
 @click.option("--rate", default=2e-3, show_default=True, help="Learning rate.")
 @SEED
 @ABOUT
@@ -69,6 +72,7 @@ def train_residual(
     hidden: str,
     head: int,
     styles: int,
+    noise: float,
     rate: float,
     seed: int,
     licence: str,
@@ -94,6 +98,8 @@ def train_residual(
     folder = check_data(dataset, data)
     if not re.fullmatch(r"[1-9]\d*(,[1-9]\d*)*", hidden):
         raise click.UsageError("--hidden must be whole numbers with commas between them.")
+    if noise and dataset == "photographs":
+        raise click.UsageError("--noise is for other images: crops of photographs are varied anyway.")
     files.check_free(str(out), force)
     widths = tuple(int(width) for width in hidden.split(","))
     shape = Shape(hidden=widths, head=head, styles=styles, around=())
@@ -109,16 +115,19 @@ def train_residual(
         else:
             around, (pool, development) = (), sources.plain_tiles(parts, dataset in sources.MIRRORED)
         shape = Shape(hidden=widths, head=head, styles=styles, around=around, copies=dataset in FLAT_COLOURS)
+        if noise:
+            pool = sources.with_noise(pool, noise)
+    path = checkpoint or out.with_suffix(".pt")
+    start_from = None if begin is None else first_weights(begin, shape, development)
     settings = residual.Settings(
         steps=steps or BOUND,
         seconds=seconds or float("inf"),
         rate=rate,
         keen=dataset != "photographs" and styles == 1,
+        qat_from=0.0 if start_from is not None and start_from.qat else residual.Settings.qat_from,
         seed=seed,
         shape=shape,
     )
-    path = checkpoint or out.with_suffix(".pt")
-    start_from = None if begin is None else first_weights(begin, shape, development)
     with team.started() as ours:
         network = residual.train(settings, pool, development, path, click.echo, start_from, team=ours)
     if not ours.leads:
@@ -132,7 +141,7 @@ def train_residual(
 
 
 def first_weights(begin: Path, shape: Shape, tiles: Tiles) -> ResidualNetwork:
-    """The network of a checkpoint or, cut to ``shape``, that of a model file."""
+    """The network of a checkpoint or of a model file: quantised if it has ``shape`` already, or cut to it."""
     from saidcodec import models
     from saidcodec.training import residual, shrink
     from saidcodec.training.windows import WindowSampler
@@ -143,6 +152,9 @@ def first_weights(begin: Path, shape: Shape, tiles: Tiles) -> ResidualNetwork:
             raise click.UsageError(f"{begin} is of another shape: {network.shape}.")
         return network
     large = shrink.recounted(shrink.network_of(models.load(begin).tensors))
+    if large.shape == shape:
+        large.quantise(True)
+        return large
     if problem := shrink.misfit(large.shape, shape):
         raise click.UsageError(f"{begin} cannot be cut to this network: {problem}.")
     return shrink.shrink(large, shape, WindowSampler(large.shape, tiles))
