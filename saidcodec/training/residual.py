@@ -83,8 +83,7 @@ def train(
         if state.get("exponents"):
             network.quantise(True)
             go_on(network, state["exponents"])
-            mean = averaged(network)
-            mean.load_state_dict(state["mean"])
+        mean = kept_mean(network, state)
         optimiser.load_state_dict(state["optimiser"])
         step, spent = state["step"], state["seconds"]
     elif start_from is not None:
@@ -159,6 +158,15 @@ def quick_type() -> torch.dtype:
         a @ b
         seconds[dtype] = time.perf_counter() - start
     return min(seconds, key=lambda dtype: seconds[dtype])
+
+
+def kept_mean(network: ResidualNetwork, state: Mapping[str, Any]) -> AveragedModel | None:
+    """The mean of a checkpoint, if it has one; ``network`` as it was then."""
+    if not state.get("mean"):
+        return None
+    mean = averaged(network)
+    mean.load_state_dict(state["mean"])
+    return mean
 
 
 def save(
@@ -268,8 +276,5 @@ def load_checkpoint(path: Path) -> ResidualNetwork:
     network.load_state_dict(state["network"])
     network.quantise(True)
     go_on(network, state.get("exponents", {}))
-    if not state.get("mean"):
-        return network
-    mean = averaged(network)
-    mean.load_state_dict(state["mean"])
-    return result_of(mean)
+    mean = kept_mean(network, state)
+    return network if mean is None else result_of(mean)

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 @click.option("--head", default=64, show_default=True, help="Width of the heads' hidden layers.")
 @click.option("--styles", default=1, show_default=True, help="Expert settings that a tile chooses from.")
 @click.option("--noise", type=click.FloatRange(0, 1), default=0.0, show_default=True,
-              help="Share of the images that get faint noise; crops of photographs are varied anyway.")  # fmt: skip
+              help="Share of the images that get faint noise; not for photographs.")  # fmt: skip
 @click.option("--rate", default=2e-3, show_default=True, help="Learning rate.")
 @SEED
 @ABOUT
