@@ -184,7 +184,7 @@ def train(
     )
     studio, judge = Studio(scenes, settings), Studio(development, settings)
     quick = residual.quick_type()
-    best = network  # later the mean of its states as integers
+    result = network  # later the mean of its states as integers
     mean: AveragedModel | None = None
     began, step = time.monotonic(), 0
     while (share := max(step / settings.steps, (time.monotonic() - began) / settings.seconds)) < 1.0:
@@ -214,7 +214,7 @@ def train(
         if network.qat:
             mean = mean or averaged(network)
             mean.update_parameters(network)
-            best = residual.result_of(mean)
+            result = residual.result_of(mean)
         step += 1
         if step % settings.log_every == 0 and warming:
             spent = time.monotonic() - began
@@ -222,12 +222,12 @@ def train(
         elif step % settings.log_every == 0:
             log(
                 f"step {step} seconds {time.monotonic() - began:.0f} lr {rate:.1e} "
-                + report(judge, model, best)
+                + report(judge, model, result)
             )
-            save(out, model, state["settings"], best, settings)
+            save(out, model, state["settings"], result, settings)
     progress(1.0)
-    save(out, model, state["settings"], best, settings)
-    log("finished: " + report(judge, model, best))
+    save(out, model, state["settings"], result, settings)
+    log("finished: " + report(judge, model, result))
 
 
 def widened(path: Path, shape: Shape) -> ResidualNetwork:

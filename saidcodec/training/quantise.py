@@ -13,7 +13,8 @@ from torch.optim.swa_utils import AveragedModel
 HIDDEN_UNIT = 64.0  # integer activation steps in one real unit
 HIDDEN_MAX = 255.0 / HIDDEN_UNIT
 WEIGHT_MAX = 63
-MEMORY = 0.998  # what a mean of weights keeps of itself at each step
+MEMORY = 0.998  # the most that a mean of weights keeps of itself at a step
+EARLY = 9  # while it is young it reaches back over one of so many steps
 
 
 def rounded(x: Tensor) -> Tensor:
@@ -132,14 +133,14 @@ def hold(module: nn.Module) -> None:
 
 
 def averaged(module: nn.Module) -> AveragedModel:
-    """The mean of the weights of a quantised module over its last steps, to be told of each.
+    """The exponential mean of the weights of a quantised module over its last steps, to be told of each.
 
     Between two steps many weights cross from one integer to the next, so that single states are up to 1 %
     worse than their mean.
     """
 
     def towards(means: Sequence[Tensor], weights: Sequence[Tensor], count: Tensor | int) -> None:
-        part = max(1.0 - MEMORY, 9.0 / (10.0 + int(count)))
+        part = max(1.0 - MEMORY, EARLY / (EARLY + 1.0 + int(count)))
         for mean, weight in zip(means, weights, strict=True):
             mean.lerp_(weight, part)
 

@@ -58,9 +58,9 @@ def train(
 ) -> ResidualNetwork:
     """Train, writing ``checkpoint`` at every log line; an existing checkpoint is continued.
 
-    A new run takes its first weights from ``start_from``, if given.  The network that comes of it has the
-    mean of the weights in the last steps of the quantisation-aware phase.  Of a ``team`` the first process
-    logs and writes.
+    A new run takes its first weights from ``start_from``, if given, and its steps, if that is quantised.  The
+    network that comes of it is the mean of its last states in the quantisation-aware phase
+    (``quantise.averaged``).  Of a ``team`` the first process logs and writes.
 
     Raises ModelError if the checkpoint is of another shape.
 
@@ -88,6 +88,9 @@ def train(
         step, spent = state["step"], state["seconds"]
     elif start_from is not None:
         network.load_state_dict(start_from.state_dict())
+        if start_from.qat:
+            network.quantise(True)
+            go_on(network, steps_of(start_from))
     team.begin(network, step)
     generator = torch.Generator().manual_seed(settings.seed + step + (team.rank << 32))
     pools = pool(np.random.default_rng((settings.seed, step, team.rank)))
@@ -106,6 +109,8 @@ def train(
         for group in optimiser.param_groups:
             group["lr"] = rate
         network.quantise(share >= settings.qat_from)
+        if not network.qat:
+            mean = None  # of a shorter training that this one goes on from
         if settings.keen:
             batch = sampler.keen(generator, settings.tiles * settings.group)
         else:
@@ -161,8 +166,8 @@ def quick_type() -> torch.dtype:
 
 
 def kept_mean(network: ResidualNetwork, state: Mapping[str, Any]) -> AveragedModel | None:
-    """The mean of a checkpoint, if it has one; ``network`` as it was then."""
-    if not state.get("mean"):
+    """The mean of a checkpoint of the quantisation-aware phase, if it has one; ``network`` as it was then."""
+    if not (state.get("mean") and state.get("exponents")):
         return None
     mean = averaged(network)
     mean.load_state_dict(state["mean"])

@@ -115,7 +115,8 @@ def file_tiles(data: tuple[Dataset, Dataset], model: Model) -> tuple[Pool, Tiles
 def with_noise(pool: Pool, share: float) -> Pool:
     """The tiles of a pool, a share of them with noise that is drawn anew every few turns.
 
-    Scenes that were drawn or rendered without noise teach a network that every speck is an object.
+    Scenes that were drawn or rendered without noise teach a network that every speck is an object.  x̂ stays
+    that of the tile without noise.  Keen sampling draws from noisy tiles more often, as from all busy ones.
     """
 
     def noisy(rng: np.random.Generator) -> Iterator[Tiles]:
@@ -130,9 +131,10 @@ def with_noise(pool: Pool, share: float) -> Pool:
 
 
 def disturbed(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """uint8 images [n, h, w, 3] with the faint noise of a renderer or a camera, much of it below one step.
+    """Images [n, h, w, 3] of 0..255 with the faint noise of a renderer or a camera; uint8.
 
-    Before noise comes, values are spread within their rounding, so that gradients are even, not stepped.
+    Much of it is less than one step.  Before it comes, values are spread within their rounding, so that
+    gradients are even, not stepped.
     """
     n, height, width = images.shape[:3]
     around = np.pad(images.astype(np.float32), ((0, 0), (1, 1), (1, 1), (0, 0)), "edge")

@@ -2,15 +2,19 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from saidcodec import models
 from saidcodec.cli import main
 from saidcodec.training import sources
 from saidcodec.training.commands import options
+
+SHIPPED = Path(__file__).parents[2] / "models"
 
 
 def run(*words):
@@ -106,3 +110,30 @@ def test_devices_that_are_not_there(device, out):
     result = run("said", "--dataset", "multidsprites", "--device", device, *out)
     assert result.exit_code == 2
     assert f"no device {device} here" in result.stderr
+
+
+def test_noise_is_not_for_photographs(tmp_path, out):
+    layer = tmp_path / "layer.safetensors"
+    layer.write_bytes(b"")
+    words = ["--dataset", "photographs", "--data", tmp_path, "--said", layer, "--noise", 0.5]
+    result = run("residual", *words, *out)
+    assert result.exit_code == 2
+    assert "crops of photographs are varied anyway" in result.stderr
+
+
+def test_a_model_goes_on_as_integers_with_noise(tmp_path):
+    """Two steps at a low rate leave nearly all weights as they are."""
+    scenes = tmp_path / "scenes"
+    scenes.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        Image.fromarray(rng.integers(90, 140, (64, 64, 3), np.uint8)).save(scenes / f"{i}.png")
+    begin, made = SHIPPED / "clevr.safetensors", tmp_path / "a.safetensors"
+    words = ["--dataset", "scenes", "--data", scenes, "--said", begin, "--begin", begin, "--out", made]
+    result = run("residual", *words, "--noise", 0.5, "--rate", 1e-5, "--steps", 2)
+    assert result.exit_code == 0, result.stderr
+    before, after = (models.load(path).tensors for path in (begin, made))
+    name = "residual.trunk1.weight"
+    shift = name.replace("weight", "shift")
+    finer = np.exp2((after[shift] - before[shift]).astype(float))
+    assert np.mean(after[name] == before[name] * finer) > 0.99

@@ -197,6 +197,53 @@ def test_the_result_is_the_mean_of_the_last_states(tmp_path):
     assert (weights[1].abs().amax(1) == most).any()
 
 
+def test_a_finished_training_goes_on_for_longer(trained, tmp_path):
+    """Back in real numbers, the mean of the shorter training is forgotten."""
+    _, _, short = trained
+    tiles, path = smooth(16, 24, 0), tmp_path / "a.pt"
+    path.write_bytes(short.read_bytes())
+
+    def run(steps):
+        settings = residual.Settings(
+            steps=steps, tiles=8, group=64, qat_from=0.7, log_every=1000, shape=SHAPE
+        )
+        return residual.train(settings, lambda rng: iter(lambda: tiles, None), tiles, path, lambda line: None)
+
+    found = run(240)
+    assert found.qat
+    assert int(torch.load(path, weights_only=True)["mean"]["n_averaged"]) == 240 - 168
+    kept = residual.export(residual.load_checkpoint(path))
+    assert all(np.array_equal(kept[name], tensor) for name, tensor in residual.export(found).items())
+
+
+@pytest.mark.parametrize("phase", [0.0, 1.0])
+def test_a_checkpoint_without_a_mean_goes_on(phase, tmp_path):
+    path, tiles = tmp_path / "a.pt", smooth(4, 24, 1)
+    settings = residual.Settings(steps=8, tiles=4, group=16, qat_from=phase, shape=SHAPE, log_every=1)
+    pool = lambda rng: iter(lambda: tiles, None)  # noqa: E731
+    residual.train(replace(settings, steps=4), pool, tiles, path, lambda line: None)
+    state = torch.load(path, weights_only=True)
+    del state["mean"]
+    torch.save(state, path)
+    assert residual.load_checkpoint(path).qat
+    assert residual.train(settings, pool, tiles, path, lambda line: None).qat
+
+
+def test_quantised_weights_go_on_with_their_steps(trained, tmp_path):
+    network, _, _ = trained
+    coarse = ResidualNetwork(SHAPE)
+    coarse.load_state_dict(network.state_dict())
+    coarse.quantise(True)
+    steps = {name: exponent - 1 for name, exponent in quantise.steps_of(coarse).items()}
+    quantise.go_on(coarse, steps)
+    tiles, path = smooth(4, 24, 1), tmp_path / "a.pt"
+    settings = residual.Settings(steps=2, tiles=4, group=16, qat_from=0.0, shape=SHAPE)
+    found = residual.train(
+        settings, lambda rng: iter(lambda: tiles, None), tiles, path, lambda line: None, coarse
+    )
+    assert all(torch.equal(found.get_submodule(name).exponent, step) for name, step in steps.items())
+
+
 def test_a_network_with_copies_learns_flat_colours(tmp_path):
     """Its loss falls, and what the core measures with its export is the loss."""
     rng = np.random.default_rng(5)

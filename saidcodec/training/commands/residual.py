@@ -141,7 +141,7 @@ def train_residual(
 
 
 def first_weights(begin: Path, shape: Shape, tiles: Tiles) -> ResidualNetwork:
-    """The network of a checkpoint or of a model file: quantised if it has ``shape`` already, or cut to it."""
+    """The network of a checkpoint, or of a model file: quantised if of ``shape`` already, or cut to it."""
     from saidcodec import models
     from saidcodec.training import residual, shrink
     from saidcodec.training.windows import WindowSampler
@@ -150,6 +150,7 @@ def first_weights(begin: Path, shape: Shape, tiles: Tiles) -> ResidualNetwork:
         network = shrink.recounted(residual.load_checkpoint(begin))
         if network.shape != shape:
             raise click.UsageError(f"{begin} is of another shape: {network.shape}.")
+        network.quantise(False)
         return network
     large = shrink.recounted(shrink.network_of(models.load(begin).tensors))
     if large.shape == shape:
