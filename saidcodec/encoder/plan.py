@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from saidcodec.models import Model
 from saidcodec.parallel import in_threads
 from saidcodec.residual import band as residual
 from saidcodec.residual.band import plane_of
-from saidcodec.residual.engine import LENGTH_BITS
+from saidcodec.residual.engine import LENGTH_BITS, Plane
 from saidcodec.residual.network import ResidualNetwork
 from saidcodec.said import Description, account, planes_of, render, render_band, render_steps
 from saidcodec.said.description import MOST_GLIMPSES
@@ -56,6 +57,36 @@ class Plan:
         return Plan(np.full_like(self.kinds, TileKind.STORED), [None] * len(self.kinds), None)
 
 
+@dataclass(frozen=True)
+class View:
+    """A band and what codes it.
+
+    ``rgb`` uint8 [h, w, 3]; ``colour`` int16 [h, w, components], what the residual will code.
+    """
+
+    header: Header
+    model: Model
+    network: ResidualNetwork | None
+    band: Band
+    rgb: np.ndarray
+    colour: np.ndarray
+
+    @cached_property
+    def tiles(self) -> list[np.ndarray]:
+        return [self.rgb[place] for place in self.band.places]
+
+    @cached_property
+    def plane(self) -> Plane | None:
+        """The samples with the style of each tile, for a network."""
+        return styled(self.network, plane_of(self.colour), self.band.places) if self.network else None
+
+    def pricer(self, i: int) -> Pricer:
+        """Prices of what tile ``i`` may be described as."""
+        place = self.band.places[i]
+        meter = Meter(self.network, self.plane, place) if self.network and self.plane else None
+        return Pricer(self.header, self.model, self.colour[place], meter)
+
+
 def plan_band(
     header: Header,
     model: Model,
@@ -71,8 +102,8 @@ def plan_band(
     ``threads`` judge tiles beside each other.
     """
     colour = planes.colour_of(header, channels)
-    rgb = planes.rgb_of(header, channels)
-    descriptions = choose(header, model, network, band, rgb, colour, glimpses, threads)
+    view = View(header, model, network, band, planes.rgb_of(header, channels), colour)
+    descriptions = choose(view, glimpses, threads)
     kinds = np.array([TileKind.PLAIN if d is None else TileKind.SAID for d in descriptions])
     reconstruction = render_band(descriptions, band, header, model)
     if network and header.exact and not glimpses:
@@ -84,33 +115,26 @@ def plan_band(
     return Plan(kinds, descriptions, reconstruction)
 
 
-def choose(
-    header: Header,
-    model: Model,
-    network: ResidualNetwork | None,
-    band: Band,
-    rgb: np.ndarray,
-    colour: np.ndarray,
-    glimpses: int | None,
-    threads: int,
-) -> list[Description | None]:
-    """For each tile of a band the description to code, or None where the SAID layer does not pay.
-
-    ``rgb`` uint8 [h, w, 3]; ``colour`` int16 [h, w, components], what the residual will code.
-    """
+def choose(view: View, glimpses: int | None, threads: int) -> list[Description | None]:
+    """For each tile of a band the description to code, or None where the SAID layer does not pay."""
+    header, model, network, tiles = view.header, view.model, view.network, view.tiles
+    nothing: list[Description | None] = [None] * len(tiles)
     if header.palette:  # nothing is known of an index from those around it
-        return [None] * len(band.places)
+        return nothing
     coder = header.coder
     judged = header.width * header.height <= JUDGED_PIXELS
     forced = bool(glimpses)
     asked = coder == ResidualCoder.CONTEXT and glimpses is None and not header.max_error
-    if network and asked and not judged and header.adaptive and proposal_of(model):
-        judged = objects_pay(header, model, network, band, rgb, colour)
+    probed = network is not None and header.adaptive and proposal_of(model) is not None
+    proposed: list[np.ndarray] = []
+    if asked and (judged or probed):
+        proposed = [*in_threads(lambda tile: proposals(model, tile), tiles, threads)]
+        judged = judged or objects_pay(view, proposed)
     if network and not forced:
         # Under a flat base alone there is nothing to see either.
         blind = not network.around or (glimpses == 0 and bool(bases_of(model)))
-        if blind or (not judged and not base_pays(header, model, network, band, rgb, colour)):
-            return [None] * len(band.places)
+        if blind or (not judged and not base_pays(view, network)):
+            return nothing
     steps: tuple[int, ...]
     limit = MOST_GLIMPSES if glimpses is None else min(glimpses, MOST_GLIMPSES)
     if coder == ResidualCoder.NONE:
@@ -120,7 +144,6 @@ def choose(
     # Over a coarse base glimpses do the work of the base, over a fine one they show what it cannot: the
     # Gaussian residual may want either.
     over = (max(steps), min(steps)) if coder == ResidualCoder.GAUSSIAN and limit else ()
-    tiles = [rgb[place] for place in band.places]
     pooled = coder == ResidualCoder.NONE
     improving = asked and judged
     if improving:
@@ -133,51 +156,32 @@ def choose(
     if pooled or (forced and len(steps) == 1):  # there is nothing to choose
         return [options[0] for options in described]
 
-    plane = styled(network, plane_of(colour), band.places) if network else None
-
     def settled(i: int) -> Description | None:
-        place = band.places[i]
-        meter = Meter(network, plane, place) if network and plane else None
-        pricer = Pricer(header, model, colour[place], meter)
         if improving:
-            return improved(pricer, tiles[i], described[i])
-        return best(pricer, described[i], forced)
+            return improved(view.pricer(i), tiles[i], described[i], proposed[i])
+        return best(view.pricer(i), described[i], forced)
 
     return [*in_threads(settled, range(len(tiles)), threads)]
 
 
-def objects_pay(
-    header: Header,
-    model: Model,
-    network: ResidualNetwork,
-    band: Band,
-    rgb: np.ndarray,
-    colour: np.ndarray,
-) -> bool:
-    """Whether any of the tiles that promise the most objects has glimpses, so that all are searched."""
-    promised = [len(proposals(model, rgb[place])) for place in band.places]
+def objects_pay(view: View, proposed: Sequence[np.ndarray]) -> bool:
+    """Whether any of the tiles for which the most boxes are ``proposed`` has glimpses."""
+    promised = [len(boxes) for boxes in proposed]
     likely = np.argsort(promised, kind="stable")[::-1][:PROBED_TILES]
-    plane = styled(network, plane_of(colour), band.places)
-    for place in (band.places[i] for i in likely if promised[i]):
-        pricer = Pricer(header, model, colour[place], Meter(network, plane, place))
-        found = improved(pricer, rgb[place], bases_of(model))
-        if found is not None and len(found.boxes):
-            return True
+    for i in likely:
+        if promised[i]:
+            found = improved(view.pricer(i), view.tiles[i], bases_of(view.model), proposed[i])
+            if found is not None and len(found.boxes):
+                return True
     return False
 
 
-def base_pays(
-    header: Header,
-    model: Model,
-    network: ResidualNetwork,
-    band: Band,
-    rgb: np.ndarray,
-    colour: np.ndarray,
-) -> bool:
+def base_pays(view: View, network: ResidualNetwork) -> bool:
     """Whether a base alone seems to save bits on any of a few of the tiles, by a part of their samples."""
+    header, model, band, colour = view.header, view.model, view.band, view.colour
     chosen = np.unique(np.linspace(0, len(band.places) - 1, PROBED_TILES).astype(int))
     places = [band.places[i] for i in chosen]
-    described = describe([rgb[place] for place in places], header.grey, model, 0, COARSE_STEP)
+    described = describe([view.tiles[i] for i in chosen], header.grey, model, 0, COARSE_STEP)
     reconstruction = np.full((band.height, band.width, 3), NO_RECONSTRUCTION, np.int16)
     spent = []
     for place, (description,) in zip(places, described, strict=True):

@@ -46,14 +46,16 @@ class Offer:
     patch: np.ndarray
 
 
-def improved(pricer: Pricer, tile: np.ndarray, bases: Sequence[Description]) -> Description | None:
-    """A base with all glimpses that pay; None where nothing at all is cheaper.
+def improved(
+    pricer: Pricer, tile: np.ndarray, bases: Sequence[Description], proposed: np.ndarray
+) -> Description | None:
+    """A base with all glimpses that pay; None where nothing at all is cheaper.  ``proposed``: ``proposals``.
 
     Glimpses are found over the coarsest base, which leaves the most to them; another base may be better in
     the end.
     """
     coarsest = max(bases, key=lambda one: one.step)
-    whole = completed(pricer, tile, coarsest)
+    whole = completed(pricer, tile, coarsest, proposed)
     if crowded(whole.boxes):
         whole, price = thinned(pricer, whole)
     else:
@@ -115,17 +117,18 @@ def thinned(pricer: Pricer, description: Description) -> tuple[Description, floa
     return description, price
 
 
-def completed(pricer: Pricer, tile: np.ndarray, description: Description) -> Description:
+def completed(
+    pricer: Pricer, tile: np.ndarray, description: Description, proposed: np.ndarray
+) -> Description:
     """The description with more glimpses, as long as they are worth their bits.
 
-    A round looks where x̂ is most wrong, in a model with a proposal at what is left of its boxes, and then
+    A round looks where x̂ is most wrong, at what is left of the boxes ``proposed``, and then
     about the places that promise something.  Glimpses that do not touch each other are taken together; the
     others wait for the next round.
     """
     sizes = usual_sizes(tables_of(pricer.model).box)
-    name = proposal_of(pricer.model)
-    near = resized if name else about
-    waiting = proposals(pricer.model, tile)
+    near = resized if proposal_of(pricer.model) else about
+    waiting = proposed
     pricer.price(description)
     canvas = render(description, pricer.model, *tile.shape[1::-1]).astype(np.int32)
     tried: set[tuple[int, ...]] = set()

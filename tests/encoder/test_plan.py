@@ -129,7 +129,7 @@ def test_large_images_are_searched_where_objects_pay(
 ) -> None:
     places = []
 
-    def improved(pricer: Pricer, tile: np.ndarray, bases: list) -> None:
+    def improved(pricer: Pricer, tile: np.ndarray, bases: list, proposed: np.ndarray) -> None:
         places.append(tile.shape)
 
     monkeypatch.setattr(plan, "improved", improved)

@@ -108,8 +108,8 @@ def test_another_base_is_taken_where_it_is_cheaper(monkeypatch: pytest.MonkeyPat
     found = []
     kept = refine.improved
 
-    def improved(pricer, tile, bases):  # type: ignore[no-untyped-def]
-        found.append(kept(pricer, tile, bases))
+    def improved(pricer, tile, bases, proposed):  # type: ignore[no-untyped-def]
+        found.append(kept(pricer, tile, bases, proposed))
         return found[-1]
 
     monkeypatch.setattr(plan, "improved", improved)
@@ -128,8 +128,8 @@ def test_no_glimpses_means_none() -> None:
 def test_another_look_at_the_same_is_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
     original = refine.completed
 
-    def doubled(pricer, tile, description):  # type: ignore[no-untyped-def]
-        description = original(pricer, tile, description)
+    def doubled(pricer, tile, description, proposed):  # type: ignore[no-untyped-def]
+        description = original(pricer, tile, description, proposed)
         assert distinct(description.boxes) == len(description.boxes) == 4
         return description.added(description.boxes[0] + [0, 0, 1, 0], description.latents[0])
 
