@@ -30,7 +30,7 @@ PROPOSALS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"regions": regions, 
 SCALES = (0.6, 1.5, 2.2)  # of the usual size of a box, to look for larger and smaller objects
 LITTLE = 3.0  # bits that another width or height may cost more than the usual
 MOVES = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))  # of a box, canvas units; the diagonal ones save 0.2 %
-SIDES = (-1, 1)  # what a side of a box of a proposal is moved by, canvas units
+NUDGES = (-1, 1)  # what a side of a box of a proposal is moved by, canvas units
 PLACES = 3  # of the largest remaining errors, where a glimpse more is tried
 PROMISING = 16.0  # bits that a place's first box may cost for the boxes about it to be tried
 APART = 2  # canvas units between glimpses that are taken together
@@ -192,7 +192,7 @@ def about(box: np.ndarray) -> np.ndarray:
 def resized(box: np.ndarray) -> np.ndarray:
     """The box and others with one side a little moved, which fits what a proposal found; int [n, 4]."""
     sides = np.eye(4, dtype=np.int64)
-    boxes = box + np.concatenate([np.zeros((1, 4), np.int64), *(move * sides for move in SIDES)])
+    boxes = box + np.concatenate([np.zeros((1, 4), np.int64), *(move * sides for move in NUDGES)])
     return valid(boxes)
 
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 
+import numpy as np
+
+from saidcodec import inspection
 from saidcodec.evaluation import rate
 from saidcodec.evaluation.rate import Peer
 from saidcodec.models import Model
@@ -26,7 +30,16 @@ def peers(model: Model) -> list[Peer]:
 def page(model: Model, images: Images, stages: Mapping[str, float], command: str) -> str:
     """The Markdown of a model's card.  ``stages``: seconds of each; ``command``: what was called."""
     pictures = [as_coded(image) if images.grey else image for image in images.held_out]
-    rows = "\n".join(rate.lines(peers(model), pictures, cores()))
+    *others, own = peers(model)
+    files: list[bytes] = []
+
+    def kept(pixels: np.ndarray) -> bytes:
+        files.append(bytes(own.encode(pixels)))
+        return files[-1]
+
+    rows = "\n".join(rate.lines([*others, replace(own, encode=kept)], pictures, cores()))
+    shown = [inspection.features(file, model=model).objects for file in files[-len(pictures) :]]
+    objects = sum(len(one.boxes) for one in shown) / len(shown)
     times = ", ".join(f"{name} {seconds / 60:.3g} min" for name, seconds in stages.items())
     layers = "both" if model.sees_reconstruction else "the residual network; glimpses do not pay"
     return f"""# {model.name}
@@ -37,6 +50,7 @@ def page(model: Model, images: Images, stages: Mapping[str, float], command: str
 | data | {images.described()} |
 | training | {times} |
 | layers | {layers} |
+| boxes in the files of held-out images | {objects:.1f} an image |
 
 ## Bytes of the images that are held out
 
