@@ -235,6 +235,7 @@ def widened(path: Path, shape: Shape) -> ResidualNetwork:
     asks for.  Raises ModelError if it differs from that in anything else."""
     if path.suffix == ".safetensors":
         narrower = shrink.network_of(models.load(path).tensors)
+        narrower.quantise(False)
     else:
         narrower = residual.load_checkpoint(path)
     old = narrower.shape

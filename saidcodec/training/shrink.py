@@ -28,7 +28,7 @@ RIDGE = 1e-4  # of the mean square of an activation
 
 
 def network_of(tensors: Mapping[str, np.ndarray]) -> ResidualNetwork:
-    """The residual network of a model file in real numbers: the inverse of ``export``.
+    """The residual network of a model file, quantised in the file's steps: the inverse of ``export``.
 
     Raises ModelError if it was not made here.
     """
@@ -50,6 +50,7 @@ def network_of(tensors: Mapping[str, np.ndarray]) -> ResidualNetwork:
     if shape.adjacent and not np.array_equal(tensors["residual.origins"], ORIGINS):
         raise ModelError("The model's differences count from origins that no training here uses.")
     network = ResidualNetwork(shape)
+    network.quantise(True)
 
     def take(
         name: str,
@@ -69,6 +70,7 @@ def network_of(tensors: Mapping[str, np.ndarray]) -> ResidualNetwork:
         bias = bias + 128 * offset - zero * torch.exp2(shift)
         layer.weight.data = (weight / step[:, None]).float()
         layer.bias.data = (bias / (unit * step)).float()
+        layer.exponent = torch.log2(step).float()
 
     for i, layer in enumerate(trunk_of(network)):
         take(f"trunk{i}", layer, context=shape.inputs if i == 0 else 0)
@@ -87,7 +89,10 @@ def network_of(tensors: Mapping[str, np.ndarray]) -> ResidualNetwork:
 def recounted(network: ResidualNetwork) -> ResidualNetwork:
     """The same network for differences from ``ORIGINS`` and for ``MARKS``, but for what clipping and rounding
     do."""
-    same = ResidualNetwork(replace(network.shape, adjacent=True, marks=MARKS))
+    shape = replace(network.shape, adjacent=True, marks=MARKS)
+    if shape == network.shape:
+        return network
+    same = ResidualNetwork(shape)
     same.load_state_dict(network.state_dict())
     same.quantise(network.qat)
     first = trunk_of(network)[0].weight

@@ -13,7 +13,7 @@ from saidcodec.residual.band import plane_of
 from saidcodec.residual.context import MARKS
 from saidcodec.residual.network import ResidualNetwork as EngineNetwork
 from saidcodec.training import photos, quantise, residual, shrink
-from saidcodec.training.residual_network import ResidualNetwork, with_style
+from saidcodec.training.residual_network import FIRST_MOST, MOST, ResidualNetwork, with_style
 from saidcodec.training.windows import Shape, Tiles, WindowSampler
 
 torch.set_num_threads(1)
@@ -195,6 +195,48 @@ def test_the_result_is_the_mean_of_the_last_states(tmp_path):
     most = quantise.WEIGHT_MAX / torch.exp2(state["exponents"]["trunk.1"])
     assert all((weight.abs().amax(1) <= most).all() for weight in weights)
     assert (weights[1].abs().amax(1) == most).any()
+
+
+def test_the_rate_falls_to_zero_in_either_phase():
+    settings = residual.Settings(steps=1, rate=1e-3, qat_from=0.6)
+    shares = np.linspace(0, 1, 1001)
+    rates = np.array([residual.rate_at(share, settings) for share in shares])
+    first, second = rates[shares < 0.6], rates[shares >= 0.6]
+    assert first[0] == 1e-3
+    assert second[0] == pytest.approx(1e-3 * residual.QUIET)
+    for phase in (first, second):
+        assert (np.diff(phase) < 0).all()
+        assert phase[-1] < 1e-7
+    assert residual.rate_at(0.0, replace(settings, qat_from=0.0)) == 1e-3  # integers from the beginning
+    assert residual.rate_at(0.99, replace(settings, qat_from=2.0)) < 1e-6  # never integers
+
+
+def test_real_weights_stay_where_their_integers_are_fine(tmp_path):
+    """Those of integers that came out greater keep what their own steps can hold."""
+    tiles = smooth(4, 24, 1)
+    settings = residual.Settings(
+        steps=3, rate=30.0, tiles=4, group=16, qat_from=2.0, shape=SHAPE, log_every=1
+    )
+
+    def run(settings, path, start_from=None):
+        return residual.train(
+            settings, lambda rng: iter(lambda: tiles, None), tiles, path, lambda line: None, start_from
+        )
+
+    network = run(settings, tmp_path / "a.pt")
+    peaks = {
+        name: float(weight.detach().abs().max())
+        for name, weight in network.named_parameters()
+        if weight.ndim == 2
+    }
+    assert peaks.pop("trunk.0.weight") <= FIRST_MOST
+    assert 1 < max(peaks.values()) <= MOST
+    with torch.no_grad():
+        network.head_y.weight[0, 0] = 10.0
+    network.quantise(False)
+    network.quantise(True)
+    found = run(replace(settings, qat_from=0.0, rate=1e-9), tmp_path / "b.pt", network)
+    assert float(found.head_y.weight[0, 0]) == pytest.approx(10.0)
 
 
 def test_a_finished_training_goes_on_for_longer(trained, tmp_path):

@@ -154,7 +154,6 @@ def first_weights(begin: Path, shape: Shape, tiles: Tiles) -> ResidualNetwork:
         return network
     large = shrink.recounted(shrink.network_of(models.load(begin).tensors))
     if large.shape == shape:
-        large.quantise(True)
         return large
     if problem := shrink.misfit(large.shape, shape):
         raise click.UsageError(f"{begin} cannot be cut to this network: {problem}.")
