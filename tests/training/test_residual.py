@@ -295,7 +295,7 @@ def test_a_network_with_copies_learns_flat_colours(tmp_path):
     tiles = photos.Tiles(planes, np.zeros_like(planes), empty, empty)
     shape = Shape(hidden=(24, 16), head=8, styles=1, around=(), copies=True)
     settings = residual.Settings(
-        steps=60, tiles=8, group=64, keen=True, qat_from=0.6, log_every=60, shape=shape
+        steps=120, tiles=8, group=64, keen=True, qat_from=0.6, log_every=120, shape=shape
     )
     network = residual.train(
         settings, lambda rng: iter(lambda: tiles, None), tiles, tmp_path / "c.pt", lambda line: None
