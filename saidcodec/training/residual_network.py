@@ -33,7 +33,6 @@ from saidcodec.training.windows import COMPONENTS, INPUT_UNIT, Batch, Copies, Sh
 # 32 widths of the core in a sixteenth of a sample, by the scale index's part of an octave.
 WIDTH_FACTORS = torch.tensor([23.0, 19.0, 16.0, 13.0])
 FIRST_MOST = 1.96  # of the first layer's weights: 63 steps of 1/32
-MOST = 3.93  # of all other weights: 63 steps of 1/16
 # Mean, scale index and tail index in a head's raw outputs: (steps a real unit, index at zero) each.
 CHOICE = ((8.0 * 16.0, 0.0), (8.0, 18.0), (2.0, 1.5))
 ASKING = ((8.0 * ODDS_PER_BIT, LOGITS // 2),) * len(COPIES)  # likewise, of the head of the questions
@@ -79,18 +78,14 @@ class ResidualNetwork(nn.Module):
 
     @torch.no_grad()
     def bound(self) -> None:
-        """Keep weights within what their steps can hold, and real ones where their integers will be fine.
+        """Keep weights within what their steps can hold, and the first layer's where their integers are fine.
 
-        Left alone, single weights grow and make the steps of all others of their output coarse.  The first
-        layer's inputs are many and alike, so that roundings add up.
+        Its inputs are many and alike, so that roundings add up; left alone, single weights grow and make the
+        steps of all others of their output coarse.
         """
         first = self.trunk[0]
         assert isinstance(first, IntegerLinear)
         first.weight.clamp_(-FIRST_MOST, FIRST_MOST)
-        if not self.qat:
-            for layer in self.modules():
-                if isinstance(layer, IntegerLinear):
-                    layer.weight.clamp_(-MOST, MOST)
         hold(self)
 
     def features(self, context: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from saidcodec.residual.band import plane_of
 from saidcodec.residual.context import MARKS
 from saidcodec.residual.network import ResidualNetwork as EngineNetwork
 from saidcodec.training import photos, quantise, residual, shrink
-from saidcodec.training.residual_network import FIRST_MOST, MOST, ResidualNetwork, with_style
+from saidcodec.training.residual_network import ResidualNetwork, with_style
 from saidcodec.training.windows import Shape, Tiles, WindowSampler
 
 torch.set_num_threads(1)
@@ -211,32 +211,27 @@ def test_the_rate_falls_to_zero_in_either_phase():
     assert residual.rate_at(0.99, replace(settings, qat_from=2.0)) < 1e-6  # never integers
 
 
-def test_real_weights_stay_where_their_integers_are_fine(tmp_path):
-    """Those of integers that came out greater keep what their own steps can hold."""
+def test_integers_go_on_with_the_steps_of_their_file(tmp_path):
+    """A layer's steps, as they were read, hold weights whose peak would ask for others."""
     tiles = smooth(4, 24, 1)
-    settings = residual.Settings(
-        steps=3, rate=30.0, tiles=4, group=16, qat_from=2.0, shape=SHAPE, log_every=1
-    )
-
-    def run(settings, path, start_from=None):
-        return residual.train(
-            settings, lambda rng: iter(lambda: tiles, None), tiles, path, lambda line: None, start_from
-        )
-
-    network = run(settings, tmp_path / "a.pt")
-    peaks = {
-        name: float(weight.detach().abs().max())
-        for name, weight in network.named_parameters()
-        if weight.ndim == 2
-    }
-    assert peaks.pop("trunk.0.weight") <= FIRST_MOST
-    assert 1 < max(peaks.values()) <= MOST
+    settings = residual.Settings(steps=3, rate=1e-9, tiles=4, group=16, qat_from=0.0, shape=SHAPE)
+    network = ResidualNetwork(SHAPE)
     with torch.no_grad():
         network.head_y.weight[0, 0] = 10.0
-    network.quantise(False)
     network.quantise(True)
-    found = run(replace(settings, qat_from=0.0, rate=1e-9), tmp_path / "b.pt", network)
-    assert float(found.head_y.weight[0, 0]) == pytest.approx(10.0)
+    with torch.no_grad():
+        network.head_y.weight[0, 0] = 0.5
+    tensors = {**residual.export(network), "tile.style.frequency": np.ones(SHAPE.styles)}
+    found = residual.train(
+        settings,
+        lambda rng: iter(lambda: tiles, None),
+        tiles,
+        tmp_path / "a.pt",
+        lambda line: None,
+        shrink.network_of(tensors),
+    )
+    assert np.array_equal(residual.export(found)["residual.head_y.shift"], tensors["residual.head_y.shift"])
+    assert quantise.exponents(found.head_y.weight)[0] > found.head_y.exponent[0]
 
 
 def test_a_finished_training_goes_on_for_longer(trained, tmp_path):
