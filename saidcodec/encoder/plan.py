@@ -75,15 +75,14 @@ class View:
     def tiles(self) -> list[np.ndarray]:
         return [self.rgb[place] for place in self.band.places]
 
-    @cached_property
     def plane(self) -> Plane | None:
         """The samples with the style of each tile, for a network."""
         return styled(self.network, plane_of(self.colour), self.band.places) if self.network else None
 
-    def pricer(self, i: int) -> Pricer:
-        """Prices of what tile ``i`` may be described as."""
+    def pricer(self, i: int, plane: Plane | None) -> Pricer:
+        """Prices of what tile ``i`` may be described as; ``plane``: that of this view."""
         place = self.band.places[i]
-        meter = Meter(self.network, self.plane, place) if self.network and self.plane else None
+        meter = Meter(self.network, plane, place) if self.network and plane else None
         return Pricer(self.header, self.model, self.colour[place], meter)
 
 
@@ -156,10 +155,12 @@ def choose(view: View, glimpses: int | None, threads: int) -> list[Description |
     if pooled or (forced and len(steps) == 1):  # there is nothing to choose
         return [options[0] for options in described]
 
+    plane = view.plane()
+
     def settled(i: int) -> Description | None:
         if improving:
-            return improved(view.pricer(i), tiles[i], described[i], proposed[i])
-        return best(view.pricer(i), described[i], forced)
+            return improved(view.pricer(i, plane), tiles[i], described[i], proposed[i])
+        return best(view.pricer(i, plane), described[i], forced)
 
     return [*in_threads(settled, range(len(tiles)), threads)]
 
@@ -168,9 +169,10 @@ def objects_pay(view: View, proposed: Sequence[np.ndarray]) -> bool:
     """Whether any of the tiles for which the most boxes are ``proposed`` has glimpses."""
     promised = [len(boxes) for boxes in proposed]
     likely = np.argsort(promised, kind="stable")[::-1][:PROBED_TILES]
+    plane = view.plane()
     for i in likely:
         if promised[i]:
-            found = improved(view.pricer(i), view.tiles[i], bases_of(view.model), proposed[i])
+            found = improved(view.pricer(i, plane), view.tiles[i], bases_of(view.model), proposed[i])
             if found is not None and len(found.boxes):
                 return True
     return False

@@ -49,7 +49,9 @@ class Offer:
 def improved(
     pricer: Pricer, tile: np.ndarray, bases: Sequence[Description], proposed: np.ndarray
 ) -> Description | None:
-    """A base with all glimpses that pay; None where nothing at all is cheaper.  ``proposed``: ``proposals``.
+    """A base with all glimpses that pay; None where nothing at all is cheaper.
+
+    ``proposed``: what ``proposals`` found in the tile.
 
     Glimpses are found over the coarsest base, which leaves the most to them; another base may be better in
     the end.

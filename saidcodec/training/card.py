@@ -31,7 +31,7 @@ def page(model: Model, images: Images, stages: Mapping[str, float], command: str
     """The Markdown of a model's card.  ``stages``: seconds of each; ``command``: what was called."""
     pictures = [as_coded(image) if images.grey else image for image in images.held_out]
     *others, own = peers(model)
-    files: list[bytes] = []
+    files: list[bytes] = []  # at first a further one, for start-up
 
     def kept(pixels: np.ndarray) -> bytes:
         files.append(bytes(own.encode(pixels)))

@@ -235,7 +235,6 @@ def widened(path: Path, shape: Shape) -> ResidualNetwork:
     asks for.  Raises ModelError if it differs from that in anything else."""
     if path.suffix == ".safetensors":
         narrower = shrink.network_of(models.load(path).tensors)
-        narrower.quantise(False)
     else:
         narrower = residual.load_checkpoint(path)
     old = narrower.shape
@@ -263,9 +262,7 @@ def widened(path: Path, shape: Shape) -> ResidualNetwork:
     wide[:, shape.inputs - rest :] = narrow[:, narrow.shape[1] - rest :]
     weights["trunk.0.weight"] = wide
     network.load_state_dict(weights)
-    network = shrink.recounted(network)
-    network.quantise(False)
-    return network
+    return shrink.recounted(network)
 
 
 def parts_of(shape: Shape, layer: str) -> list[int]:

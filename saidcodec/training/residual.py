@@ -156,7 +156,7 @@ def rate_at(share: float, settings: Settings) -> float:
     learns to live with single states of its roundings, which the next step loses again.
     """
     start = min(settings.qat_from, 1.0)
-    if share < start:
+    if share < start or start == 1.0:
         return settings.rate * falling(share / start)
     top = settings.rate * (QUIET if start else 1.0)
     return top * falling((share - start) / (1.0 - start))

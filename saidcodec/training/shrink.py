@@ -1,6 +1,6 @@
 """A smaller residual network that starts from what a larger one knows.
 
-The weights of a model file are read back as real numbers, each hidden layer keeps the neurons that matter
+The weights of a model file are read back, each hidden layer keeps the neurons that matter
 most to the layers after it, and those layers are fitted anew, by least squares, to what they computed
 before.  A short training then wins back most of the rest, far sooner than one from scratch.
 """
@@ -18,7 +18,7 @@ from torch.nn import functional
 from saidcodec.errors import ModelError
 from saidcodec.residual.context import COPIES, GREAT_MARKS, MARKS, ORIGINS, REFERENCE, WINDOW
 from saidcodec.residual.copies import CLUES
-from saidcodec.training.quantise import HIDDEN_UNIT, IntegerLinear
+from saidcodec.training.quantise import HIDDEN_UNIT, IntegerLinear, go_on, steps_of
 from saidcodec.training.residual_network import ASKING, CHOICE, ResidualNetwork, with_style
 from saidcodec.training.windows import COMPONENTS, INPUT_UNIT, Shape, WindowSampler
 
@@ -88,29 +88,38 @@ def network_of(tensors: Mapping[str, np.ndarray]) -> ResidualNetwork:
 @torch.no_grad()
 def recounted(network: ResidualNetwork) -> ResidualNetwork:
     """The same network for differences from ``ORIGINS`` and for ``MARKS``, but for what clipping and rounding
-    do."""
+    do; the network itself where it is so already.
+
+    A quantised one keeps the steps of all layers but the first, whose weights change.
+    """
     shape = replace(network.shape, adjacent=True, marks=MARKS)
     if shape == network.shape:
         return network
     same = ResidualNetwork(shape)
     same.load_state_dict(network.state_dict())
-    same.quantise(network.qat)
-    first = trunk_of(network)[0].weight
     positions = COMPONENTS * (len(WINDOW) + len(network.shape.around)) + 1
     for columns, old, new in (
         (slice(positions, positions + 2), network.shape.marks[0], MARKS[0]),
         (slice(network.shape.inputs - network.shape.styles, None), network.shape.marks[1], MARKS[1]),
     ):
         trunk_of(same)[0].weight[:, columns] *= old / new
-    if network.shape.adjacent:
-        return same
+    if not network.shape.adjacent:
+        recount(network, same)
+    if network.qat:
+        same.quantise(True)
+        go_on(same, {name: steps for name, steps in steps_of(network).items() if name != "trunk.0"})
+    return same
+
+
+def recount(network: ResidualNetwork, same: ResidualNetwork) -> None:
+    """Give ``same`` the first weights of ``network`` for differences from ``ORIGINS``."""
+    first = trunk_of(network)[0].weight
     weight = first[:, : COMPONENTS * len(WINDOW)].reshape(len(first), len(WINDOW), COMPONENTS).clone()
     # A difference from the reference is the sum of the differences along its origins.
     for i in sorted(range(len(WINDOW)), key=lambda i: -path_length(WINDOW[i])):
         if ORIGINS[i] != REFERENCE:
             weight[:, WINDOW.index(ORIGINS[i])] += weight[:, i]
     trunk_of(same)[0].weight[:, : COMPONENTS * len(WINDOW)] = weight.flatten(1)
-    return same
 
 
 def retold(weight: Tensor, old: int, new: int) -> Tensor:

@@ -136,6 +136,14 @@ def test_differences_counted_from_other_origins_say_the_same(trained):
     new = shrink.recounted(old)
     assert new.shape == replace(shape, adjacent=True, marks=MARKS)
     assert residual.evaluate(new, WindowSampler(new.shape, tiles), 128) == pytest.approx(whole, abs=1e-3)
+    assert shrink.recounted(new) is new
+
+    old.quantise(True)
+    quantise.go_on(old, {name: steps - 1 for name, steps in quantise.steps_of(old).items()})
+    new = shrink.recounted(old)
+    steps = quantise.steps_of(new)
+    assert (steps["trunk.1"] == quantise.exponents(new.trunk[1].weight) - 1).all()
+    assert (new.trunk[0].weight.abs().amax(1) <= quantise.WEIGHT_MAX / torch.exp2(steps["trunk.0"])).all()
 
 
 def test_a_checkpoint_of_another_shape_is_not_continued(tmp_path):
@@ -208,7 +216,7 @@ def test_the_rate_falls_to_zero_in_either_phase():
         assert (np.diff(phase) < 0).all()
         assert phase[-1] < 1e-7
     assert residual.rate_at(0.0, replace(settings, qat_from=0.0)) == 1e-3  # integers from the beginning
-    assert residual.rate_at(0.99, replace(settings, qat_from=2.0)) < 1e-6  # never integers
+    assert residual.rate_at(1.0, replace(settings, qat_from=2.0)) == 0.0  # never integers
 
 
 def test_integers_go_on_with_the_steps_of_their_file(tmp_path):
