@@ -31,8 +31,6 @@ from saidcodec.training.residual_network import ASKING, CHOICE, ResidualNetwork,
 from saidcodec.training.team import ALONE, Team
 from saidcodec.training.windows import COMPONENTS, INPUT_UNIT, Shape, Tiles, WindowSampler
 
-QUIET = 0.15  # learning rate of the quantisation-aware phase to that of real numbers before it
-
 
 @dataclass
 class Settings:
@@ -42,7 +40,7 @@ class Settings:
     group: int = 256  # windows from each of them
     rate: float = 2e-3
     keen: bool = False  # sample mostly where something happens; for largely flat images, one style
-    qat_from: float = 0.65  # share of the schedule before the quantisation-aware phase
+    qat_from: float = 0.4  # share of the schedule before the quantisation-aware phase
     seed: int = 0
     log_every: int = 500
     shape: Shape = field(default_factory=Shape)
@@ -68,7 +66,7 @@ def train(
 
     ``pool`` yields a fresh pool of tiles whenever asked.  The schedule runs by progress, the
     larger of the share of steps and the share of seconds used, so that a run ends in time with its
-    learning rate at zero (``rate_at``).
+    learning rate at zero.
     """
     torch.manual_seed(settings.seed + team.rank)
     network = ResidualNetwork(settings.shape)
@@ -107,7 +105,7 @@ def train(
         progress(min(share, 1.0))
         if share >= 1.0:
             break
-        rate = min(1.0, (step + 1) / 300) * rate_at(share, settings)
+        rate = settings.rate * min(1.0, (step + 1) / 300) * 0.5 * (1 + math.cos(math.pi * share))
         for group in optimiser.param_groups:
             group["lr"] = rate
         network.quantise(share >= settings.qat_from)
@@ -147,24 +145,6 @@ def train(
         save(checkpoint, network, mean, optimiser, step, time.monotonic() - start, settings)
         log(f"finished at step {step}: dev {evaluate(result_of(mean), judge):.4f}")
     return result_of(mean)
-
-
-def rate_at(share: float, settings: Settings) -> float:
-    """The learning rate at a share of the schedule: it falls to zero in each of the two phases.
-
-    Integers begin where real numbers have come to rest, at ``QUIET`` of their rate: at a high one the network
-    learns to live with single states of its roundings, which the next step loses again.
-    """
-    start = min(settings.qat_from, 1.0)
-    if share < start or start == 1.0:
-        return settings.rate * falling(share / start)
-    top = settings.rate * (QUIET if start else 1.0)
-    return top * falling((share - start) / (1.0 - start))
-
-
-def falling(share: float) -> float:
-    """Half a cosine from 1 to 0."""
-    return 0.5 * (1.0 + math.cos(math.pi * share))
 
 
 def result_of(mean: AveragedModel) -> ResidualNetwork:

@@ -205,20 +205,6 @@ def test_the_result_is_the_mean_of_the_last_states(tmp_path):
     assert (weights[1].abs().amax(1) == most).any()
 
 
-def test_the_rate_falls_to_zero_in_either_phase():
-    settings = residual.Settings(steps=1, rate=1e-3, qat_from=0.6)
-    shares = np.linspace(0, 1, 1001)
-    rates = np.array([residual.rate_at(share, settings) for share in shares])
-    first, second = rates[shares < 0.6], rates[shares >= 0.6]
-    assert first[0] == 1e-3
-    assert second[0] == pytest.approx(1e-3 * residual.QUIET)
-    for phase in (first, second):
-        assert (np.diff(phase) < 0).all()
-        assert phase[-1] < 1e-7
-    assert residual.rate_at(0.0, replace(settings, qat_from=0.0)) == 1e-3  # integers from the beginning
-    assert residual.rate_at(1.0, replace(settings, qat_from=2.0)) == 0.0  # never integers
-
-
 def test_integers_go_on_with_the_steps_of_their_file(tmp_path):
     """A layer's steps, as they were read, hold weights whose peak would ask for others."""
     tiles = smooth(4, 24, 1)
@@ -298,7 +284,7 @@ def test_a_network_with_copies_learns_flat_colours(tmp_path):
     tiles = photos.Tiles(planes, np.zeros_like(planes), empty, empty)
     shape = Shape(hidden=(24, 16), head=8, styles=1, around=(), copies=True)
     settings = residual.Settings(
-        steps=120, tiles=8, group=64, keen=True, qat_from=0.6, log_every=120, shape=shape
+        steps=60, tiles=8, group=64, keen=True, qat_from=0.6, log_every=60, shape=shape
     )
     network = residual.train(
         settings, lambda rng: iter(lambda: tiles, None), tiles, tmp_path / "c.pt", lambda line: None
