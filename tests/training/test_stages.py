@@ -13,7 +13,7 @@ import saidcodec
 from saidcodec import models
 from saidcodec.cli import main
 from saidcodec.encoder import refine
-from saidcodec.training import card, datasets, folder, joint, residual, said, stages, windows
+from saidcodec.training import adapt, card, datasets, folder, joint, residual, said, stages, windows
 
 torch.set_num_threads(1)
 
@@ -182,7 +182,8 @@ def interrupt(*words):
     raise KeyboardInterrupt
 
 
-def test_large_pictures_adapt_the_model_of_photographs(tmp_path, quick):
+def test_large_pictures_adapt_the_model_of_photographs(tmp_path, quick, monkeypatch):
+    monkeypatch.setattr(adapt, "RATE", 1e-2)  # all steps of a training so short are warm-up
     place = tmp_path / "striped"
     place.mkdir()
     rng = np.random.default_rng(0)
