@@ -80,7 +80,7 @@ class View:
         return styled(self.network, plane_of(self.colour), self.band.places) if self.network else None
 
     def pricer(self, i: int, plane: Plane | None) -> Pricer:
-        """Prices of what tile ``i`` may be described as; ``plane``: that of this view."""
+        """Prices of what tile ``i`` may be described as; ``plane``: what ``plane()`` returned."""
         place = self.band.places[i]
         meter = Meter(self.network, plane, place) if self.network and plane else None
         return Pricer(self.header, self.model, self.colour[place], meter)

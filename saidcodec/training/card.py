@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
-
-import numpy as np
 
 from saidcodec import inspection
 from saidcodec.evaluation import rate
 from saidcodec.evaluation.rate import Peer
 from saidcodec.models import Model
 from saidcodec.parallel import cores
+from saidcodec.training.adapt import held_out_files
 from saidcodec.training.folder import Images, as_coded
 
 
@@ -30,16 +28,9 @@ def peers(model: Model) -> list[Peer]:
 def page(model: Model, images: Images, stages: Mapping[str, float], command: str) -> str:
     """The Markdown of a model's card.  ``stages``: seconds of each; ``command``: what was called."""
     pictures = [as_coded(image) if images.grey else image for image in images.held_out]
-    *others, own = peers(model)
-    files: list[bytes] = []  # at first a further one, for start-up
-
-    def kept(pixels: np.ndarray) -> bytes:
-        files.append(bytes(own.encode(pixels)))
-        return files[-1]
-
-    rows = "\n".join(rate.lines([*others, replace(own, encode=kept)], pictures, cores()))
-    shown = [inspection.features(file, model=model).objects for file in files[-len(pictures) :]]
-    objects = sum(len(one.boxes) for one in shown) / len(shown)
+    rows = "\n".join(rate.lines(peers(model), pictures, cores()))
+    objects = [inspection.features(file, model=model).objects for file in held_out_files(model, images)]
+    count = sum(len(one.boxes) for one in objects) / len(objects)
     times = ", ".join(f"{name} {seconds / 60:.3g} min" for name, seconds in stages.items())
     layers = "both" if model.sees_reconstruction else "the residual network; glimpses do not pay"
     return f"""# {model.name}
@@ -50,7 +41,7 @@ def page(model: Model, images: Images, stages: Mapping[str, float], command: str
 | data | {images.described()} |
 | training | {times} |
 | layers | {layers} |
-| boxes in the files of held-out images | {objects:.1f} an image |
+| objects in the files of held-out images | {count:.1f} an image |
 
 ## Bytes of the images that are held out
 

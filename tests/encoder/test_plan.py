@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from saidcodec import boxes, codec, inspection, models
-from saidcodec.encoder import plan, writing
+from saidcodec.encoder import plan, refine, writing
 from saidcodec.encoder.price import Pricer
 from saidcodec.evaluation import detection
 from saidcodec.format import tiling
@@ -130,6 +130,7 @@ def test_large_images_are_searched_where_objects_pay(
     places = []
 
     def improved(pricer: Pricer, tile: np.ndarray, bases: list, proposed: np.ndarray) -> None:
+        assert np.array_equal(proposed, refine.proposals(pricer.model, tile))
         places.append(tile.shape)
 
     monkeypatch.setattr(plan, "improved", improved)

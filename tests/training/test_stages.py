@@ -88,13 +88,14 @@ def test_a_model_of_both_layers_in_spite_of_an_interruption(sprites, tmp_path, q
     data = saidcodec.encode(pixels, model=model)
     assert np.array_equal(saidcodec.decode(data, model=model), pixels)
     page = (tmp_path / "mine.md").read_text()
-    shown = len(saidcodec.features(data, model=model).boxes)
+    shown = len(saidcodec.features(data, model=model).objects.boxes)
+    assert shown
     for expected in (
         model.id,
         "| PNG (optimised) | ",
         f"| saidcodec mine | {len(data):,} | ",
         "--minutes=0.1",
-        f"| boxes in the files of held-out images | {shown}.0 an image |",
+        f"| objects in the files of held-out images | {shown}.0 an image |",
     ):
         assert expected in page
 
