@@ -24,6 +24,7 @@ from saidcodec.format.header import (
     ARCHIVE_SIGNATURE,
     IS_SEQUENCE,
     LARGEST_TILE,
+    LAST_OLD,
     MOST_BAND_PIXELS,
     MOST_DECIDED_WIDTH,
     MOST_PIXELS,
@@ -260,6 +261,10 @@ def check_signature(cursor: Cursor) -> None:
     elif OLD_SIGNATURE.startswith(start):
         cursor.take(len(OLD_SIGNATURE))
         version = divmod(cursor.take(1)[0], 16)
+        if version > LAST_OLD:
+            raise CorruptError(
+                "The file's first bytes and the version that they give do not belong together."
+            )
     else:
         if start.startswith(ARCHIVE_SIGNATURE[: len(start)]):
             raise FormatError("This is an archive, not a .said file: saidcodec unpack and ls read it.")

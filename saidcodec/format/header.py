@@ -17,6 +17,7 @@ SIGNATURE = bytes([0xD0 | VERSION[1]]) + b"\r\n"  # names the version, and break
 ARCHIVE_SIGNATURE = b"\xd3S\r\n"  # of archives, which hold many images (archive_spec.md)
 IS_SEQUENCE = bytes([0x80, 0x80])  # layout and extension of a file of several frames
 OLD_SIGNATURE = b"\xd3A\r\n"  # up to version 0.5, which the next byte gives
+LAST_OLD = (0, 5)
 MOST_SIDE = 1 << 20  # pixels
 MOST_PIXELS = 1 << 28  # decode() refuses more before it allocates anything
 MOST_BAND_PIXELS = 1 << 24  # what a decoder must hold at once, for each of its threads
