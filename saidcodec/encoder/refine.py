@@ -124,9 +124,9 @@ def completed(
 ) -> Description:
     """The description with more glimpses, as long as they are worth their bits.
 
-    A round looks where x̂ is most wrong, at what is left of the boxes ``proposed``, and then
-    about the places that promise something.  Glimpses that do not touch each other are taken together; the
-    others wait for the next round.
+    A round looks where x̂ is most wrong, at what is left of the boxes ``proposed``, and then about the places
+    that promise something.  Glimpses that do not touch each other are taken together; the others wait for the
+    next round.
     """
     sizes = usual_sizes(tables_of(pricer.model).box)
     near = resized if proposal_of(pricer.model) else about

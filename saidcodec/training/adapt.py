@@ -1,8 +1,7 @@
 """A model's residual network brought closer to the images of a folder; its SAID layer stays.
 
 The network begins as the integers of the model file and is trained as what it will be, quantised, from the
-first step on, in the steps of the file.  So nothing is lost when it is written, and minutes
-pay.
+first step on, in the steps of the file.  So nothing is lost when it is written, and minutes pay.
 """
 
 from __future__ import annotations
