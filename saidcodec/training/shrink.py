@@ -1,7 +1,8 @@
 """A smaller residual network that starts from what a larger one knows.
 
-The weights of a model file are read back, each hidden layer keeps the neurons that matter most to the layers
-after it, and those layers are fitted anew, by least squares, to what they computed before.  A short training then wins back most of the rest, far sooner than one from scratch.
+The weights of a model file are read back, each hidden layer keeps the neurons that matter most to the
+layers after it, and those layers are fitted anew, by least squares, to what they computed before.  A short
+training then wins back most of the rest, far sooner than one from scratch.
 """
 
 from __future__ import annotations
