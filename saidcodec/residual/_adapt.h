@@ -1,26 +1,49 @@
 /* Adaptation: what a plane's own errors teach, compiled once for every instruction set (see _front.h).
 
    bitstream_spec.md, section 6.9.  The network's mean is corrected by a linear prediction of its error, whose weights
-   follow the plane by least squares; the scale index is shifted by what would have coded better so far.  Samples of
-   one step see the same weights and shifts; what they teach comes after the step.  Copies and stored samples teach
-   nothing: their lanes are computed all the same, and then their features are 0. */
+   follow the plane, or each phase of it, by least squares.  A second prediction starts from there, with weights that
+   follow their row and those around it.  The two means are blended by what each missed close by.  The scale index is
+   shifted by what would have coded better so far.  Samples of one step see the same state; what they teach comes after
+   the step.  Copies and stored samples teach nothing: their lanes are computed all the same, and then their features
+   are 0. */
 
-/* Row k of an array with a row of lanes for each k. */
-static inline i16 *FOR_ISA(row)(const Walk *w, i16 *rows, int k) { return rows + (size_t)k * ((size_t)w->most + BATCH); }
-
-/* Feature k of component c, or the goal behind them: of the samples that have not been summed up yet, and behind
-   those of the step's. */
+/* Row k of the features of component c: those of section 6.9, the goal, and the differences of the others' values. */
 static inline i16 *FOR_ISA(feature)(const Walk *w, int c, int k) {
-    return w->feature[c] + (size_t)k * ((size_t)w->most + PERIOD + BATCH);
+    return w->feature[c] + (size_t)k * ((size_t)w->most + BATCH);
+}
+
+/* Row k of the features that wait to be summed up, the goal behind them. */
+static inline i16 *FOR_ISA(lesson)(const Walk *w, int phase, int c, int k) {
+    return w->lesson[phase][c] + (size_t)k * ((size_t)w->most + PERIOD + BATCH);
+}
+
+/* Weight k of all rows, the prediction that follows its row; from the row of the step's first lane on. */
+static inline i16 *FOR_ISA(row_weight)(const Walk *w, int c, int k) {
+    return w->row_weight[c] + (size_t)k * w->lanes + (size_t)(w->top + REACH_Y);
+}
+
+/* The features that the prediction uses which follows its row. */
+static inline void FOR_ISA(nearby)(const Walk *w, int c, const i16 **rows) {
+    int k = 0;
+    for (int j = 0; j < 9; j++) rows[k++] = FOR_ISA(feature)(w, c, j);
+    for (int j = 3; j < CLOSE; j++) rows[k++] = FOR_ISA(feature)(w, c, 3 * j + c);
+    for (int j = 0; j < 3; j++) rows[k++] = FOR_ISA(feature)(w, c, 3 * CLOSE + j);
+    for (int j = 3 * CLOSE + FAR; j < FEATURES; j++) rows[k++] = FOR_ISA(feature)(w, c, j);
+    for (int j = 0; j < OTHERS; j++) rows[k++] = FOR_ISA(feature)(w, c, FEATURES + 1 + j);
 }
 
 static inline i32 FOR_ISA(in_widths)(i32 v, i32 factor) { /* in 32nds of the core's width, if v counts sixteenths */
     return (clamp(8 * v, INT16_MIN, INT16_MAX) * factor + (1 << 14)) >> 15;
 }
 
-/* The energy of the errors around each lane. */
+/* The energy of the errors around each lane.  A row that begins takes over the weights of the one above. */
 static void FOR_ISA(look_around)(Walk *w, int n) {
+    int begins = n && w->top + n > 1 && w->step == 2 * (w->top + n - 1);
     for (int c = 0; c < w->plane->components; c++) {
+        for (int k = 0; k < NEARBY && begins; k++) {
+            i16 *weight = FOR_ISA(row_weight)(w, c, k) + n - 1;
+            weight[0] = weight[-1];
+        }
         i16 *energy = w->energy[c];
         memset(energy, 0, (size_t)n * sizeof(i16));
         for (int j = 0; j < CLOSE; j++) {
@@ -66,6 +89,29 @@ static inline void FOR_ISA(predict)(i16 *const *rows, const i32 *weight, i32 *su
 #endif
 }
 
+/* The same with weights of each lane. */
+static inline void FOR_ISA(predict_nearby)(const i16 *const *rows, const i16 *const *weight, i32 *sum, int n) {
+#if WIDE_VECTORS
+    for (int i = 0; i < n; i += 16) {
+        __m256i low = _mm256_setzero_si256(), high = low;
+        for (int k = 0; k < NEARBY; k += 2) {
+            __m256i a = _mm256_loadu_si256((const __m256i *)(rows[k] + i));
+            __m256i b = _mm256_loadu_si256((const __m256i *)(rows[k + 1] + i));
+            __m256i u = _mm256_loadu_si256((const __m256i *)(weight[k] + i));
+            __m256i v = _mm256_loadu_si256((const __m256i *)(weight[k + 1] + i));
+            low = _mm256_add_epi32(low, _mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), _mm256_unpacklo_epi16(u, v)));
+            high = _mm256_add_epi32(high, _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), _mm256_unpackhi_epi16(u, v)));
+        }
+        _mm256_storeu_si256((__m256i *)(sum + i), _mm256_permute2x128_si256(low, high, 0x20));
+        _mm256_storeu_si256((__m256i *)(sum + i + 8), _mm256_permute2x128_si256(low, high, 0x31));
+    }
+#else
+    for (int i = 0; i < n; i++) sum[i] = 0;
+    for (int k = 0; k < NEARBY; k++)
+        for (int i = 0; i < n; i++) sum[i] += weight[k][i] * rows[k][i];
+#endif
+}
+
 /* Bring a row of features to the widths of each sample's core, at most 1023 either way. */
 static inline void FOR_ISA(normalise)(const i16 *from, const i16 *factor, i16 *to, int n) {
 #if WIDE_VECTORS
@@ -98,12 +144,93 @@ static inline void FOR_ISA(relative)(const i16 *value, const i16 *mean, i16 *to,
 #endif
 }
 
+/* to[i] = sixteen times the difference of two values, within MOST_ERROR; 0 where either lies outside. */
+static inline void FOR_ISA(difference)(const i16 *restrict from, const i16 *restrict take, i16 *restrict to, int n) {
+    for (int i = 0; i < n; i++) {
+        int outside = from[i] == OUTSIDE || take[i] == OUTSIDE;
+        to[i] = (i16)(outside ? 0 : clamp(16 * (from[i] - take[i]), -MOST_ERROR, MOST_ERROR));
+    }
+}
+
+/* How the other components' values differ: those of this place, which are known, or those around it. */
+static void FOR_ISA(compare_others)(Walk *w, int c, int n) {
+    i32 step = w->step, top = w->top;
+    int k = FEATURES + 1;
+    for (int d = 0; d < 3 && w->plane->components > 1; d++) {
+        if (d == c) continue;
+        const i16 *here = lane_row(w, w->known[d], step, top), *west = lane_row(w, w->known[d], step - 1, top);
+        const i16 *north = lane_row(w, w->known[d], step - 2, top - 1);
+        const i16 *north_west = lane_row(w, w->known[d], step - 3, top - 1);
+        const i16 *north_east = lane_row(w, w->known[d], step - 1, top - 1);
+        const i16 *earlier[4][2] = {{here, west}, {here, north}, {here, north_west}, {here, north_east}};
+        const i16 *later[4][2] = {{west, north_west}, {north, north_west}, {north, north_east}, {north, north}};
+        for (int j = 0; j < 4; j++) {
+            const i16 *const *pair = d < c ? earlier[j] : later[j];
+            i16 *to = FOR_ISA(feature)(w, c, k++);
+            FOR_ISA(difference)(pair[0], pair[1], to, n);
+            FOR_ISA(normalise)(to, w->factor[c], to, n);
+        }
+    }
+}
+
 /* A mean, corrected by a sum of weighted features of a sample whose scale has this WIDTH; `least`: the least mean. */
 static inline i32 FOR_ISA(corrected)(i32 mean, i32 sum, i32 scale, i32 width, i32 least) {
     i32 bits = 17 - ((scale < 6 ? 6 : scale) >> 2);
     i32 correction = clamp((sum + (1 << 8)) >> 9, INT16_MIN, INT16_MAX) * width;
     correction = clamp((correction + (1 << (bits - 1))) >> bits, -1024, 1024);
     return clamp(mean + correction, least, 16 * 255);
+}
+
+/* From `mean` and the sums of weighted features, corrected means. */
+static inline void FOR_ISA(correct)(const Walk *w, int c, const i16 *restrict mean, i16 *restrict to, int n) {
+    const i32 *restrict sum = w->sum, least = 16 * (c ? -255 : 0);
+    const u8 *restrict scale = w->lane_scale[c];
+    const i16 *restrict width = w->width;
+    for (int i = 0; i < n; i++) to[i] = (i16)FOR_ISA(corrected)(mean[i], sum[i], scale[i], width[i], least);
+}
+
+/* The mean by the weights of the lanes' phases. */
+static void FOR_ISA(correct_widely)(Walk *w, int c, i16 *const *rows, int n) {
+    const Phase *phase = w->adaptive->phase + (w->plane->phased ? 2 * (w->step & 1) : 0);
+    i32 *restrict sum = w->sum;
+    FOR_ISA(predict)(rows, phase[0].weight[c], sum, n);
+    if (w->plane->phased) {
+        i32 *restrict odd = w->around[0];
+        FOR_ISA(predict)(rows, phase[1].weight[c], odd, n);
+        for (int i = ~w->top & 1; i < n; i += 2) sum[i] = odd[i];
+    }
+    FOR_ISA(correct)(w, c, w->lane_mean[c], w->lane_wide[c], n);
+}
+
+/* The mean by the weights of the lanes' rows. */
+static void FOR_ISA(correct_nearby)(Walk *w, int c, int n) {
+    const i16 *rows[NEARBY], *weight[NEARBY];
+    FOR_ISA(nearby)(w, c, rows);
+    for (int k = 0; k < NEARBY; k++) weight[k] = FOR_ISA(row_weight)(w, c, k);
+    FOR_ISA(predict_nearby)(rows, weight, w->sum, n);
+    FOR_ISA(correct)(w, c, w->lane_wide[c], w->lane_near[c], n);
+}
+
+/* Blend the two means: each weighs what the other one missed close by. */
+static void FOR_ISA(blend_means)(Walk *w, int c, int n) {
+    for (int which = 0; which < 2; which++) {
+        i16 *ring = w->missed[which][c];
+        const i16 *restrict west = lane_row(w, ring, w->step - 1, w->top);
+        const i16 *restrict north = lane_row(w, ring, w->step - 2, w->top - 1);
+        const i16 *restrict north_west = lane_row(w, ring, w->step - 3, w->top - 1);
+        const i16 *restrict north_east = lane_row(w, ring, w->step - 1, w->top - 1);
+        i32 *restrict around = w->around[which];
+        for (int i = 0; i < n; i++) around[i] = 2 * (west[i] + north[i]) + north_west[i] + north_east[i] + 1;
+    }
+    const i16 *restrict wide = w->lane_wide[c], *restrict near = w->lane_near[c];
+    const i32 *restrict by_wide = w->around[0], *restrict by_near = w->around[1];
+    i16 *restrict coded = w->lane_coded[c];
+    const i32 above = 1 << 12; /* makes means positive */
+    for (int i = 0; i < n; i++) {
+        u32 all = (u32)(by_wide[i] + by_near[i]);
+        u32 both = (u32)(wide[i] + above) * (u32)by_near[i] + (u32)(near[i] + above) * (u32)by_wide[i];
+        coded[i] = (i16)((i32)((both + (all >> 1)) / all) - above);
+    }
 }
 
 /* The means and shapes that component c of the step's samples is coded with. */
@@ -116,7 +243,7 @@ static void FOR_ISA(adapt)(Walk *w, int c, int n) {
     u32 *restrict coded_choice = w->coded_choice[c];
     const i32 *restrict plain_mean = w->mean[c];
     const u32 *restrict choice = w->choice[c];
-    for (int k = 0; k < FEATURES; k++) own[k] = FOR_ISA(feature)(w, c, k) + w->waiting;
+    for (int k = 0; k < FEATURES; k++) own[k] = FOR_ISA(feature)(w, c, k);
     for (int i = 0; i < n; i++) {
         mean[i] = (i16)plain_mean[i];
         scale[i] = (u8)(choice[i] / (FRACTIONS * TAILS));
@@ -140,9 +267,10 @@ static void FOR_ISA(adapt)(Walk *w, int c, int n) {
     }
     for (int i = 0; i < n; i++) own[FEATURES - 1][i] = 16;
     FOR_ISA(normalise)(own[FEATURES - 1], factor, own[FEATURES - 1], n);
-    FOR_ISA(predict)(own, state->weight[c], sum, n);
-    i32 least = 16 * (c ? -255 : 0);
-    for (int i = 0; i < n; i++) coded[i] = (i16)FOR_ISA(corrected)(mean[i], sum[i], scale[i], width[i], least);
+    FOR_ISA(compare_others)(w, c, n);
+    FOR_ISA(correct_widely)(w, c, own, n);
+    FOR_ISA(correct_nearby)(w, c, n);
+    FOR_ISA(blend_means)(w, c, n);
     const i16 *restrict energy = w->energy[c];
     if (c) {
         const i16 *restrict left = lane_row(w, w->left[c - 1], w->step, w->top);
@@ -177,12 +305,25 @@ static void FOR_ISA(note)(Walk *w, int c, int n) {
         error[i] = (i16)clamp(16 * value[i] - mean[i], -MOST_ERROR, MOST_ERROR);
         left[i] = (i16)clamp(16 * value[i] - coded[i], -MOST_ERROR, MOST_ERROR);
     }
-    for (int i = 0; i < n && w->inactive; i++)
-        if (!w->active[i]) error[i] = left[i] = 0;
+    for (int which = 0; which < 2; which++) {
+        const i16 *restrict corrected = which ? w->lane_near[c] : w->lane_wide[c];
+        i16 *restrict missed = lane_row(w, w->missed[which][c], w->step, w->top);
+        for (int i = 0; i < n; i++) {
+            i32 size = 16 * value[i] - corrected[i];
+            size = size < 0 ? -size : size;
+            missed[i] = (i16)(size > MOST_ERROR ? MOST_ERROR : size);
+        }
+    }
+    for (int i = 0; i < n && w->inactive; i++) {
+        if (w->active[i]) continue;
+        error[i] = left[i] = 0;
+        for (int which = 0; which < 2; which++) *(lane_row(w, w->missed[which][c], w->step, w->top) + i) = 0;
+    }
     /* Beyond the last sample there are no errors. */
     if (w->step - 2 * w->top != p->width - 1) return;
     for (i32 k = 1; k <= 2; k++) {
         *lane_row(w, w->error[c], w->step + k, w->top) = *lane_row(w, w->left[c], w->step + k, w->top) = 0;
+        for (int which = 0; which < 2; which++) *lane_row(w, w->missed[which][c], w->step + k, w->top) = 0;
         *lane_row(w, w->known[c], w->step + k, w->top) = OUTSIDE;
     }
 }
@@ -218,7 +359,7 @@ static void FOR_ISA(learn_shifts)(Walk *w, int c, int n) {
 }
 
 /* Solve for the weights by one sweep of coordinate descent, then forget a 64th. */
-static void FOR_ISA(solve)(Adaptive *state, int c) {
+static void FOR_ISA(solve)(Phase *state, int c) {
     i64(*a)[FEATURES] = state->products[c], *b = state->products[c][FEATURES];
     i32 *weight = state->weight[c];
     for (int k = 0; k < FEATURES; k++) {
@@ -235,15 +376,15 @@ static void FOR_ISA(solve)(Adaptive *state, int c) {
 
 /* Add the products of all pairs of rows, the features and the goal behind them, over m <= 512 samples from `at` on.
    Sums of 512 products below 2^20 fit 32 bits.  The rows are padded with zeros to a multiple of 32 samples. */
-static void FOR_ISA(correlate)(const Walk *w, int c, int at, int m, i64 (*products)[FEATURES]) {
+static void FOR_ISA(correlate)(const Walk *w, int phase, int c, int at, int m, i64 (*products)[FEATURES]) {
 #if LONG_VECTORS
     for (int k = 0; k <= FEATURES; k += 4) { /* three spare rows are last */
         for (int j = 0; j < FEATURES && j <= k + 3; j += 4) {
             __m512i sum[4][4];
             const i16 *f[4], *g[4];
             for (int e = 0; e < 4; e++) {
-                f[e] = FOR_ISA(feature)(w, c, k + e) + at;
-                g[e] = FOR_ISA(feature)(w, c, j + e) + at;
+                f[e] = FOR_ISA(lesson)(w, phase, c, k + e) + at;
+                g[e] = FOR_ISA(lesson)(w, phase, c, j + e) + at;
                 for (int h = 0; h < 4; h++) sum[e][h] = _mm512_setzero_si512();
             }
             for (int i = 0; i < m; i += 32) {
@@ -267,11 +408,11 @@ static void FOR_ISA(correlate)(const Walk *w, int c, int at, int m, i64 (*produc
     }
 #elif WIDE_VECTORS
     for (int k = 0; k <= FEATURES; k += 2) { /* a spare row is last */
-        const i16 *f0 = FOR_ISA(feature)(w, c, k) + at, *f1 = FOR_ISA(feature)(w, c, k + 1) + at;
+        const i16 *f0 = FOR_ISA(lesson)(w, phase, c, k) + at, *f1 = FOR_ISA(lesson)(w, phase, c, k + 1) + at;
         for (int j = 0; j < FEATURES && j <= k + 1; j += 4) {
             __m256i sum[8];
             const i16 *g[4];
-            for (int e = 0; e < 4; e++) g[e] = FOR_ISA(feature)(w, c, j + e) + at;
+            for (int e = 0; e < 4; e++) g[e] = FOR_ISA(lesson)(w, phase, c, j + e) + at;
             for (int e = 0; e < 8; e++) sum[e] = _mm256_setzero_si256();
             for (int i = 0; i < m; i += 16) {
                 __m256i a = _mm256_loadu_si256((const __m256i *)(f0 + i)), b = _mm256_loadu_si256((const __m256i *)(f1 + i));
@@ -292,9 +433,9 @@ static void FOR_ISA(correlate)(const Walk *w, int c, int at, int m, i64 (*produc
     }
 #else
     for (int k = 0; k <= FEATURES; k++) {
-        const i16 *f = FOR_ISA(feature)(w, c, k) + at;
+        const i16 *f = FOR_ISA(lesson)(w, phase, c, k) + at;
         for (int j = 0; j < FEATURES && j <= k; j++) {
-            const i16 *g = FOR_ISA(feature)(w, c, j) + at;
+            const i16 *g = FOR_ISA(lesson)(w, phase, c, j) + at;
             i32 sum = 0;
             for (int i = 0; i < m; i++) sum += f[i] * g[i];
             products[k][j] += sum;
@@ -303,11 +444,109 @@ static void FOR_ISA(correlate)(const Walk *w, int c, int at, int m, i64 (*produc
 #endif
 }
 
+/* ---- what a step teaches ---- */
+
+/* Let the features of the lanes of one phase, every `apart`th from `first` on, wait to be summed up. */
+static void FOR_ISA(prepare_lessons)(Walk *w, int phase, int first, int apart, int n) {
+    Phase *state = w->adaptive->phase + phase;
+    int count = first < n ? (n - first + apart - 1) / apart : 0;
+    for (int c = 0; c < w->plane->components; c++) {
+        for (int k = 0; k <= FEATURES; k++) {
+            const i16 *restrict from = FOR_ISA(feature)(w, c, k) + first;
+            i16 *restrict to = FOR_ISA(lesson)(w, phase, c, k) + state->waiting;
+            if (apart == 1) memcpy(to, from, (size_t)count * sizeof(i16));
+            else for (int i = 0; i < count; i++) to[i] = from[2 * i];
+        }
+    }
+    state->waiting += count;
+    for (int i = first; i < n; i += apart) state->taught += w->active[i];
+    int complete = state->taught >= PERIOD;
+    if (state->waiting < PERIOD && !complete) return;
+    int waiting = state->waiting;
+    state->waiting = 0;
+    if (complete) state->taught = 0;
+    for (int c = 0; c < w->plane->components; c++) {
+        for (int k = 0; k <= FEATURES; k++) memset(FOR_ISA(lesson)(w, phase, c, k) + waiting, 0, 32 * sizeof(i16));
+        for (int at = 0; at < waiting; at += TOGETHER_SUMMED)
+            FOR_ISA(correlate)(w, phase, c, at, waiting - at < TOGETHER_SUMMED ? waiting - at : TOGETHER_SUMMED,
+                               state->products[c]);
+        if (complete) FOR_ISA(solve)(state, c);
+    }
+}
+
+/* A lane's weight half from those at both sides, in equal parts. */
+static inline i32 FOR_ISA(between)(i32 before, i32 own, i32 after) { return (((before + after) >> 1) + own + 1) >> 1; }
+
+/* to[i] = between(from[i - apart], from[i], from[i + apart]), where lanes beyond the step are as its outermost ones. */
+static inline void FOR_ISA(smoothen)(i16 *restrict from, i16 *restrict to, int apart, int n) {
+    for (int k = 1; k <= apart; k++) {
+        from[-k] = from[0];
+        from[n - 1 + k] = from[n - 1];
+    }
+#if WIDE_VECTORS
+    for (int i = 0; i < n; i += 16) {
+        __m256i before = _mm256_loadu_si256((const __m256i *)(from + i - apart));
+        __m256i own = _mm256_loadu_si256((const __m256i *)(from + i));
+        __m256i after = _mm256_loadu_si256((const __m256i *)(from + i + apart));
+        __m256i sides = _mm256_add_epi16(_mm256_and_si256(before, after),
+                                         _mm256_srai_epi16(_mm256_xor_si256(before, after), 1));
+        __m256i all = _mm256_sub_epi16(_mm256_or_si256(sides, own), _mm256_srai_epi16(_mm256_xor_si256(sides, own), 1));
+        _mm256_storeu_si256((__m256i *)(to + i), all);
+    }
+#else
+    for (int i = 0; i < n; i++) to[i] = (i16)FOR_ISA(between)(from[i - apart], from[i], from[i + apart]);
+#endif
+}
+
+/* Move the weights of the step's rows towards what would have predicted better, and towards those around. */
+static void FOR_ISA(learn_nearby)(Walk *w, int c, int n) {
+    const i16 *rows[NEARBY];
+    const i32 *restrict value = w->value[c];
+    const i16 *restrict near = w->lane_near[c], *restrict factor = w->factor[c];
+    i16 *restrict pace = w->pace, *smooth = w->smooth + REACH_Y;
+    i32 *restrict size = w->sum;
+    FOR_ISA(nearby)(w, c, rows);
+    for (int i = 0; i < n; i++) size[i] = 1 << 14;
+    for (int k = 0; k < NEARBY; k++) {
+        const i16 *restrict row = rows[k];
+        for (int i = 0; i < n; i++) size[i] += row[i] * row[i];
+    }
+    for (int i = 0; i < n; i++) {
+        i32 left = clamp(FOR_ISA(in_widths)(16 * value[i] - near[i], factor[i]), -96, 96);
+        pace[i] = (i16)clamp(left * (1 << 24) / size[i], -INT16_MAX, INT16_MAX);
+    }
+    for (int i = 0; i < n && w->inactive; i++)
+        if (!w->active[i]) pace[i] = 0;
+    for (int k = 0; k < NEARBY; k++) {
+        const i16 *restrict row = rows[k];
+        i16 *weight = FOR_ISA(row_weight)(w, c, k);
+#if WIDE_VECTORS
+        for (int i = 0; i < n; i += 16) {
+            __m256i *to = (__m256i *)(weight + i);
+            __m256i f = _mm256_slli_epi16(_mm256_loadu_si256((const __m256i *)(row + i)), 5);
+            __m256i moved = _mm256_mulhrs_epi16(f, _mm256_loadu_si256((const __m256i *)(pace + i)));
+            _mm256_storeu_si256(to, _mm256_adds_epi16(_mm256_loadu_si256(to), moved));
+        }
+#else
+        for (int i = 0; i < n; i++)
+            weight[i] = (i16)clamp(weight[i] + ((row[i] * pace[i] + (1 << 9)) >> 10), INT16_MIN, INT16_MAX);
+#endif
+        FOR_ISA(smoothen)(weight, smooth, 1, n);
+        FOR_ISA(smoothen)(smooth, weight, 2, n);
+    }
+}
+
 /* Learn from the step's samples in all components. */
 static void FOR_ISA(learn)(Walk *w, int n) {
     const Plane *p = w->plane;
+    if (!n) return;
     for (int c = 0; c < p->components; c++) {
-        i16 *restrict goal = FOR_ISA(feature)(w, c, FEATURES) + w->waiting;
+        FOR_ISA(learn_shifts)(w, c, n);
+        FOR_ISA(learn_nearby)(w, c, n);
+    }
+    if (w->step % TEACHING) return;
+    for (int c = 0; c < p->components; c++) {
+        i16 *restrict goal = FOR_ISA(feature)(w, c, FEATURES);
         const i32 *restrict value = w->value[c];
         const i16 *restrict mean = w->lane_mean[c], *restrict coded = w->lane_coded[c], *restrict factor = w->factor[c];
         for (int i = 0; i < n; i++) {
@@ -315,20 +554,9 @@ static void FOR_ISA(learn)(Walk *w, int n) {
             goal[i] = (i16)clamp(FOR_ISA(in_widths)(coded[i] - mean[i], factor[i]) + left, -1023, 1023);
         }
         for (int i = 0; i < n && w->inactive; i++)
-            for (int k = 0; k <= FEATURES && !w->active[i]; k++) FOR_ISA(feature)(w, c, k)[w->waiting + i] = 0;
-        FOR_ISA(learn_shifts)(w, c, n);
+            for (int k = 0; k <= FEATURES && !w->active[i]; k++) FOR_ISA(feature)(w, c, k)[i] = 0;
     }
-    w->waiting += n;
-    w->taught += n - w->inactive;
-    int complete = w->taught >= PERIOD;
-    if (w->waiting < PERIOD && !complete) return;
-    n = w->waiting;
-    w->waiting = 0;
-    if (complete) w->taught = 0;
-    for (int c = 0; c < p->components; c++) {
-        for (int k = 0; k <= FEATURES; k++) memset(FOR_ISA(feature)(w, c, k) + n, 0, 32 * sizeof(i16));
-        for (int at = 0; at < n; at += PERIOD)
-            FOR_ISA(correlate)(w, c, at, n - at < PERIOD ? n - at : PERIOD, w->adaptive->products[c]);
-        if (complete) FOR_ISA(solve)(w->adaptive, c);
-    }
+    if (!p->phased) FOR_ISA(prepare_lessons)(w, 0, 0, 1, n);
+    for (int odd = 0; odd < 2 && p->phased; odd++)
+        FOR_ISA(prepare_lessons)(w, 2 * (w->step & 1) + odd, (w->top ^ odd) & 1, 2, n);
 }

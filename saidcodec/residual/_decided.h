@@ -8,14 +8,6 @@ static inline i16 *FOR_ISA(extra_feature)(const Walk *w, int k) {
     return w->extra_feature + (size_t)k * ((size_t)w->most + BATCH);
 }
 
-/* to[i] = sixteen times the difference of two values, within MOST_ERROR; 0 where either lies outside. */
-static inline void FOR_ISA(difference)(const i16 *from, const i16 *take, i16 *to, int n) {
-    for (int i = 0; i < n; i++) {
-        int outside = from[i] == OUTSIDE || take[i] == OUTSIDE;
-        to[i] = (i16)(outside ? 0 : clamp(16 * (from[i] - take[i]), -MOST_ERROR, MOST_ERROR));
-    }
-}
-
 /* The features that adaptation does not have. */
 static void FOR_ISA(extra_features)(Walk *w, int c, int n) {
     const i16 *factor = w->factor[c];
@@ -29,22 +21,6 @@ static void FOR_ISA(extra_features)(Walk *w, int c, int n) {
         const i16 *value = lane_row(w, w->known[c], step + WIDER_X[j] + 2 * WIDER_Y[j], top + WIDER_Y[j]);
         FOR_ISA(relative)(value, w->lane_mean[c], to, n);
         FOR_ISA(normalise)(to, factor, to, n);
-    }
-    for (int d = 0; d < 3; d++) {
-        if (d == c) continue;
-        const i16 *here = lane_row(w, w->known[d], step, top), *west = lane_row(w, w->known[d], step - 1, top);
-        const i16 *north = lane_row(w, w->known[d], step - 2, top - 1);
-        const i16 *north_west = lane_row(w, w->known[d], step - 3, top - 1);
-        const i16 *north_east = lane_row(w, w->known[d], step - 1, top - 1);
-        const i16 *earlier[4][2] = {{here, west}, {here, north}, {here, north_west}, {here, north_east}};
-        const i16 *later[4][2] = {{west, north_west}, {north, north_west}, {north, north_east}, {north, north}};
-        for (int j = 0; j < 4; j++) {
-            const i16 *const *pair = d < c ? earlier[j] : later[j];
-            i16 *to = FOR_ISA(extra_feature)(w, k++);
-            if (w->plane->components == 1) memset(to, 0, (size_t)n * sizeof(i16));
-            else FOR_ISA(difference)(pair[0], pair[1], to, n);
-            FOR_ISA(normalise)(to, factor, to, n);
-        }
     }
 }
 
@@ -87,8 +63,9 @@ static void FOR_ISA(blend)(Walk *w, int c, int n) {
     i32 least = 16 * (c ? -255 : 0);
     FOR_ISA(extra_features)(w, c, n);
     for (int k = 0; k < LOCAL; k++) {
-        int extra = k - FEATURES;
-        const i16 *row = extra < 0 ? FOR_ISA(feature)(w, c, k) + w->waiting : FOR_ISA(extra_feature)(w, extra);
+        const i16 *row = k < FEATURES                    ? FOR_ISA(feature)(w, c, k)
+                         : k < FEATURES + OUTER + WIDER ? FOR_ISA(extra_feature)(w, k - FEATURES)
+                                                        : FOR_ISA(feature)(w, c, k - OUTER - WIDER + 1);
         i16 *to = d->feature + k;
         for (int i = 0; i < n; i++) to[i * LOCAL_ROOM] = row[i];
     }

@@ -4,7 +4,6 @@ enum {
     SEGMENT_BITS = 4, /* a segment is 16 columns */
     OUTER = 6,     /* samples farther away whose errors are features, */
     WIDER = 7,     /* and whose values are */
-    OTHERS = 8,    /* features of the other components */
     LOCAL = FEATURES + OUTER + WIDER + OTHERS,
     LOCAL_ROOM = 56, /* for the features, then the goal */
     TAUGHT = 16,   /* samples after which a segment's weights are improved */

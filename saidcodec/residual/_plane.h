@@ -6,8 +6,13 @@ enum {
     CLOSE = 6, /* neighbours whose errors of all components are features, and whose values are */
     FAR = 5,   /* neighbours whose errors of the own component are */
     FEATURES = 3 * CLOSE + FAR + CLOSE + 2 + 1,
+    OTHERS = 8, /* differences of the other components' values */
+    NEARBY = 32, /* features of the prediction that follows its row */
+    PHASES = 4,
+    TEACHING = 3, /* every so many steps teach the weights of a phase, */
+    PERIOD = 128, /* which are solved for after so many samples */
+    TOGETHER_SUMMED = 512, /* samples whose products are summed up at once, most */
     LEVELS = 8, /* of the errors around */
-    PERIOD = 512, /* samples after which the weights are solved for */
     RIDGE = 4096,
     MOST_ERROR = 2047, /* sixteenths */
     OUTSIDE = INT16_MIN,
@@ -36,9 +41,16 @@ typedef struct {
     i32 scale, seen;
 } Shift;
 
+/* What a phase has taught of each component. */
 typedef struct {
-    i32 weight[3][FEATURES];            /* 1 is 2^14 */
+    i32 weight[3][FEATURES]; /* 1 is 2^14 */
     i64 products[3][FEATURES + 1][FEATURES]; /* of features k and j where j <= k; the goal's are the last row */
+    int waiting; /* samples that have not been summed up yet */
+    int taught;  /* samples since the weights were solved for */
+} Phase;
+
+typedef struct {
+    Phase phase[PHASES]; /* only the first where the plane is not phased */
     Shift shift[3][SCALES][LEVELS];
 } Adaptive;
 
@@ -59,6 +71,7 @@ typedef struct {
     const i16 *reconstruction; /* [height][width][3] or NULL */
     i32 max_error;             /* of a sample; 0: lossless */
     i32 adaptive;              /* whether the plane is coded with adaptation (section 6.9), */
+    i32 phased;                /* with weights for each phase, */
     i32 decided;               /* and by decisions (section 6.10) */
 } Plane;
 
@@ -107,20 +120,21 @@ typedef struct {
     size_t count;
     Decoder decoder;
     Adaptive *adaptive;      /* NULL without adaptation, as all that follows */
-    /* [RING][lanes] of every component: the network's errors, what is left of them after its correction, and the
-       samples, OUTSIDE where there are none. */
-    i16 *error[3], *left[3], *known[3];
-    int waiting;             /* lanes whose features have not been summed up yet */
-    int taught;              /* samples since the weights were solved for */
-    i16 *feature[3];         /* [FEATURES + 4][most + PERIOD + BATCH]: then the goal and spare rows */
-    /* [most + BATCH] of every component: the network's mean, what is coded with, the feature factor, the energy and
-       the level of the errors around, the network's scale. */
-    i16 *lane_mean[3], *lane_coded[3], *factor[3], *energy[3];
+    /* [RING][lanes] of every component: the network's errors, what is left of them after its correction, the samples,
+       OUTSIDE where there are none, and the sizes of what the two corrected means missed. */
+    i16 *error[3], *left[3], *known[3], *missed[2][3];
+    i16 *feature[3];         /* [FEATURES + 1 + OTHERS][most + BATCH]: the goal is row FEATURES */
+    i16 *lesson[PHASES][3];  /* [FEATURES + 4][most + PERIOD + BATCH]: features that wait, the goal and spare rows */
+    i16 *row_weight[3];      /* [NEARBY][lanes] */
+    /* [most + BATCH] of every component: the network's mean, the two corrected ones, what is coded with, the feature
+       factor, the energy and the level of the errors around, the network's scale. */
+    i16 *lane_mean[3], *lane_wide[3], *lane_near[3], *lane_coded[3], *factor[3], *energy[3];
     u8 *lane_scale[3], *level[3];
-    i16 *width;              /* [most + BATCH] */
-    i32 *sum;                /* likewise */
+    i16 *width, *pace;       /* [most + BATCH] */
+    i32 *sum, *around[2];    /* likewise */
+    i16 *smooth;             /* [lanes] */
     Decided *decided;        /* of each component; NULL where the plane is coded by symbols */
-    i16 *extra_feature;      /* [OUTER + WIDER + OTHERS][most + BATCH] */
+    i16 *extra_feature;      /* [OUTER + WIDER][most + BATCH] */
     void *memory;
 } Walk;
 
@@ -244,13 +258,22 @@ static void parts_of_measure(Walk *w, Arena *a, size_t most) {
 static void parts_of_adaptation(Walk *w, Arena *a, size_t most) {
     w->adaptive = part(a, 1, sizeof(Adaptive));
     w->width = part(a, most, sizeof(i16));
+    w->pace = part(a, most, sizeof(i16));
+    w->smooth = part(a, w->lanes, sizeof(i16));
     w->sum = part(a, most, sizeof(i32));
+    for (int i = 0; i < 2; i++) w->around[i] = part(a, most, sizeof(i32));
     for (int c = 0; c < 3; c++) {
         w->error[c] = part(a, RING * w->lanes, sizeof(i16));
         w->left[c] = part(a, RING * w->lanes, sizeof(i16));
         w->known[c] = part(a, RING * w->lanes, sizeof(i16));
-        w->feature[c] = part(a, (FEATURES + 4) * (most + PERIOD), sizeof(i16));
+        for (int i = 0; i < 2; i++) w->missed[i][c] = part(a, RING * w->lanes, sizeof(i16));
+        w->feature[c] = part(a, (FEATURES + 1 + OTHERS) * most, sizeof(i16));
+        for (int f = 0; f < (w->plane->phased ? PHASES : 1); f++)
+            w->lesson[f][c] = part(a, (FEATURES + 4) * (most + PERIOD), sizeof(i16));
+        w->row_weight[c] = part(a, NEARBY * w->lanes, sizeof(i16));
         w->lane_mean[c] = part(a, most, sizeof(i16));
+        w->lane_wide[c] = part(a, most, sizeof(i16));
+        w->lane_near[c] = part(a, most, sizeof(i16));
         w->lane_coded[c] = part(a, most, sizeof(i16));
         w->factor[c] = part(a, most, sizeof(i16));
         w->energy[c] = part(a, most, sizeof(i16));
@@ -294,7 +317,7 @@ static void parts_of_walk(Walk *w, Arena *a) {
     w->front = part(a, RING * w->lanes, sizeof(Cell));
     if (p->adaptive) parts_of_adaptation(w, a, most);
     if (p->decided) {
-        w->extra_feature = part(a, (OUTER + WIDER + OTHERS) * most, sizeof(i16));
+        w->extra_feature = part(a, (OUTER + WIDER) * most, sizeof(i16));
         w->decided = decided_parts(a, p->components, p->width, RING * w->lanes, most);
     }
 }
