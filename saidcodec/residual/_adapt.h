@@ -112,6 +112,28 @@ static inline void FOR_ISA(predict_nearby)(const i16 *const *rows, const i16 *co
 #endif
 }
 
+/* sum[i] = the squares of the features of every sample; they fit 32 bits. */
+static inline void FOR_ISA(add_squares)(const i16 *const *rows, i32 *sum, int n) {
+#if WIDE_VECTORS
+    for (int i = 0; i < n; i += 16) {
+        __m256i low = _mm256_setzero_si256(), high = low;
+        for (int k = 0; k < NEARBY; k += 2) {
+            __m256i a = _mm256_loadu_si256((const __m256i *)(rows[k] + i));
+            __m256i b = _mm256_loadu_si256((const __m256i *)(rows[k + 1] + i));
+            __m256i both = _mm256_unpacklo_epi16(a, b), rest = _mm256_unpackhi_epi16(a, b);
+            low = _mm256_add_epi32(low, _mm256_madd_epi16(both, both));
+            high = _mm256_add_epi32(high, _mm256_madd_epi16(rest, rest));
+        }
+        _mm256_storeu_si256((__m256i *)(sum + i), _mm256_permute2x128_si256(low, high, 0x20));
+        _mm256_storeu_si256((__m256i *)(sum + i + 8), _mm256_permute2x128_si256(low, high, 0x31));
+    }
+#else
+    for (int i = 0; i < n; i++) sum[i] = 0;
+    for (int k = 0; k < NEARBY; k++)
+        for (int i = 0; i < n; i++) sum[i] += rows[k][i] * rows[k][i];
+#endif
+}
+
 /* Bring a row of features to the widths of each sample's core, at most 1023 either way. */
 static inline void FOR_ISA(normalise)(const i16 *from, const i16 *factor, i16 *to, int n) {
 #if WIDE_VECTORS
@@ -146,10 +168,22 @@ static inline void FOR_ISA(relative)(const i16 *value, const i16 *mean, i16 *to,
 
 /* to[i] = sixteen times the difference of two values, within MOST_ERROR; 0 where either lies outside. */
 static inline void FOR_ISA(difference)(const i16 *restrict from, const i16 *restrict take, i16 *restrict to, int n) {
+#if WIDE_VECTORS
+    const __m256i most = _mm256_set1_epi16(MOST_ERROR), least = _mm256_set1_epi16(-MOST_ERROR);
+    const __m256i beyond = _mm256_set1_epi16(OUTSIDE);
+    for (int i = 0; i < n; i += 16) {
+        __m256i a = _mm256_loadu_si256((const __m256i *)(from + i)), b = _mm256_loadu_si256((const __m256i *)(take + i));
+        __m256i outside = _mm256_or_si256(_mm256_cmpeq_epi16(a, beyond), _mm256_cmpeq_epi16(b, beyond));
+        __m256i d = _mm256_slli_epi16(_mm256_sub_epi16(a, b), 4);
+        d = _mm256_max_epi16(_mm256_min_epi16(d, most), least);
+        _mm256_storeu_si256((__m256i *)(to + i), _mm256_andnot_si256(outside, d));
+    }
+#else
     for (int i = 0; i < n; i++) {
         int outside = from[i] == OUTSIDE || take[i] == OUTSIDE;
         to[i] = (i16)(outside ? 0 : clamp(16 * (from[i] - take[i]), -MOST_ERROR, MOST_ERROR));
     }
+#endif
 }
 
 /* How the other components' values differ: those of this place, which are known, or those around it. */
@@ -506,14 +540,10 @@ static void FOR_ISA(learn_nearby)(Walk *w, int c, int n) {
     i16 *restrict pace = w->pace, *smooth = w->smooth + REACH_Y;
     i32 *restrict size = w->sum;
     FOR_ISA(nearby)(w, c, rows);
-    for (int i = 0; i < n; i++) size[i] = 1 << 14;
-    for (int k = 0; k < NEARBY; k++) {
-        const i16 *restrict row = rows[k];
-        for (int i = 0; i < n; i++) size[i] += row[i] * row[i];
-    }
+    FOR_ISA(add_squares)(rows, size, n);
     for (int i = 0; i < n; i++) {
         i32 left = clamp(FOR_ISA(in_widths)(16 * value[i] - near[i], factor[i]), -96, 96);
-        pace[i] = (i16)clamp(left * (1 << 24) / size[i], -INT16_MAX, INT16_MAX);
+        pace[i] = (i16)clamp(left * (1 << 24) / (size[i] + (1 << 14)), -INT16_MAX, INT16_MAX);
     }
     for (int i = 0; i < n && w->inactive; i++)
         if (!w->active[i]) pace[i] = 0;
@@ -531,9 +561,10 @@ static void FOR_ISA(learn_nearby)(Walk *w, int c, int n) {
         for (int i = 0; i < n; i++)
             weight[i] = (i16)clamp(weight[i] + ((row[i] * pace[i] + (1 << 9)) >> 10), INT16_MIN, INT16_MAX);
 #endif
-        FOR_ISA(smoothen)(weight, smooth, 1, n);
-        FOR_ISA(smoothen)(smooth, weight, 2, n);
     }
+    /* All rows at once, since a processor waits where it reads across what it has just written. */
+    for (int k = 0; k < NEARBY; k++) FOR_ISA(smoothen)(FOR_ISA(row_weight)(w, c, k), smooth + (size_t)k * w->lanes, 1, n);
+    for (int k = 0; k < NEARBY; k++) FOR_ISA(smoothen)(smooth + (size_t)k * w->lanes, FOR_ISA(row_weight)(w, c, k), 2, n);
 }
 
 /* Learn from the step's samples in all components. */

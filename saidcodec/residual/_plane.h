@@ -132,7 +132,7 @@ typedef struct {
     u8 *lane_scale[3], *level[3];
     i16 *width, *pace;       /* [most + BATCH] */
     i32 *sum, *around[2];    /* likewise */
-    i16 *smooth;             /* [lanes] */
+    i16 *smooth;             /* [NEARBY][lanes] */
     Decided *decided;        /* of each component; NULL where the plane is coded by symbols */
     i16 *extra_feature;      /* [OUTER + WIDER][most + BATCH] */
     void *memory;
@@ -259,7 +259,7 @@ static void parts_of_adaptation(Walk *w, Arena *a, size_t most) {
     w->adaptive = part(a, 1, sizeof(Adaptive));
     w->width = part(a, most, sizeof(i16));
     w->pace = part(a, most, sizeof(i16));
-    w->smooth = part(a, w->lanes, sizeof(i16));
+    w->smooth = part(a, NEARBY * w->lanes, sizeof(i16));
     w->sum = part(a, most, sizeof(i32));
     for (int i = 0; i < 2; i++) w->around[i] = part(a, most, sizeof(i32));
     for (int c = 0; c < 3; c++) {
