@@ -570,7 +570,7 @@ static void FOR_ISA(learn_nearby)(Walk *w, int c, int n) {
 /* Learn from the step's samples in all components. */
 static void FOR_ISA(learn)(Walk *w, int n) {
     const Plane *p = w->plane;
-    if (!n) return;
+    if (n == w->inactive) return; /* none teaches */
     for (int c = 0; c < p->components; c++) {
         FOR_ISA(learn_shifts)(w, c, n);
         FOR_ISA(learn_nearby)(w, c, n);

@@ -21,10 +21,13 @@ from saidcodec.residual.adaptation import (
     ENERGY_WEIGHTS,
     FAR,
     FEATURE_FACTORS,
+    MISSED,
+    MISSED_WEIGHTS,
     MOST_CORRECTION,
     MOST_ERROR,
     MOST_FEATURE,
     MOST_WEIGHT,
+    OTHERS,
     PAD,
     RIDGE,
     Adaptation,
@@ -47,18 +50,14 @@ from saidcodec.residual.magnitudes import (
     size_level,
     texture_of,
 )
-from saidcodec.residual.network import COMPONENTS
 from saidcodec.residual.squares import Sums, sweep, together
 
 FARTHER = ((-3, 0), (0, -3), (-1, -3), (1, -3), (-3, -1), (-3, -2))  # errors of the own component
 VALUES = (*FAR, (-3, 0), (0, -3))
-BESIDE = ((-1, 0), (0, -1), (-1, -1), (1, -1))  # of components before, and what predictions are blended by
-LATER = (0, 1, 1), (2, 2, 3)  # places in BESIDE that make the differences of components to come
-FEATURES = ADAPTED_FEATURES + len(FARTHER) + len(VALUES) + (COMPONENTS - 1) * len(BESIDE)
+FEATURES = ADAPTED_FEATURES + len(FARTHER) + len(VALUES) + OTHERS
 SEGMENT, LESSONS = 16, 16  # columns that share weights; samples after which they are improved
 FORGOTTEN_BITS, RIDGE_BITS = 4, 14
 MOST_GOAL = 120  # 32nds of the core's width
-BLEND = np.array([2, 2, 1, 1])  # of the errors of both predictions
 
 LEVELS, LARGE = 80, 28
 RATES, LIMITS = (70, 8), (400, 250, 250, 250, 250, 250, 400, 250)
@@ -257,9 +256,9 @@ class Questions:
 class Decided(Adaptation):
     """The state of one lossless plane that is coded by decisions: each ``adapt`` is followed by ``code``."""
 
-    def __init__(self, samples: np.ndarray, coder: Decider):
+    def __init__(self, samples: np.ndarray, phased: bool, coder: Decider):
         """``samples`` int16 [h, w, components]: those of the plane, which hold what has been decoded."""
-        super().__init__(samples, 0)
+        super().__init__(samples, 0, phased)
         self.coder = coder
         self.parts = [Component(c, samples.shape[1]) for c in range(self.components)]
         self.local, self.last = np.zeros_like(self.network), np.zeros_like(self.network)
@@ -274,7 +273,7 @@ class Decided(Adaptation):
     def code(self, c: int, values: np.ndarray, truth: np.ndarray | None) -> np.ndarray:
         """Samples int64 [n] of component c.  ``values`` int [n, components]: the components before c;
         ``truth`` int [n]: the samples where they are known."""
-        features = self.features(c, values)
+        features = self.features(c)
         local = self.predict(c, features)
         predicted = self.blend(c, local)
         self.predictions.append((features, local, predicted))
@@ -284,26 +283,15 @@ class Decided(Adaptation):
         found = [Questions(self.coder, self.parts[c], lane, value).sample() for lane, value in asked]
         return np.array(found, np.int64)
 
-    def features(self, c: int, values: np.ndarray) -> np.ndarray:
+    def features(self, c: int) -> np.ndarray:
         """All features of a step's samples in widths, int64 [n, FEATURES]."""
-        choice, n = self.known[c], len(values)
-        (around, inside), beside = self.values, self.beside[:, : len(BESIDE)].astype(np.int64)
-        within = self.inside[:, : len(BESIDE)]
+        choice = self.known[c]
+        around, inside = self.values
         own = (MEAN_STEPS * around[..., c] - choice.mean[:, None]) * inside
-        parts = [self.farther[..., c], own]
-        for d in range(COMPONENTS):
-            if d == c:
-                continue
-            found = np.zeros((n, len(BESIDE)), np.int64)
-            if d < c:
-                found = (values[:, d : d + 1] - beside[..., d]) * within
-            elif d < self.components:
-                one, other = LATER
-                found[:, :3] = (beside[:, one, d] - beside[:, other, d]) * (within[:, one] & within[:, other])
-            parts.append(MEAN_STEPS * found)
-        more = np.clip(np.concatenate(parts, 1), -MOST_ERROR, MOST_ERROR)
+        more = np.clip(np.concatenate([self.farther[..., c], own], 1), -MOST_ERROR, MOST_ERROR)
         more = np.clip(in_widths(more, FEATURE_FACTORS[choice.scale][:, None]), -MOST_FEATURE, MOST_FEATURE)
-        return np.concatenate([choice.features, more], 1).astype(np.int64)
+        shared, others = np.split(choice.features, [ADAPTED_FEATURES], 1)
+        return np.concatenate([shared, more, others], 1).astype(np.int64)
 
     def predict(self, c: int, features: np.ndarray) -> np.ndarray:
         """The mean as the weights of each sample's segment correct it, int64 [n]."""
@@ -315,7 +303,7 @@ class Decided(Adaptation):
     def blend(self, c: int, local: np.ndarray) -> np.ndarray:
         """Both predictions as one: each weighs as the other has erred around, int64 [n]."""
         missed = [
-            (np.abs(self.errors_at(errors, BESIDE)[..., c].astype(np.int64)) @ BLEND + 1) ** 2
+            (np.abs(self.errors_at(errors, MISSED)[..., c].astype(np.int64)) @ MISSED_WEIGHTS + 1) ** 2
             for errors in (self.local, self.corrected)
         ]
         total = local * missed[1] + self.known[c].corrected * missed[0]
