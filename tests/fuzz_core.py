@@ -56,6 +56,7 @@ def random_plane(rng: np.random.Generator) -> Plane:
         seen,
         max_error,
         adaptive,
+        adaptive and bool(rng.random() < 0.5),
         decided,
     )
 

@@ -56,6 +56,9 @@ def pictures() -> Iterator[tuple[str, np.ndarray | Image.Image, dict[str, object
     yield "photo-context", whole[100:180, 150:240], {}
     yield "photo-adaptation", whole[40:168, 60:188], {}
     yield "photo-adaptation-near-lossless", whole[40:168, 60:188], {"max_error": 3}
+    y, x = np.mgrid[:128, :128]
+    patterned = whole[40:168, 60:188] // 2 + (9 * (x & y & 1) + 5 * (x & 1)).astype(np.uint8)[..., None]
+    yield "photo-adaptation-by-parity", patterned, {}
     yield "photo-bands", np.concatenate([whole[60:113, 90:160], slope], 2), {"side": 16, "bands": 4}
     yield "photo-rgba", np.concatenate([whole[:53, :70], slope], 2), {}
     yield "photo-near-lossless", whole[100:180, 150:240], {"max_error": 3}

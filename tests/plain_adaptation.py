@@ -128,12 +128,15 @@ def in_widths(v, scale):
     return np.clip(8 * v, -32768, 32767) * FACTORS[scale] + 2**14 >> 15
 
 
-class Learner:
-    """What a component has learnt."""
+def towards_zero(a, b):
+    return abs(a) // b * (1 if a >= 0 else -1)
+
+
+class Parity:
+    """What a parity has taught about a component: w, A and b."""
 
     def __init__(self):
         self.w, self.a, self.b = np.zeros(32, np.int64), np.zeros((32, 32), np.int64), np.zeros(32, np.int64)
-        self.shift, self.count = np.zeros((44, 8), np.int64), np.zeros((44, 8), np.int64)
 
     def improve(self):
         w, a, b = self.w, self.a, self.b
@@ -144,50 +147,102 @@ class Learner:
         b -= b >> 6
 
 
+class Learner:
+    """What a component has learnt."""
+
+    def __init__(self, c, height, parities):
+        self.parities = [Parity() for _ in range(parities)]
+        self.v = np.zeros((height, 32), np.int64)
+        self.q = [*range(9), 9 + c, 12 + c, 15 + c, 18, 19, 20, *range(23, 40)]
+        self.shift, self.count = np.zeros((44, 8), np.int64), np.zeros((44, 8), np.int64)
+
+
 class Adaptation:
     """All arguments ``x``, ``y``, ``mean`` … are arrays over the samples of a step that are coded."""
 
-    def __init__(self, plane):
-        self.plane, self.waiting = plane, 0
-        self.learners = [Learner() for _ in range(plane.components)]
-        # e and e' with a margin of two above and at each side: 0 where no sample is decoded
+    def __init__(self, plane, by_parity):
+        self.plane, self.by_parity = plane, by_parity
+        parities = 4 if by_parity else 1
+        self.taught = [0] * parities
+        self.learners = [Learner(c, plane.height, parities) for c in range(plane.components)]
+        # e, e', α_1 and α_2 with a margin of two above and at each side: 0 where no sample is decoded
         self.errors = np.zeros((plane.height + 2, plane.width + 4, 3), np.int64)
-        self.own_errors = np.zeros_like(self.errors)
+        self.own_errors, self.alpha1, self.alpha2 = (np.zeros_like(self.errors) for _ in range(3))
         self.step = []  # per component what is known of the step's samples
+
+    def begin(self, number):
+        """A step begins."""
+        y = number // 2
+        if number % 2 == 0 and 0 < y < self.plane.height:
+            for learner in self.learners:
+                learner.v[y] = learner.v[y - 1]
+
+    def parity(self, x, y):
+        return 2 * (x % 2) + y % 2 if self.by_parity else 0
+
+    def value(self, x, y, dx, dy, d):
+        """X, and whether it lies inside the band."""
+        column, row = x + dx, y + dy
+        inside = (column >= 0) & (column < self.plane.width) & (row >= 0)
+        return self.plane.samples[np.maximum(row, 0), np.clip(column, 0, self.plane.width - 1), d], inside
 
     def features(self, x, y, c, mean):
         found = [self.errors[y + 2 + dy, x + 2 + dx, k] for dx, dy in SIX for k in range(3)]
         found += [self.errors[y + 2 + dy, x + 2 + dx, c] for dx, dy in FIVE]
         for dx, dy in SIX:
-            column, row = x + dx, y + dy
-            inside = (column >= 0) & (column < self.plane.width) & (row >= 0)
-            value = self.plane.samples[np.maximum(row, 0), np.clip(column, 0, self.plane.width - 1), c]
+            value, inside = self.value(x, y, dx, dy, c)
             found.append(np.where(inside, np.clip(16 * value - mean, -2047, 2047), 0))
         found += [self.errors[y + 2, x + 2, k] * (k < c) for k in (0, 1)]
-        return np.stack([*found, np.full_like(x, 16)], 1)
+        found.append(np.full_like(x, 16))
+        for d in range(3):
+            if d == c:
+                continue
+            pairs = [((0, 0), place) for place in SIX[:4]]
+            if d > c:
+                pairs = [((-1, 0), (-1, -1)), ((0, -1), (-1, -1)), ((0, -1), (1, -1)), None]
+            for pair in pairs:
+                if pair is None or self.plane.components == 1:
+                    found.append(np.zeros_like(x))
+                    continue
+                (one, there), (other, there_too) = (self.value(x, y, *place, d) for place in pair)
+                found.append(np.where(there & there_too, np.clip(16 * (one - other), -2047, 2047), 0))
+        return np.stack(found, 1)
 
     def adapt(self, x, y, c, mean, scale, tail):
         """The means and the scale indices that samples are coded with."""
         learner = self.learners[c]
         n = np.clip(in_widths(self.features(x, y, c, mean), scale[:, None]), -1023, 1023)
-        t = np.clip(n @ learner.w + 2**8 >> 9, -32768, 32767)
-        u = np.maximum(scale, 6)
-        h = 17 - (u >> 2)
-        change = np.clip(t * MEAN_FACTORS[u & 3] + (1 << h - 1) >> h, -1024, 1024)
-        own_mean = np.clip(mean + change, 16 * COMPONENT_LOW[c], 16 * 255)
+
+        def corrected(mean, sigma):
+            t = np.clip(sigma + 2**8 >> 9, -32768, 32767)
+            u = np.maximum(scale, 6)
+            r = 17 - (u >> 2)
+            change = np.clip(t * MEAN_FACTORS[u & 3] + (1 << r - 1) >> r, -1024, 1024)
+            return np.clip(mean + change, 16 * COMPONENT_LOW[c], 16 * 255)
+
+        w = [learner.parities[self.parity(*place)].w for place in zip(x, y)]
+        m1 = corrected(mean, np.array([one @ row[:32] for one, row in zip(w, n)], np.int64))
+        m2 = corrected(m1, (learner.v[y] * n[:, learner.q]).sum(1))
+        a1 = a2 = 1
+        for g, (dx, dy) in zip(SIX_WEIGHTS[:4], SIX):
+            a1 = a1 + g * self.alpha1[y + 2 + dy, x + 2 + dx, c]
+            a2 = a2 + g * self.alpha2[y + 2 + dy, x + 2 + dx, c]
+        own_mean = (m1 * a2 + m2 * a1 + (a1 + a2 >> 1)) // (a1 + a2)
         e = sum(g * abs(self.own_errors[y + 2 + dy, x + 2 + dx, c]) for g, (dx, dy) in zip(SIX_WEIGHTS, SIX))
         if c:
             e = (5 * e >> 3) + 3 * abs(self.own_errors[y + 2, x + 2, c - 1])
         level = ((e * FACTORS[scale] >> 15)[:, None] >= EDGES).sum(1)
         own_scale = np.clip(scale + (learner.shift[scale, level] + 2**15 >> 16), 0, 43)
-        self.step.append((mean, scale, tail, n, own_mean, own_scale, level))
+        self.step.append((mean, scale, tail, n, own_mean, own_scale, level, m1, m2))
         return own_mean, own_scale
 
     def decoded(self, x, y, c):
-        mean, _, _, _, own_mean, _, _ = self.step[c]
-        value = self.plane.samples[y, x, c]
-        self.errors[y + 2, x + 2, c] = np.clip(16 * value - mean, -2047, 2047)
-        self.own_errors[y + 2, x + 2, c] = np.clip(16 * value - own_mean, -2047, 2047)
+        mean, _, _, _, own_mean, _, _, m1, m2 = self.step[c]
+        value = 16 * self.plane.samples[y, x, c]
+        self.errors[y + 2, x + 2, c] = np.clip(value - mean, -2047, 2047)
+        self.own_errors[y + 2, x + 2, c] = np.clip(value - own_mean, -2047, 2047)
+        self.alpha1[y + 2, x + 2, c] = np.minimum(abs(value - m1), 2047)
+        self.alpha2[y + 2, x + 2, c] = np.minimum(abs(value - m2), 2047)
 
     def length_at(self, mean, scale, tail):
         row, centre, sign = table_of(mean, clamp(scale, 0, 43), tail)
@@ -209,22 +264,45 @@ class Adaptation:
         return 16 * ((value - centre + error) // (2 * error + 1) + centre) - mean
 
     def learn(self, x, y):
+        number = int(x[0] + 2 * y[0]) if len(x) else 1
         for c, learner in enumerate(self.learners):
-            mean, scale, tail, n, own_mean, own_scale, level = self.step[c]
+            mean, scale, tail, n, own_mean, own_scale, level, _, m2 = self.step[c]
             value = self.plane.samples[y, x, c]
             for i in range(len(x)):
                 about = int(value[i]), int(own_mean[i]), int(own_scale[i]), int(tail[i])
                 self.learn_scale(learner, int(scale[i]), int(level[i]), *about)
+                self.learn_row(learner, int(y[i]), 16 * int(value[i]) - int(m2[i]), int(scale[i]), n[i])
+            if len(x):
+                self.smooth(learner, number)
             d = np.clip(in_widths(16 * value - own_mean, scale), -96, 96)
             target = np.clip(in_widths(own_mean - mean, scale) + d, -1023, 1023)
-            learner.a += n.T @ n
-            learner.b += target @ n
+            for i in range(len(x) if number % 3 == 0 else 0):
+                parity = learner.parities[self.parity(x[i], y[i])]
+                parity.a += np.outer(n[i, :32], n[i, :32])
+                parity.b += target[i] * n[i, :32]
         self.step = []
-        self.waiting += len(x)
-        if self.waiting >= 512:
-            self.waiting = 0
-            for learner in self.learners:
-                learner.improve()
+        if number % 3 == 0:
+            for place in zip(x, y):
+                self.taught[self.parity(*place)] += 1
+            for parity, taught in enumerate(self.taught):
+                if taught >= 128:
+                    self.taught[parity] = 0
+                    for learner in self.learners:
+                        learner.parities[parity].improve()
+
+    def learn_row(self, learner, y, missed, scale, n):
+        left = clamp(int(in_widths(missed, scale)), -96, 96)
+        q = n[learner.q]
+        p = clamp(towards_zero(2**24 * left, 2**14 + int(q @ q)), -32767, 32767)
+        learner.v[y] = np.clip(learner.v[y] + (q * p + 2**9 >> 10), -32768, 32767)
+
+    def smooth(self, learner, number):
+        rows = [y for y in range(self.plane.height) if 0 <= number - 2 * y < self.plane.width]
+        for d in (1, 2):
+            old = learner.v.copy()
+            for y in rows:
+                above, below = old[max(y - d, rows[0])], old[min(y + d, rows[-1])]
+                learner.v[y] = ((above + below >> 1) + old[y] + 1) >> 1
 
     def learn_scale(self, learner, scale, level, value, own_mean, own_scale, tail):
         own_mean, own_scale, _ = in_quanta(own_mean, own_scale, tail, self.plane.max_error)

@@ -69,29 +69,11 @@ class Decisions:
         return int(plane[y + 2, x + 2, c]) if self.inside(x, y) else 0
 
     def features(self, x, y, c, mean):
-        """Those from 32 on."""
+        """Those from 40 on."""
         found = [self.error(self.adaptation.errors, x + dx, y + dy, c) for dx, dy in ERRORS]
         for dx, dy in VALUES:
             there = self.inside(x + dx, y + dy)
             found.append(clamp(16 * self.value(x + dx, y + dy, c) - mean, -2047, 2047) if there else 0)
-        for d in range(3):
-            if d == c:
-                continue
-
-            def apart(one, other, d=d):
-                """16·Δ of two places."""
-                places = [(x + dx, y + dy) for dx, dy in (one, other)]
-                if not all(self.inside(*there) for there in places):
-                    return 0
-                return clamp(16 * (self.value(*places[0], d) - self.value(*places[1], d)), -2047, 2047)
-
-            if d >= len(self.parts):
-                found += [0] * 4
-            elif d < c:
-                found += [apart((0, 0), other) for other in SIX[:4]]
-            else:
-                pairs = ((-1, 0), (-1, -1)), ((0, -1), (-1, -1)), ((0, -1), (1, -1))
-                found += [apart(*pair) for pair in pairs] + [0]
         return found
 
     def predict(self, x, y, c, mean, scale, n):
@@ -107,7 +89,7 @@ class Decisions:
         """The sample, number ``k`` of those of the step."""
         part = self.parts[c]
         known = self.adaptation.step[c]
-        mean, scale, tail, _, m_b, own_scale, _ = (numbers[k] for numbers in known)
+        mean, scale, tail, _, m_b, own_scale, *_ = (numbers[k] for numbers in known)
         mean, scale, tail, m_b, own_scale = (int(v) for v in (mean, scale, tail, m_b, own_scale))
         more = np.array(self.features(x, y, c, mean))
         n = np.concatenate([known[3][k], np.clip(in_widths(more, scale), -1023, 1023)])

@@ -142,6 +142,7 @@ class File:
     coder: int
     adaptive: bool
     decided: bool
+    by_parity: bool
     max_error: int
     order: int | None
     model: str
@@ -242,7 +243,7 @@ def palette_of(source, before):
 def parse(data, before=None):
     """``before``: entries and transparency of the frame before, of which this one is a rectangle."""
     source = Bytes(data)
-    need(source.take(3) == b"\xda\r\n")
+    need(source.take(3) == b"\xdb\r\n")
     layout = source.take(1)[0]
     mode, coder = layout & 7, layout >> 3 & 3
     need(coder < 3 or not layout & 64)
@@ -253,7 +254,7 @@ def parse(data, before=None):
     mode = {6: 3, 7: 0}.get(form.channels, form.channels)
     replicated = mode >= 4
     mode -= 2 * replicated
-    need(1 <= extension <= 7 or not layout & 128)
+    need(1 <= extension <= 15 or not layout & 128)
     need(coder >= 2 or not extension & 2)
     width, oblong = divmod(source.number(), 2)
     width += 1
@@ -282,6 +283,8 @@ def parse(data, before=None):
     adaptive = (coder >= 2 and form.depth <= 8 and width * height >= 1 << 14) != bool(extension & 2)
     decided = bool(extension & 4)
     need(not decided or (adaptive and not max_error and width <= 1 << 15))
+    by_parity = bool(extension & 8)
+    need(adaptive or not by_parity)
     file = File(
         width,
         height,
@@ -290,6 +293,7 @@ def parse(data, before=None):
         coder,
         adaptive,
         decided,
+        by_parity,
         max_error,
         order,
         model,
@@ -603,7 +607,7 @@ class Plane:
         if file.coder >= 2:
             more = [len(tensors[f"residual.hidden_{name}.weight"]) for name in ("cg", "co")]
             self.told = 4 if more[0] - more[1] == 4 else 3
-        self.adaptation = Adaptation(self) if file.adaptive else None
+        self.adaptation = Adaptation(self, file.by_parity) if file.adaptive else None
         self.decisions = Decisions(self, self.adaptation) if file.decided else None
 
     def read(self, stream):
@@ -612,6 +616,8 @@ class Plane:
         for tile in self.coded:
             self.style[tile] = stream.take(styles)
         for step in range(self.width + 2 * (self.height - 1)):
+            if self.adaptation:
+                self.adaptation.begin(step)
             places = [(step - 2 * y, y) for y in range(self.height) if 0 <= step - 2 * y < self.width]
             places = [(x, y) for x, y in places if self.to_read[y, x]]
             if places:
@@ -775,13 +781,13 @@ def read_tiles(file, tensors, banks, tiles, stream):
     elif method == 0:
         out = read_plain(file, tensors, banks, tiles, stream)
     elif method == 1:
-        levels = read_levels(file, stream)
+        levels, file = read_levels(file, stream), replace(file, by_parity=False)
         out = read_plain(file, tensors, banks, tiles, stream)
         for c, values in enumerate(levels):
             need(out[..., c].max() < len(values))
             out[..., c] = np.array(values)[out[..., c]]
     elif method == 2:
-        out = read_mapped(file, tensors, banks, tiles, stream)
+        out = read_mapped(replace(file, by_parity=False), tensors, banks, tiles, stream)
     elif method == 5:
         need(not file.grey)
         out = read_plain(file, tensors, banks, tiles, stream, ORDERS[stream.take(uniform(6))])
@@ -1031,7 +1037,7 @@ def shown_as(file):
 def decode_frames(data, tensors, banks):
     """Plays, ticks a second, and (duration in ticks, pixels, metadata) of each frame of a file of several."""
     source = Bytes(data)
-    need(source.take(3) == b"\xda\r\n" and source.take(2) == b"\x80\x80")
+    need(source.take(3) == b"\xdb\r\n" and source.take(2) == b"\x80\x80")
     table = source.take(source.number())
     need(zlib.crc32(table).to_bytes(4, "little") == source.take(4))
     table = Bytes(table)

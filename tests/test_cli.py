@@ -174,7 +174,7 @@ def test_damaged_files(command: Arguments) -> None:
         (b"", "is empty"),
         (Path("in.png").read_bytes(), "not a .said file"),
         (good[:12], "truncated"),
-        (OLD_SIGNATURE + b"\x05" + good[3:], "version 0.5; this program reads 0.10"),
+        (OLD_SIGNATURE + b"\x05" + good[3:], "version 0.5; this program reads 0.11"),
         (good[:12] + bytes([good[12] ^ 1]) + good[13:], "damaged"),
         (head + bytes(20), "2147483648×2147483648 pixels"),
     ):
@@ -260,7 +260,7 @@ def test_the_account_adds_up(residual: str) -> None:
         "width", "height", "mode", "depth", "max_error", "version", "model", "bits", "metadata", "kl_bits",
         "bpp", "glimpses", "objects",
     }  # fmt: skip
-    assert (account["width"], account["height"], account["mode"], account["version"]) == (9, 6, "RGB", "0.10")
+    assert (account["width"], account["height"], account["mode"], account["version"]) == (9, 6, "RGB", "0.11")
     assert account["model"] == {"name": "flat", "id": models.find("flat").id}
     bits = account["bits"]
     assert list(bits) == ["header", "base", "boxes", "latents", "residual", "metadata", "total"]
@@ -282,7 +282,7 @@ def test_the_account_adds_up(residual: str) -> None:
 def test_the_account_for_people() -> None:
     encoded("--glimpses", "2")
     lines = done("inspect", "it.said").stdout.splitlines()
-    assert lines[0].startswith("9 x 6 RGB, lossless, version 0.10, model flat")
+    assert lines[0].startswith("9 x 6 RGB, lossless, version 0.11, model flat")
     assert any("latents" in line for line in lines)
 
 
@@ -641,7 +641,7 @@ def version(monkeypatch: pytest.MonkeyPatch, wanted: str) -> Result:
 
 
 def test_the_version_tells_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    start = f"saidcodec {saidcodec.__version__}, bitstream 0.10, engine "
+    start = f"saidcodec {saidcodec.__version__}, bitstream 0.11, engine "
     packages = ", ".join(f"{name} {metadata.version(name)}" for name in LIBRARIES)
     libraries = f"Python {platform.python_version()}, {packages}"
     if core.available():

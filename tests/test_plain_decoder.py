@@ -6,6 +6,7 @@ import itertools
 import json
 import zlib
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import plain_decoder
@@ -66,11 +67,16 @@ def agree(image, model, banks, **options):
 def agree_in_tiles(
     image, mode, model, banks, bands=1, max_error=0, adaptive=True, coder="context", decided=False
 ):
-    """Like ``agree``, with tiles of at most 16×16 and up to ``bands`` bands; the kinds of the tiles."""
+    """Like ``agree``, with tiles of at most 16×16 and up to ``bands`` bands; the kinds of the tiles.
+
+    Adaptive files without alpha have weights for each parity.
+    """
     height, width = image.shape[:2]
     how = False, ResidualCoder[coder.upper()], max_error, model.id, 16, bands, adaptive, decided
     header = Header(width, height, Mode(mode), *how)
-    data = writing.write(header, model, image, Metadata(), None, None, False, 1, lambda share: None)
+    with patch.object(writing, "learns_by_parity", lambda *_: "A" not in mode):
+        data = writing.write(header, model, image, Metadata(), None, None, False, 1, lambda share: None)
+    assert container.unpack(data).header.by_parity == (adaptive and "A" not in mode)
     expected = codec.decode(data, model=model, threads=1)
     found = plain_decoder.decode(data, model.tensors, banks)
     assert (found == expected).all()
@@ -457,7 +463,7 @@ def agree_in_bands(
     A source is None for a band coded plainly, or a function that gives what the band's channels were made of.
     """
     height, width = image.shape[:2]
-    how = replicated, ResidualCoder.MIXED, 0, model.id, 16, most_bands, adaptive, decided
+    how = replicated, ResidualCoder.MIXED, 0, model.id, 16, most_bands, adaptive, decided, adaptive
     header = Header(width, height, Mode(mode), *how)
     method, bands = method_of(header, model), Tiling.of(header).bands()
     channels = planes.channels_of(header, image)

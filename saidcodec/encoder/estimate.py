@@ -1,5 +1,5 @@
-"""What a band will take, told by a small part of it: in which transform of its colours it is shortest, and
-whether it is worth coding beside what it was made of.
+"""What a band will take, told by a small part of it: in which transform of its colours it is shortest, whether
+it learns better by parity, and whether it is worth coding beside what it was made of.
 
 Nothing here is part of the format.
 """
@@ -17,10 +17,12 @@ from saidcodec.format.header import Header
 from saidcodec.models import Model
 from saidcodec.parallel import in_threads
 from saidcodec.residual import engine
-from saidcodec.residual.band import Method, measure, plane_of, probes
+from saidcodec.residual.band import Method, measure, method_of, plane_of, probes
 from saidcodec.residual.engine import LENGTH_BITS
 
 PARTS, ROWS, COLUMNS = 8, 16, 64  # of a band: how many parts are coded, and their size
+PATCH_ROWS, PATCH_COLUMNS = 64, 256  # of an image, to see whether it learns better by parity
+EARLY = 0.005  # by which a patch may take more by parity, which learns from fewer samples at first
 MARGIN = 0.002  # by which differences must be shorter than YCoCg
 FAR = 0.8  # times what a band is expected to take
 TURN = 0.618034  # spreads parts evenly over the columns, however many there are
@@ -43,11 +45,27 @@ def shortest(
     return among[spent.index(min(spent))]
 
 
+def learns_by_parity(header: Header, model: Model, channels: np.ndarray, threads: int) -> bool:
+    """Whether an image's coded channels uint8 [h, w, channels] take fewer bits with weights for each parity, as
+    what a sensor's pattern of colours or halved chroma has gone through.  The middle of it tells."""
+    height, width = channels.shape[:2]
+    y, x = (max(side - part, 0) // 4 * 2 for side, part in ((height, PATCH_ROWS), (width, PATCH_COLUMNS)))
+    patch = planes.colour_of(header, channels[y : y + PATCH_ROWS, x : x + PATCH_COLUMNS])
+    method = method_of(header, model)
+
+    def words(by_parity: bool) -> int:
+        return words_of(method._replace(by_parity=by_parity), model, patch)
+
+    shared, apart = in_threads(words, (False, True), threads)
+    return apart < shared * (1 + EARLY)
+
+
 def words_of(method: Method, model: Model, components: np.ndarray) -> int:
     """Words of 32 bits that planes int16 [h, w, components] take in the usual style."""
     assert method.network
     plane = plane_of(components, max_error=method.max_error)
-    plane = replace(plane, styles=usual_styles(model, components.shape), adaptive=method.adaptive)
+    styles = usual_styles(model, components.shape)
+    plane = replace(plane, styles=styles, adaptive=method.adaptive, by_parity=method.by_parity)
     symbols = engine.current().symbols(method.network, plane)
     return engine.current().push(np.zeros(0, np.uint32), symbols).size
 

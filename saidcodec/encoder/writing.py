@@ -14,7 +14,7 @@ import numpy as np
 
 from saidcodec import arguments
 from saidcodec.encoder import forms
-from saidcodec.encoder.estimate import is_far_shorter, shortest
+from saidcodec.encoder.estimate import is_far_shorter, learns_by_parity, shortest
 from saidcodec.encoder.plan import Plan, plan_band
 from saidcodec.encoder.refine import proposal_of
 from saidcodec.encoder.sources import Sources
@@ -92,6 +92,8 @@ def write(
     if suited and header.has_order and header.coder == ResidualCoder.CONTEXT:
         found = shortest(method_of(header, model), model, channels, DIFFERENCES, threads)
         header = header._replace(differences=found)
+    if header.adaptive and not header.palette:
+        header = header._replace(by_parity=learns_by_parity(header, model, channels, threads))
     method, bands = method_of(header, model), Tiling.of(header).bands()
     within = threads if len(bands) == 1 else 1  # threads that share one band
 

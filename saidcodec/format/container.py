@@ -51,8 +51,8 @@ HEAD_CHECK_BYTES = 2
 # Layout, from the lowest bit: mode 3, residual coder 2, and whether there are
 HAS_METADATA, IS_NEAR_LOSSLESS, HAS_EXTENSION = 1 << 5, 1 << 6, 1 << 7
 # Extension: whether the tiling is given, whether adaptation is not what it usually is, and whether planes are
-# coded by decisions.
-HAS_TILING, IS_UNUSUALLY_ADAPTIVE, IS_DECIDED = 1 << 0, 1 << 1, 1 << 2
+# coded by decisions, and with weights for each parity.
+HAS_TILING, IS_UNUSUALLY_ADAPTIVE, IS_DECIDED, IS_BY_PARITY = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 
 
 class Container(NamedTuple):
@@ -81,7 +81,7 @@ def head_of(header: Header, metadata: Metadata) -> bytes:
         extension |= HAS_TILING
     if header.adaptive != header.usually_adaptive:
         extension |= IS_UNUSUALLY_ADAPTIVE
-    extension |= IS_DECIDED * header.decided
+    extension |= IS_DECIDED * header.decided | IS_BY_PARITY * header.by_parity
     number, form = number_of(header)
     layout = number | header.coder << 3
     layout |= HAS_METADATA * bool(packed) | IS_NEAR_LOSSLESS * bool(header.max_error)
@@ -203,7 +203,7 @@ def read_header(cursor: Cursor, before: Palette | None = None) -> tuple[Header, 
     coder = ResidualCoder(layout >> 3 & 3)
     near_lossless = bool(layout & IS_NEAR_LOSSLESS)
     unfit = near_lossless and coder == ResidualCoder.MIXED
-    unfit |= bool(layout & HAS_EXTENSION) and extension not in range(1, 8)
+    unfit |= bool(layout & HAS_EXTENSION) and extension not in range(1, 16)
     unfit |= bool(extension & IS_UNUSUALLY_ADAPTIVE) and not coder.has_network
     unfit |= bool(extension & IS_DECIDED) and (near_lossless or form.wide)
     unfit |= form.wide and (coder != ResidualCoder.CONTEXT or bool(extension & IS_UNUSUALLY_ADAPTIVE))
@@ -231,8 +231,8 @@ def read_header(cursor: Cursor, before: Palette | None = None) -> tuple[Header, 
             f"The file claims tiles of {header.side} pixels a side, more than the limit of {LARGEST_TILE}."
         )
     adaptive = not form.wide and header.usually_adaptive != bool(extension & IS_UNUSUALLY_ADAPTIVE)
-    decided = bool(extension & IS_DECIDED)
-    if decided and not adaptive:
+    decided, by_parity = bool(extension & IS_DECIDED), bool(extension & IS_BY_PARITY)
+    if (decided or by_parity) and not adaptive:
         raise CorruptError(NO_SUCH_THING)
     if decided and width > MOST_DECIDED_WIDTH:
         raise LimitError(
@@ -244,6 +244,7 @@ def read_header(cursor: Cursor, before: Palette | None = None) -> tuple[Header, 
     header = header._replace(
         adaptive=adaptive,
         decided=decided,
+        by_parity=by_parity,
         key=key,
         palette=palette,
         ranked=form.ranked,

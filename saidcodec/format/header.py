@@ -12,7 +12,7 @@ from saidcodec.format.presentation import Presentation
 if TYPE_CHECKING:
     from saidcodec.format.palette import Palette
 
-VERSION = (0, 10)
+VERSION = (0, 11)
 SIGNATURE = bytes([0xD0 | VERSION[1]]) + b"\r\n"  # names the version, and breaks where line ends are changed
 ARCHIVE_SIGNATURE = b"\xd3S\r\n"  # of archives, which hold many images (archive_spec.md)
 IS_SEQUENCE = bytes([0x80, 0x80])  # layout and extension of a file of several frames
@@ -132,7 +132,8 @@ class Header(NamedTuple):
     largest error of a sample, 0 for lossless.  ``model``: the model's id; in the header that was read from a
     file its beginning.  ``side`` bounds the tiles' sides, ``most_bands`` is the largest number of bands; both
     are powers of 2.  ``adaptive``: the context coder learns along;
-    ``decided``: by decisions, too (section 6.10).  ``differences``: what the components of a near-lossless
+    ``decided``: by decisions, too (section 6.10); ``by_parity``: with weights for each parity (6.9).
+    ``differences``: what the components of a near-lossless
     colour image are.
 
     The others say how the channels are shown.  ``depth``: bits of a sample; an image of depth 1 is coded as
@@ -153,6 +154,7 @@ class Header(NamedTuple):
     most_bands: int
     adaptive: bool = False
     decided: bool = False
+    by_parity: bool = False
     differences: Transform = Transform.GBR
     depth: int = 8
     key: tuple[int, ...] | None = None

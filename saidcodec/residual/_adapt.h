@@ -1,7 +1,7 @@
 /* Adaptation: what a plane's own errors teach, compiled once for every instruction set (see _front.h).
 
    bitstream_spec.md, section 6.9.  The network's mean is corrected by a linear prediction of its error, whose weights
-   follow the plane, or each phase of it, by least squares.  A second prediction starts from there, with weights that
+   follow the plane, or each parity of it, by least squares.  A second prediction starts from there, with weights that
    follow their row and those around it.  The two means are blended by what each missed close by.  The scale index is
    shifted by what would have coded better so far.  Samples of one step see the same state; what they teach comes after
    the step.  Copies and stored samples teach nothing: their lanes are computed all the same, and then their features
@@ -13,8 +13,8 @@ static inline i16 *FOR_ISA(feature)(const Walk *w, int c, int k) {
 }
 
 /* Row k of the features that wait to be summed up, the goal behind them. */
-static inline i16 *FOR_ISA(lesson)(const Walk *w, int phase, int c, int k) {
-    return w->lesson[phase][c] + (size_t)k * ((size_t)w->most + PERIOD + BATCH);
+static inline i16 *FOR_ISA(lesson)(const Walk *w, int parity, int c, int k) {
+    return w->lesson[parity][c] + (size_t)k * ((size_t)w->most + PERIOD + BATCH);
 }
 
 /* Weight k of all rows, the prediction that follows its row; from the row of the step's first lane on. */
@@ -223,14 +223,14 @@ static inline void FOR_ISA(correct)(const Walk *w, int c, const i16 *restrict me
     for (int i = 0; i < n; i++) to[i] = (i16)FOR_ISA(corrected)(mean[i], sum[i], scale[i], width[i], least);
 }
 
-/* The mean by the weights of the lanes' phases. */
+/* The mean by the weights of the lanes' parities. */
 static void FOR_ISA(correct_widely)(Walk *w, int c, i16 *const *rows, int n) {
-    const Phase *phase = w->adaptive->phase + (w->plane->phased ? 2 * (w->step & 1) : 0);
+    const Parity *parity = w->adaptive->parity + (w->plane->by_parity ? 2 * (w->step & 1) : 0);
     i32 *restrict sum = w->sum;
-    FOR_ISA(predict)(rows, phase[0].weight[c], sum, n);
-    if (w->plane->phased) {
+    FOR_ISA(predict)(rows, parity[0].weight[c], sum, n);
+    if (w->plane->by_parity) {
         i32 *restrict odd = w->around[0];
-        FOR_ISA(predict)(rows, phase[1].weight[c], odd, n);
+        FOR_ISA(predict)(rows, parity[1].weight[c], odd, n);
         for (int i = ~w->top & 1; i < n; i += 2) sum[i] = odd[i];
     }
     FOR_ISA(correct)(w, c, w->lane_mean[c], w->lane_wide[c], n);
@@ -393,7 +393,7 @@ static void FOR_ISA(learn_shifts)(Walk *w, int c, int n) {
 }
 
 /* Solve for the weights by one sweep of coordinate descent, then forget a 64th. */
-static void FOR_ISA(solve)(Phase *state, int c) {
+static void FOR_ISA(solve)(Parity *state, int c) {
     i64(*a)[FEATURES] = state->products[c], *b = state->products[c][FEATURES];
     i32 *weight = state->weight[c];
     for (int k = 0; k < FEATURES; k++) {
@@ -410,15 +410,15 @@ static void FOR_ISA(solve)(Phase *state, int c) {
 
 /* Add the products of all pairs of rows, the features and the goal behind them, over m <= 512 samples from `at` on.
    Sums of 512 products below 2^20 fit 32 bits.  The rows are padded with zeros to a multiple of 32 samples. */
-static void FOR_ISA(correlate)(const Walk *w, int phase, int c, int at, int m, i64 (*products)[FEATURES]) {
+static void FOR_ISA(correlate)(const Walk *w, int parity, int c, int at, int m, i64 (*products)[FEATURES]) {
 #if LONG_VECTORS
     for (int k = 0; k <= FEATURES; k += 4) { /* three spare rows are last */
         for (int j = 0; j < FEATURES && j <= k + 3; j += 4) {
             __m512i sum[4][4];
             const i16 *f[4], *g[4];
             for (int e = 0; e < 4; e++) {
-                f[e] = FOR_ISA(lesson)(w, phase, c, k + e) + at;
-                g[e] = FOR_ISA(lesson)(w, phase, c, j + e) + at;
+                f[e] = FOR_ISA(lesson)(w, parity, c, k + e) + at;
+                g[e] = FOR_ISA(lesson)(w, parity, c, j + e) + at;
                 for (int h = 0; h < 4; h++) sum[e][h] = _mm512_setzero_si512();
             }
             for (int i = 0; i < m; i += 32) {
@@ -442,11 +442,11 @@ static void FOR_ISA(correlate)(const Walk *w, int phase, int c, int at, int m, i
     }
 #elif WIDE_VECTORS
     for (int k = 0; k <= FEATURES; k += 2) { /* a spare row is last */
-        const i16 *f0 = FOR_ISA(lesson)(w, phase, c, k) + at, *f1 = FOR_ISA(lesson)(w, phase, c, k + 1) + at;
+        const i16 *f0 = FOR_ISA(lesson)(w, parity, c, k) + at, *f1 = FOR_ISA(lesson)(w, parity, c, k + 1) + at;
         for (int j = 0; j < FEATURES && j <= k + 1; j += 4) {
             __m256i sum[8];
             const i16 *g[4];
-            for (int e = 0; e < 4; e++) g[e] = FOR_ISA(lesson)(w, phase, c, j + e) + at;
+            for (int e = 0; e < 4; e++) g[e] = FOR_ISA(lesson)(w, parity, c, j + e) + at;
             for (int e = 0; e < 8; e++) sum[e] = _mm256_setzero_si256();
             for (int i = 0; i < m; i += 16) {
                 __m256i a = _mm256_loadu_si256((const __m256i *)(f0 + i)), b = _mm256_loadu_si256((const __m256i *)(f1 + i));
@@ -467,9 +467,9 @@ static void FOR_ISA(correlate)(const Walk *w, int phase, int c, int at, int m, i
     }
 #else
     for (int k = 0; k <= FEATURES; k++) {
-        const i16 *f = FOR_ISA(lesson)(w, phase, c, k) + at;
+        const i16 *f = FOR_ISA(lesson)(w, parity, c, k) + at;
         for (int j = 0; j < FEATURES && j <= k; j++) {
-            const i16 *g = FOR_ISA(lesson)(w, phase, c, j) + at;
+            const i16 *g = FOR_ISA(lesson)(w, parity, c, j) + at;
             i32 sum = 0;
             for (int i = 0; i < m; i++) sum += f[i] * g[i];
             products[k][j] += sum;
@@ -480,14 +480,14 @@ static void FOR_ISA(correlate)(const Walk *w, int phase, int c, int at, int m, i
 
 /* ---- what a step teaches ---- */
 
-/* Let the features of the lanes of one phase, every `apart`th from `first` on, wait to be summed up. */
-static void FOR_ISA(prepare_lessons)(Walk *w, int phase, int first, int apart, int n) {
-    Phase *state = w->adaptive->phase + phase;
+/* Let the features of the lanes of one parity, every `apart`th from `first` on, wait to be summed up. */
+static void FOR_ISA(prepare_lessons)(Walk *w, int parity, int first, int apart, int n) {
+    Parity *state = w->adaptive->parity + parity;
     int count = first < n ? (n - first + apart - 1) / apart : 0;
     for (int c = 0; c < w->plane->components; c++) {
         for (int k = 0; k <= FEATURES; k++) {
             const i16 *restrict from = FOR_ISA(feature)(w, c, k) + first;
-            i16 *restrict to = FOR_ISA(lesson)(w, phase, c, k) + state->waiting;
+            i16 *restrict to = FOR_ISA(lesson)(w, parity, c, k) + state->waiting;
             if (apart == 1) memcpy(to, from, (size_t)count * sizeof(i16));
             else for (int i = 0; i < count; i++) to[i] = from[2 * i];
         }
@@ -500,9 +500,9 @@ static void FOR_ISA(prepare_lessons)(Walk *w, int phase, int first, int apart, i
     state->waiting = 0;
     if (complete) state->taught = 0;
     for (int c = 0; c < w->plane->components; c++) {
-        for (int k = 0; k <= FEATURES; k++) memset(FOR_ISA(lesson)(w, phase, c, k) + waiting, 0, 32 * sizeof(i16));
+        for (int k = 0; k <= FEATURES; k++) memset(FOR_ISA(lesson)(w, parity, c, k) + waiting, 0, 32 * sizeof(i16));
         for (int at = 0; at < waiting; at += TOGETHER_SUMMED)
-            FOR_ISA(correlate)(w, phase, c, at, waiting - at < TOGETHER_SUMMED ? waiting - at : TOGETHER_SUMMED,
+            FOR_ISA(correlate)(w, parity, c, at, waiting - at < TOGETHER_SUMMED ? waiting - at : TOGETHER_SUMMED,
                                state->products[c]);
         if (complete) FOR_ISA(solve)(state, c);
     }
@@ -587,7 +587,7 @@ static void FOR_ISA(learn)(Walk *w, int n) {
         for (int i = 0; i < n && w->inactive; i++)
             for (int k = 0; k <= FEATURES && !w->active[i]; k++) FOR_ISA(feature)(w, c, k)[i] = 0;
     }
-    if (!p->phased) FOR_ISA(prepare_lessons)(w, 0, 0, 1, n);
-    for (int odd = 0; odd < 2 && p->phased; odd++)
+    if (!p->by_parity) FOR_ISA(prepare_lessons)(w, 0, 0, 1, n);
+    for (int odd = 0; odd < 2 && p->by_parity; odd++)
         FOR_ISA(prepare_lessons)(w, 2 * (w->step & 1) + odd, (w->top ^ odd) & 1, 2, n);
 }

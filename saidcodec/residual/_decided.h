@@ -63,9 +63,8 @@ static void FOR_ISA(blend)(Walk *w, int c, int n) {
     i32 least = 16 * (c ? -255 : 0);
     FOR_ISA(extra_features)(w, c, n);
     for (int k = 0; k < LOCAL; k++) {
-        const i16 *row = k < FEATURES                    ? FOR_ISA(feature)(w, c, k)
-                         : k < FEATURES + OUTER + WIDER ? FOR_ISA(extra_feature)(w, k - FEATURES)
-                                                        : FOR_ISA(feature)(w, c, k - OUTER - WIDER + 1);
+        int extra = k - FEATURES - OTHERS;
+        const i16 *row = extra < 0 ? FOR_ISA(feature)(w, c, k < FEATURES ? k : k + 1) : FOR_ISA(extra_feature)(w, extra);
         i16 *to = d->feature + k;
         for (int i = 0; i < n; i++) to[i * LOCAL_ROOM] = row[i];
     }

@@ -8,8 +8,8 @@ enum {
     FEATURES = 3 * CLOSE + FAR + CLOSE + 2 + 1,
     OTHERS = 8, /* differences of the other components' values */
     NEARBY = 32, /* features of the prediction that follows its row */
-    PHASES = 4,
-    TEACHING = 3, /* every so many steps teach the weights of a phase, */
+    PARITIES = 4,
+    TEACHING = 3, /* every so many steps teach the weights of a parity, */
     PERIOD = 128, /* which are solved for after so many samples */
     TOGETHER_SUMMED = 512, /* samples whose products are summed up at once, most */
     LEVELS = 8, /* of the errors around */
@@ -41,16 +41,16 @@ typedef struct {
     i32 scale, seen;
 } Shift;
 
-/* What a phase has taught of each component. */
+/* What a parity has taught of each component. */
 typedef struct {
     i32 weight[3][FEATURES]; /* 1 is 2^14 */
     i64 products[3][FEATURES + 1][FEATURES]; /* of features k and j where j <= k; the goal's are the last row */
     int waiting; /* samples that have not been summed up yet */
     int taught;  /* samples since the weights were solved for */
-} Phase;
+} Parity;
 
 typedef struct {
-    Phase phase[PHASES]; /* only the first where the plane is not phased */
+    Parity parity[PARITIES]; /* only the first where the plane is not by_parity */
     Shift shift[3][SCALES][LEVELS];
 } Adaptive;
 
@@ -71,7 +71,7 @@ typedef struct {
     const i16 *reconstruction; /* [height][width][3] or NULL */
     i32 max_error;             /* of a sample; 0: lossless */
     i32 adaptive;              /* whether the plane is coded with adaptation (section 6.9), */
-    i32 phased;                /* with weights for each phase, */
+    i32 by_parity;                /* with weights for each parity, */
     i32 decided;               /* and by decisions (section 6.10) */
 } Plane;
 
@@ -124,7 +124,7 @@ typedef struct {
        OUTSIDE where there are none, and the sizes of what the two corrected means missed. */
     i16 *error[3], *left[3], *known[3], *missed[2][3];
     i16 *feature[3];         /* [FEATURES + 1 + OTHERS][most + BATCH]: the goal is row FEATURES */
-    i16 *lesson[PHASES][3];  /* [FEATURES + 4][most + PERIOD + BATCH]: features that wait, the goal and spare rows */
+    i16 *lesson[PARITIES][3];  /* [FEATURES + 4][most + PERIOD + BATCH]: features that wait, the goal and spare rows */
     i16 *row_weight[3];      /* [NEARBY][lanes] */
     /* [most + BATCH] of every component: the network's mean, the two corrected ones, what is coded with, the feature
        factor, the energy and the level of the errors around, the network's scale. */
@@ -268,7 +268,7 @@ static void parts_of_adaptation(Walk *w, Arena *a, size_t most) {
         w->known[c] = part(a, RING * w->lanes, sizeof(i16));
         for (int i = 0; i < 2; i++) w->missed[i][c] = part(a, RING * w->lanes, sizeof(i16));
         w->feature[c] = part(a, (FEATURES + 1 + OTHERS) * most, sizeof(i16));
-        for (int f = 0; f < (w->plane->phased ? PHASES : 1); f++)
+        for (int f = 0; f < (w->plane->by_parity ? PARITIES : 1); f++)
             w->lesson[f][c] = part(a, (FEATURES + 4) * (most + PERIOD), sizeof(i16));
         w->row_weight[c] = part(a, NEARBY * w->lanes, sizeof(i16));
         w->lane_mean[c] = part(a, most, sizeof(i16));

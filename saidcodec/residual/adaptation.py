@@ -1,7 +1,7 @@
 """Adaptation in plain NumPy: what a plane's own errors teach (bitstream_spec.md, section 6.9).
 
 The network's mean is corrected by a linear prediction of its error, whose weights follow the plane, or each
-phase of it, by least squares.  A second prediction starts from there; its weights follow their row and those
+parity of it, by least squares.  A second prediction starts from there; its weights follow their row and those
 around it.  The two means are blended by what each missed close by.  The scale index is shifted by what would
 have coded better so far.  Samples of one step see the same state; what they teach comes after the step.
 _adapt.h is the same in C.
@@ -32,14 +32,14 @@ NEARBY = [
 ]
 MISSED = ((-1, 0), (0, -1), (-1, -1), (1, -1))  # where the two means are compared
 MISSED_WEIGHTS = np.array([2, 2, 1, 1], np.int64)
-PHASES = 4
+PARITIES = 4
 ENERGY_WEIGHTS = np.array([2, 2, 1, 1, 1, 1], np.int32)  # of the errors close by
 LEVEL_EDGES = np.array([6, 10, 16, 24, 34, 48, 72], np.int32)
 MOST_ERROR = 2047  # sixteenths of a sample value
 MOST_FEATURE = 1023  # 32nds of the core's width
 MOST_LEFT = 96  # what counts of an error left over: three widths
 MOST_CORRECTION = 1024  # sixteenths
-TEACHING = 3  # every so many steps teach the weights of a phase,
+TEACHING = 3  # every so many steps teach the weights of a parity,
 PERIOD = 128  # which are solved for after so many samples
 PACE, LEAST_SIZE = 1 << 24, 1 << 14
 SMOOTHED = (1, 2)  # rows from which a row's weights take over, one after the other
@@ -123,8 +123,8 @@ class Choice(NamedTuple):
     features: np.ndarray
 
 
-class Phase:
-    """What the samples of one phase have taught, of each component."""
+class Parity:
+    """What the samples of one parity have taught, of each component."""
 
     def __init__(self, components: int):
         self.weights = np.zeros((components, FEATURES), np.int64)
@@ -144,14 +144,14 @@ class Adaptation:
     """The state of one plane of ``components``; one step after another goes through ``look``, for each
     component ``adapt``, and ``learn``."""
 
-    def __init__(self, samples: np.ndarray, max_error: int, phased: bool):
+    def __init__(self, samples: np.ndarray, max_error: int, by_parity: bool):
         """``samples`` int16 [h, w, components]: those of the plane, which hold what has been decoded."""
         height, width, self.components = samples.shape
-        self.samples, self.max_error, self.phased = samples, max_error, phased
+        self.samples, self.max_error, self.by_parity = samples, max_error, by_parity
         padded = (height + PAD, width + 2 * PAD, COMPONENTS)
         self.network, self.corrected = np.zeros(padded, np.int32), np.zeros(padded, np.int32)
         self.missed = np.zeros((2, *padded), np.int64)
-        self.phases = [Phase(self.components) for _ in range(PHASES if phased else 1)]
+        self.parities = [Parity(self.components) for _ in range(PARITIES if by_parity else 1)]
         # Of each row, the weights of the prediction that follows it.
         self.row_weights = np.zeros((self.components, height, len(NEARBY[0])), np.int64)
         self.begun = 0
@@ -161,7 +161,7 @@ class Adaptation:
     def look(self, x: np.ndarray, y: np.ndarray) -> None:
         """Read what is around the samples (x, y) int [n] of a step that are coded."""
         self.x, self.y, self.known = x, y, list[Choice]()
-        self.number = 2 * (x & 1) + (y & 1) if self.phased else np.zeros_like(x)
+        self.number = 2 * (x & 1) + (y & 1) if self.by_parity else np.zeros_like(x)
         self.close, self.far = self.errors_at(self.network, CLOSE), self.errors_at(self.network, FAR)
         self.energy = np.abs(self.errors_at(self.corrected, CLOSE)).transpose(0, 2, 1) @ ENERGY_WEIGHTS
         if len(x):
@@ -202,7 +202,7 @@ class Adaptation:
         features = np.concatenate(parts, 1)
         factor, energy = FEATURE_FACTORS[scale], self.energy[:, c]
         features = np.clip(in_widths(features, factor[:, None]), -MOST_FEATURE, MOST_FEATURE)
-        weights = np.array([phase.weights[c] for phase in self.phases])[self.number]
+        weights = np.array([parity.weights[c] for parity in self.parities])[self.number]
         wide = corrected_by((weights * features[:, :FEATURES]).sum(1), mean, scale, c)
         near = corrected_by((self.row_weights[c, self.y] * features[:, NEARBY[c]]).sum(1), wide, scale, c)
         by_wide, by_near = self.missed_around(c)
@@ -279,14 +279,14 @@ class Adaptation:
                 )
             counted = np.clip(in_widths(left, factor), -MOST_LEFT, MOST_LEFT)
             goal = np.clip(in_widths(corrected - mean, factor) + counted, -MOST_FEATURE, MOST_FEATURE)
-            for number, phase in enumerate(self.phases):
+            for number, parity in enumerate(self.parities):
                 own = (self.number == number) & teaching
-                phase.sums[c].products[:] += features[own, :FEATURES].T @ features[own, :FEATURES]
-                phase.sums[c].goals[:] += features[own, :FEATURES].T @ goal[own]
-        for number, phase in enumerate(self.phases):
-            phase.count += int((self.number == number).sum()) * teaching
-            if phase.count >= PERIOD:
-                phase.improve()
+                parity.sums[c].products[:] += features[own, :FEATURES].T @ features[own, :FEATURES]
+                parity.sums[c].goals[:] += features[own, :FEATURES].T @ goal[own]
+        for number, parity in enumerate(self.parities):
+            parity.count += int((self.number == number).sum()) * teaching
+            if parity.count >= PERIOD:
+                parity.improve()
 
     def learn_nearby(
         self, c: int, value: np.ndarray, mean: np.ndarray, scale: np.ndarray, features: np.ndarray

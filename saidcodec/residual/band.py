@@ -38,8 +38,8 @@ class Method(NamedTuple):
     """How a file's residual is coded; ``network`` None means the paper's Gaussian.
 
     ``max_error``: that of a sample.  ``transform``: of the colours.  ``adaptive``: planes learn along;
-    ``decided``: by decisions, too.  ``rows``: a calibration of the bank for planes that
-    do not (archive_spec.md, section 4).
+    ``decided``: by decisions, too; ``by_parity``: with weights for each parity.  ``rows``: a calibration of
+    the bank for planes that do not (archive_spec.md, section 4).
     """
 
     network: ResidualNetwork | None
@@ -48,18 +48,32 @@ class Method(NamedTuple):
     transform: Transform
     adaptive: bool
     decided: bool
+    by_parity: bool
     rows: Rows | None = None
+
+    @property
+    def at_once(self) -> Method:
+        """The same with weights that all parities share."""
+        return self._replace(by_parity=False)
 
     def applied(self, plane: Plane, styles: np.ndarray) -> Plane:
         """A plane as it is coded, with the style of each of its samples, uint8 [h, w]."""
-        return replace(plane, styles=styles, adaptive=self.adaptive, decided=self.decided, rows=self.rows)
+        return replace(
+            plane,
+            styles=styles,
+            adaptive=self.adaptive,
+            by_parity=self.by_parity,
+            decided=self.decided,
+            rows=self.rows,
+        )
 
 
 def method_of(header: Header, model: Model) -> Method:
     """How a file codes its residual.  Raises ModelError."""
     network = network_of(model) if header.coder.has_network else None
     styles = one_table(model, "tile.style.frequency")
-    return Method(network, styles, header.max_error, header.transform, header.adaptive, header.decided)
+    learns = header.adaptive, header.decided, header.by_parity
+    return Method(network, styles, header.max_error, header.transform, *learns)
 
 
 @lru_cache(maxsize=8)

@@ -44,7 +44,7 @@ class RawPlane(Structure):
     _fields_ = [
         ("width", c_int32), ("height", c_int32), ("components", c_int32),
         ("samples", c_void_p), ("coded", c_void_p), ("styles", c_void_p), ("reconstruction", c_void_p),
-        ("max_error", c_int32), ("adaptive", c_int32), ("phased", c_int32), ("decided", c_int32),
+        ("max_error", c_int32), ("adaptive", c_int32), ("by_parity", c_int32), ("decided", c_int32),
     ]  # fmt: skip
 
 
@@ -318,7 +318,7 @@ def raw_plane(plane: Plane) -> Any:
     height, width, components = plane.samples.shape
     seen = None if plane.reconstruction is None else address(plane.reconstruction)
     arrays = address(plane.samples), address(plane.coded), address(plane.styles), seen
-    how = plane.max_error, plane.adaptive, plane.phased, plane.decided
+    how = plane.max_error, plane.adaptive, plane.by_parity, plane.decided
     return ctypes.byref(RawPlane(width, height, components, *arrays, *how))
 
 

@@ -54,7 +54,7 @@ from saidcodec.residual.squares import Sums, sweep, together
 
 FARTHER = ((-3, 0), (0, -3), (-1, -3), (1, -3), (-3, -1), (-3, -2))  # errors of the own component
 VALUES = (*FAR, (-3, 0), (0, -3))
-FEATURES = ADAPTED_FEATURES + len(FARTHER) + len(VALUES) + OTHERS
+FEATURES = ADAPTED_FEATURES + OTHERS + len(FARTHER) + len(VALUES)
 SEGMENT, LESSONS = 16, 16  # columns that share weights; samples after which they are improved
 FORGOTTEN_BITS, RIDGE_BITS = 4, 14
 MOST_GOAL = 120  # 32nds of the core's width
@@ -256,9 +256,9 @@ class Questions:
 class Decided(Adaptation):
     """The state of one lossless plane that is coded by decisions: each ``adapt`` is followed by ``code``."""
 
-    def __init__(self, samples: np.ndarray, phased: bool, coder: Decider):
+    def __init__(self, samples: np.ndarray, by_parity: bool, coder: Decider):
         """``samples`` int16 [h, w, components]: those of the plane, which hold what has been decoded."""
-        super().__init__(samples, 0, phased)
+        super().__init__(samples, 0, by_parity)
         self.coder = coder
         self.parts = [Component(c, samples.shape[1]) for c in range(self.components)]
         self.local, self.last = np.zeros_like(self.network), np.zeros_like(self.network)
@@ -290,8 +290,7 @@ class Decided(Adaptation):
         own = (MEAN_STEPS * around[..., c] - choice.mean[:, None]) * inside
         more = np.clip(np.concatenate([self.farther[..., c], own], 1), -MOST_ERROR, MOST_ERROR)
         more = np.clip(in_widths(more, FEATURE_FACTORS[choice.scale][:, None]), -MOST_FEATURE, MOST_FEATURE)
-        shared, others = np.split(choice.features, [ADAPTED_FEATURES], 1)
-        return np.concatenate([shared, more, others], 1).astype(np.int64)
+        return np.concatenate([choice.features, more], 1).astype(np.int64)
 
     def predict(self, c: int, features: np.ndarray) -> np.ndarray:
         """The mean as the weights of each sample's segment correct it, int64 [n]."""

@@ -49,7 +49,7 @@ class Plane:
     reconstruction: np.ndarray | None
     max_error: int = 0
     adaptive: bool = False
-    phased: bool = False
+    by_parity: bool = False
     decided: bool = False
     rows: Rows | None = None
 
@@ -67,8 +67,8 @@ class Plane:
             raise ValueError("A plane has one or three components, and samples.")
         if self.decided and (not self.adaptive or self.max_error):
             raise ValueError("Decisions need adaptation, and are lossless.")
-        if self.phased and not self.adaptive:
-            raise ValueError("Phases need adaptation.")
+        if self.by_parity and not self.adaptive:
+            raise ValueError("Parities need adaptation.")
         if self.adaptive and self.rows:
             raise ValueError("A plane is coded with adaptation or with a calibration, not with both.")
 

@@ -97,7 +97,7 @@ class ReferenceEngine:
                 total[chosen] = self.measure(network, uniform, places[chosen])
             return total
         height, width, _ = plane.samples.shape
-        exact = replace(plane, max_error=0, adaptive=False, phased=False, decided=False)
+        exact = replace(plane, max_error=0, adaptive=False, by_parity=False, decided=False)
         places = np.arange(height * width) if places is None else places
         total = np.zeros(len(places), np.uint32)
         for first in range(0, len(places), TOGETHER):
@@ -302,7 +302,7 @@ def walk(
 
 def walk_decided(network: ResidualNetwork, plane: Plane, known: bool, code: Notes | SymbolTaker) -> None:
     """Code a plane by decisions, one step after another."""
-    state = Decided(plane.samples, plane.phased, code)
+    state = Decided(plane.samples, plane.by_parity, code)
     for x, y in batches(plane, 1):
         walk(network, plane, x, y, known, code, state)
 
@@ -391,7 +391,7 @@ def choose(raw: np.ndarray, start: np.ndarray, component: int) -> tuple[np.ndarr
 
 def adaptation_of(plane: Plane) -> Adaptation | None:
     """What learns along, where the plane is coded with adaptation."""
-    return Adaptation(plane.samples, plane.max_error, plane.phased) if plane.adaptive else None
+    return Adaptation(plane.samples, plane.max_error, plane.by_parity) if plane.adaptive else None
 
 
 def surprise(sample: np.ndarray, mean: np.ndarray, scale: np.ndarray, reference: np.ndarray) -> np.ndarray:

@@ -118,7 +118,7 @@ def test_a_head_of_64_by_64_has_seven_bytes(mode: Mode, replicated: bool, coder:
 def test_layout_byte_by_byte() -> None:
     header = Header(1000, 65, Mode.RGBA, True, ResidualCoder.GAUSSIAN, 200, "deadbeef", 256, 4)
     layout = 5 | 1 << 3 | 0 << 5 | 1 << 6 | 1 << 7
-    head = b"\xda\r\n" + bytes([layout, 1]) + b"\xcf\x0f\x40" + b"\xde\xad" + b"\xc8\x01" + b"\x24"
+    head = b"\xdb\r\n" + bytes([layout, 1]) + b"\xcf\x0f\x40" + b"\xde\xad" + b"\xc8\x01" + b"\x24"
     assert pack(header, Metadata(), [b"abcd"]) == head + b"\x04abcd"
     start = binascii.crc_hqx(b"\xde\xad\xbe\xef", 0xFFFF)
     assert head_check(head, "deadbeef") == binascii.crc_hqx(head, start).to_bytes(2, "little")
@@ -126,7 +126,7 @@ def test_layout_byte_by_byte() -> None:
 
 def test_near_lossless_colours_have_an_order() -> None:
     colours = Header(8, 8, Mode.RGB, False, ResidualCoder.CONTEXT, 2, "01234567", 16, 1)
-    assert head_of(colours, Metadata()) == b"\xda\r\n\x52\x0e\x01\x23\x02\x03"
+    assert head_of(colours, Metadata()) == b"\xdb\r\n\x52\x0e\x01\x23\x02\x03"
     assert colours.transform == Transform.GBR
     other = colours._replace(differences=Transform.BGR)
     found = unpack(pack(other, Metadata(), [bytes(8)])).header
@@ -141,17 +141,17 @@ def test_near_lossless_colours_have_an_order() -> None:
             not plain.max_error
         )
     with pytest.raises(CorruptError, match="order of channels"):
-        unpack(b"\xda\r\n\x52\x0e\x01\x23\x02\x06" + bytes(8))
+        unpack(b"\xdb\r\n\x52\x0e\x01\x23\x02\x06" + bytes(8))
 
 
 def test_what_is_usual_is_not_written() -> None:
     plain = Header(200, 200, Mode.L, False, ResidualCoder.CONTEXT, 0, "0123", 64, 1, True)
-    assert head_of(plain, Metadata()) == b"\xda\r\n\x10\x8e\x03\x01\x23"
+    assert head_of(plain, Metadata()) == b"\xdb\r\n\x10\x8e\x03\x01\x23"
     assert plain.width * plain.height >= ADAPTIVE_PIXELS
     still = plain._replace(adaptive=False)
-    assert head_of(still, Metadata()) == b"\xda\r\n\x90\x02\x8e\x03\x01\x23"
+    assert head_of(still, Metadata()) == b"\xdb\r\n\x90\x02\x8e\x03\x01\x23"
     finer = plain._replace(side=32)
-    assert head_of(finer, Metadata()) == b"\xda\r\n\x90\x01\x8e\x03\x01\x23\x01"
+    assert head_of(finer, Metadata()) == b"\xdb\r\n\x90\x01\x8e\x03\x01\x23\x01"
 
 
 def test_every_truncation_is_told() -> None:

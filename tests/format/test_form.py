@@ -35,7 +35,7 @@ def read(head: bytes) -> Header:
 )
 def test_a_form_follows_the_layout(header: Header, form: int, more: bytes) -> None:
     head = head_of(header)
-    assert head == b"\xda\r\n" + bytes([16 | 7, form]) + b"\x0e\x01\x23" + more
+    assert head == b"\xdb\r\n" + bytes([16 | 7, form]) + b"\x0e\x01\x23" + more
     assert read(head) == header
 
 
@@ -97,7 +97,7 @@ WIDE = COLOUR._replace(depth=12, model="")
 def test_wide_images_have_a_depth_and_no_model(header: Header) -> None:
     head = head_of(header)
     channels = 2 if header.mode == Mode.RGB else 0
-    start = b"\xda\r\n" + bytes([16 | 7 | 64 * bool(header.max_error), channels | 16, header.depth, 0x0E])
+    start = b"\xdb\r\n" + bytes([16 | 7 | 64 * bool(header.max_error), channels | 16, header.depth, 0x0E])
     assert head.startswith(start)
     assert read(head) == header
     assert read(head).presentation.mode == ("RGB;16" if channels else "I;16")

@@ -59,7 +59,7 @@ def random_plane(seed: int, height: int, width: int, components: int | None = No
     seen = rng.integers(LOW, 256, (height, width, 3)).astype(np.int16) if rng.random() < 0.5 else None
     styles = rng.integers(0, 2, (height, width)).astype(np.uint8)
     samples = samples.clip(LOW[:components], 255).astype(np.int16)
-    return Plane(samples, coded, styles, seen, adaptive=True, phased=bool(rng.random() < 0.5), decided=True)
+    return Plane(samples, coded, styles, seen, adaptive=True, by_parity=bool(rng.random() < 0.5), decided=True)
 
 
 def unknown(plane: Plane) -> Plane:
@@ -155,7 +155,7 @@ def test_decisions_need_adaptation_and_no_errors() -> None:
 
 def test_measuring_takes_no_heed_of_decisions() -> None:
     plane = random_plane(5, 6, 11)
-    plain = replace(plane, adaptive=False, phased=False, decided=False)
+    plain = replace(plane, adaptive=False, by_parity=False, decided=False)
     assert np.array_equal(REFERENCE.measure(NETWORKS[1], plane), REFERENCE.measure(NETWORKS[1], plain))
 
 

@@ -58,8 +58,8 @@ def random_plane(rng: np.random.Generator, height: int, width: int, lossless: bo
     rows = None
     if not adaptive and rng.random() < 0.5:
         rows = tuple(rng.integers(0, len(bank().tables), len(bank().tables)).tolist())
-    phased = adaptive and bool(rng.random() < 0.5)
-    return Plane(samples.astype(np.int16), coded, styles, seen, max_error, adaptive, phased, rows=rows)
+    by_parity = adaptive and bool(rng.random() < 0.5)
+    return Plane(samples.astype(np.int16), coded, styles, seen, max_error, adaptive, by_parity, rows=rows)
 
 
 def again(plane: Plane, samples: np.ndarray) -> Plane:
@@ -107,7 +107,7 @@ def test_core_is_the_reference(isa: str, seed: int, net: ResidualNetwork, height
 @settings(max_examples=40, deadline=None)
 def test_a_comparison_is_the_difference(isa: str, seed: int, net: ResidualNetwork, h: int, w: int) -> None:
     rng = np.random.default_rng(seed)
-    plane = replace(random_plane(rng, h, w, lossless=True), adaptive=False, phased=False)
+    plane = replace(random_plane(rng, h, w, lossless=True), adaptive=False, by_parity=False)
     seen = rng.integers([0, -255, -255], 256, (h, w, 3)).astype(np.int16)
     plane = replace(plane, reconstruction=seen)
     lengths = REFERENCE.measure(net, plane).reshape(h, w)
@@ -146,7 +146,7 @@ def test_a_comparison_that_does_not_fit_is_refused() -> None:
 
 def test_lengths_are_those_of_the_symbols() -> None:
     plane = random_plane(np.random.default_rng(5), 9, 14, lossless=True)
-    plane = replace(plane, coded=np.ones_like(plane.coded), adaptive=False, phased=False, rows=None)
+    plane = replace(plane, coded=np.ones_like(plane.coded), adaptive=False, by_parity=False, rows=None)
     for net in NETWORKS:
         symbols = CoreEngine().symbols(net, plane)
         measured = CoreEngine().measure(net, plane).sum() / (1 << engine.LENGTH_BITS)
@@ -257,7 +257,7 @@ def test_adaptation_over_many_samples(isa: str, max_error: int, known: float) ->
     found = unknown(plane)
     assert not len(CoreEngine(isa).decode(net, found, words))
     assert np.array_equal(found.samples, mine.samples)
-    plain = replace(plane, samples=plane.samples.copy(), adaptive=False, phased=False)
+    plain = replace(plane, samples=plane.samples.copy(), adaptive=False, by_parity=False)
     assert len(words) < len(CoreEngine(isa).push(np.zeros(0, np.uint32), CoreEngine(isa).symbols(net, plain)))
 
 
