@@ -41,6 +41,7 @@ class Part:
     features: tuple[int, ...] = ()  # that the mean is corrected by
     scale: bool = False
     levels: bool = False  # scales shift by the energy of errors close by
+    rows: bool = False  # a second mean follows the row
 
 
 PARTS = (
@@ -50,8 +51,10 @@ PARTS = (
     Part("and by errors farther away", tuple(range(adaptation.FEATURES))),
     Part("and scales shifted", tuple(range(adaptation.FEATURES)), scale=True),
     Part("and that by the energy of errors", tuple(range(adaptation.FEATURES)), True, True),
+    Part("and a second mean that follows rows", tuple(range(adaptation.FEATURES)), True, True, True),
 )
 SCALES = Part("scales alone, by energy", (), True, True)
+BY_PARITY = "that with weights for each parity"
 SUITED = "and in the transform of colours that suits the picture (effort normal)"
 DECISIONS = "and by decisions (of effort best)"
 
@@ -60,7 +63,7 @@ class Partial(adaptation.Adaptation):
     """Adaptation of which only a part is on."""
 
     def __init__(self, plane: Plane, part: Part):
-        super().__init__(plane.samples, plane.max_error)
+        super().__init__(plane.samples, plane.max_error, plane.by_parity)
         self.part = part
 
     def look(self, x: np.ndarray, y: np.ndarray) -> None:
@@ -87,7 +90,10 @@ class Partial(adaptation.Adaptation):
         super().learn(values)
         unused = np.ones(adaptation.FEATURES, bool)
         unused[list(self.part.features)] = False
-        self.weights[:, unused] = 0
+        for parity in self.parities:
+            parity.weights[:, unused] = 0
+        if not self.part.rows:
+            self.row_weights[:] = 0
 
 
 def middle(pixels: np.ndarray, side: int) -> np.ndarray:
@@ -146,6 +152,8 @@ def rows(pictures: Sequence[np.ndarray]) -> Iterator[str]:
         spent = sum(bits(plane, part) for plane in planes) / samples
         alone = alone or spent
         yield row(part.name, spent, alone)
+    apart = [replace(plane, adaptive=True, by_parity=True) for plane in planes]
+    yield row(BY_PARITY, sum(bits(plane, PARTS[-1]) for plane in apart) / samples, alone)
     best = [plane_of(pixels, suited(pixels)) for pixels in pictures]
     yield row(SUITED, sum(bits(plane, PARTS[-1]) for plane in best) / samples, alone)
     yield row(DECISIONS, sum(map(decided_bits, best)) / samples, alone)

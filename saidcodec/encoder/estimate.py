@@ -1,5 +1,6 @@
-"""What a band will take, told by a small part of it: in which transform of its colours it is shortest, whether
-it learns better by parity, and whether it is worth coding beside what it was made of.
+"""What images and bands will take, told by a small part of them: in which transform of its colours a band is
+shortest, whether an image learns better by parity, and whether a band is worth coding beside what it was made
+of.
 
 Nothing here is part of the format.
 """
@@ -46,8 +47,9 @@ def shortest(
 
 
 def learns_by_parity(header: Header, model: Model, channels: np.ndarray, threads: int) -> bool:
-    """Whether an image's coded channels uint8 [h, w, channels] take fewer bits with weights for each parity, as
-    what a sensor's pattern of colours or halved chroma has gone through.  The middle of it tells."""
+    """Whether an image's coded channels uint8 [h, w, channels] take fewer bits with weights for each parity
+    (spec section 6.9), as those do that a sensor's pattern of colours or halved chroma has gone through.  The
+    middle of it tells."""
     height, width = channels.shape[:2]
     y, x = (max(side - part, 0) // 4 * 2 for side, part in ((height, PATCH_ROWS), (width, PATCH_COLUMNS)))
     patch = planes.colour_of(header, channels[y : y + PATCH_ROWS, x : x + PATCH_COLUMNS])

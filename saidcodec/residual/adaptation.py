@@ -16,8 +16,8 @@ import numpy as np
 
 from saidcodec.entropy.bank import MEAN_STEPS, REACH, SCALES, TAILS, bank, in_quanta, look_up
 from saidcodec.format.colour import HIGH, LOW
-from saidcodec.residual.lengths import lengths
 from saidcodec.residual.context import SKEW
+from saidcodec.residual.lengths import lengths
 from saidcodec.residual.network import COMPONENTS, Offsets
 from saidcodec.residual.squares import Sums, sweep
 
@@ -297,7 +297,9 @@ class Adaptation:
         size = LEAST_SIZE + np.square(features).sum(1)
         pace = (np.abs(PACE * left) // size).clip(max=MOST_WEIGHT) * np.sign(left)
         moved = (features * pace[:, None] + (1 << 9)) >> 10
-        self.row_weights[c, self.y] = np.clip(self.row_weights[c, self.y] + moved, -MOST_WEIGHT - 1, MOST_WEIGHT)
+        self.row_weights[c, self.y] = np.clip(
+            self.row_weights[c, self.y] + moved, -MOST_WEIGHT - 1, MOST_WEIGHT
+        )
         first, end = self.step_rows
         place = np.arange(first, end)
         for apart in SMOOTHED:

@@ -41,7 +41,8 @@ def test_the_ends_of_the_table_are_the_coder_without_and_with_adaptation(plane: 
 
 def test_the_rows() -> None:
     names = [line.split(" | ")[0].removeprefix("| ") for line in parts.rows([parts.middle(SCENE, 64)])][2:]
-    assert names == [*(part.name for part in parts.PARTS), parts.SUITED, parts.DECISIONS, parts.SCALES.name]
+    rest = [parts.BY_PARITY, parts.SUITED, parts.DECISIONS, parts.SCALES.name]
+    assert names == [*(part.name for part in parts.PARTS), *rest]
 
 
 def test_every_part_changes_bits(plane: Plane) -> None:

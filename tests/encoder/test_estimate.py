@@ -8,9 +8,18 @@ from factory import random_model
 
 from saidcodec import models
 from saidcodec.encoder import writing
-from saidcodec.encoder.estimate import COLUMNS, PARTS, ROWS, is_far_shorter, parts_of, shortest
+from saidcodec.encoder.estimate import (
+    COLUMNS,
+    PARTS,
+    ROWS,
+    is_far_shorter,
+    learns_by_parity,
+    parts_of,
+    shortest,
+)
+from saidcodec.format import container
 from saidcodec.format.colour import DIFFERENCES, Transform
-from saidcodec.format.header import Header, Mode, ResidualCoder
+from saidcodec.format.header import Header, Metadata, Mode, ResidualCoder
 from saidcodec.format.presentation import Presentation
 from saidcodec.format.tiling import Tiling
 from saidcodec.residual.band import method_of
@@ -59,3 +68,21 @@ def test_no_stream_of_a_band_as_it_is_is_far_shorter_than_expected(common: bool)
     assert not is_far_shorter(stream, header, method, model, pixels)
     assert is_far_shorter(stream[: len(stream) // 2], header, method, model, pixels)
     assert not is_far_shorter(b"", header, method, models.find("clevr"), pixels)
+
+
+def test_what_was_interpolated_learns_by_parity() -> None:
+    """Noise on every second pixel of every second row, and means of neighbours between."""
+    rng = np.random.default_rng(7)
+    noise = rng.normal(0, 9, (121, 301, 3))
+    y, x = np.mgrid[:121, :301]
+    plain = 120 + (60 * np.sin(x / 31) + 40 * np.cos(y / 23))[..., None] + noise
+    between = plain.copy()
+    between[:, 1:-1:2] = (between[:, :-2:2] + between[:, 2::2]) / 2
+    between[1:-1:2] = (between[:-2:2] + between[2::2]) / 2
+    model = models.find("photo")
+    for pixels, expected in ((plain, False), (between, True)):
+        pixels = pixels.clip(0, 255).astype(np.uint8)
+        header = writing.header_of(pixels, Presentation("RGB"), model, "context", 0, "normal")
+        assert learns_by_parity(header, model, pixels, 2) == expected
+        data = writing.write(header, model, pixels, Metadata(), None, None, False, 1, lambda share: None)
+        assert container.unpack(data).header.by_parity == expected

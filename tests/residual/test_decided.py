@@ -59,7 +59,9 @@ def random_plane(seed: int, height: int, width: int, components: int | None = No
     seen = rng.integers(LOW, 256, (height, width, 3)).astype(np.int16) if rng.random() < 0.5 else None
     styles = rng.integers(0, 2, (height, width)).astype(np.uint8)
     samples = samples.clip(LOW[:components], 255).astype(np.int16)
-    return Plane(samples, coded, styles, seen, adaptive=True, by_parity=bool(rng.random() < 0.5), decided=True)
+    return Plane(
+        samples, coded, styles, seen, adaptive=True, by_parity=bool(rng.random() < 0.5), decided=True
+    )
 
 
 def unknown(plane: Plane) -> Plane:
