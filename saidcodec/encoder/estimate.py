@@ -39,7 +39,7 @@ def shortest(
     part = parts_of(channels[..., :3])
 
     def words(transform: Transform) -> float:
-        spent = words_of(method, model, colour.forward(part, transform))
+        spent = words_of(method.sharing, model, colour.forward(part, transform))
         return spent * (1 - MARGIN) if transform == Transform.YCOCG else spent
 
     spent = [*in_threads(words, among, threads)]
@@ -65,7 +65,8 @@ def learns_by_parity(header: Header, model: Model, channels: np.ndarray, threads
 def words_of(method: Method, model: Model, components: np.ndarray) -> int:
     """Words of 32 bits that planes int16 [h, w, components] take in the usual style."""
     assert method.network
-    plane = plane_of(components, max_error=method.max_error)
+    # Near-lossless the engine leaves in a plane what a decoder will see.
+    plane = plane_of(components.copy() if method.max_error else components, max_error=method.max_error)
     styles = usual_styles(model, components.shape)
     plane = replace(plane, styles=styles, adaptive=method.adaptive, by_parity=method.by_parity)
     symbols = engine.current().symbols(method.network, plane)
@@ -94,7 +95,7 @@ def is_far_shorter(stream: bytes, header: Header, method: Method, model: Model, 
     if 8 * len(stream) >= FAR * alone * pixels:
         return False
     part = parts_of(components)
-    coded = 32 * words_of(method, model, part) / (part.shape[0] * part.shape[1])
+    coded = 32 * words_of(method.sharing, model, part) / (part.shape[0] * part.shape[1])
     return bool(8 * len(stream) < FAR * coded * pixels)
 
 

@@ -92,7 +92,7 @@ def write(
     if suited and header.has_order and header.coder == ResidualCoder.CONTEXT:
         found = shortest(method_of(header, model), model, channels, DIFFERENCES, threads)
         header = header._replace(differences=found)
-    if header.adaptive and not header.palette:
+    if header.adaptive and not header.flat:
         header = header._replace(by_parity=learns_by_parity(header, model, channels, threads))
     method, bands = method_of(header, model), Tiling.of(header).bands()
     within = threads if len(bands) == 1 else 1  # threads that share one band

@@ -17,9 +17,22 @@ static inline i16 *FOR_ISA(lesson)(const Walk *w, int parity, int c, int k) {
     return w->lesson[parity][c] + (size_t)k * ((size_t)w->most + PERIOD + BATCH);
 }
 
-/* Weight k of all rows, the prediction that follows its row; from the row of the step's first lane on. */
+/* Weight k of the rows, of the prediction that follows its row; from the row of the step's first lane on. */
 static inline i16 *FOR_ISA(row_weight)(const Walk *w, int c, int k) {
-    return w->row_weight[c] + (size_t)k * w->lanes + (size_t)(w->top + REACH_Y);
+    return w->row_weight[c] + (size_t)k * w->rows + (size_t)(w->top - w->first_row + REACH_Y);
+}
+
+/* Make room for the weights of the step's rows. */
+static void FOR_ISA(move_rows)(Walk *w, int n) {
+    i32 moved = w->top - w->first_row;
+    if ((size_t)moved + (size_t)w->most + REACH_Y + BATCH <= w->rows) return;
+    for (int c = 0; c < w->plane->components; c++) {
+        for (int k = 0; k < NEARBY; k++) {
+            i16 *row = w->row_weight[c] + (size_t)k * w->rows;
+            memmove(row, row + moved, (size_t)(n + REACH_Y) * sizeof(i16));
+        }
+    }
+    w->first_row = w->top;
 }
 
 /* The features that the prediction uses which follows its row. */
@@ -38,6 +51,7 @@ static inline i32 FOR_ISA(in_widths)(i32 v, i32 factor) { /* in 32nds of the cor
 
 /* The energy of the errors around each lane.  A row that begins takes over the weights of the one above. */
 static void FOR_ISA(look_around)(Walk *w, int n) {
+    FOR_ISA(move_rows)(w, n);
     int begins = n && w->top + n > 1 && w->step == 2 * (w->top + n - 1);
     for (int c = 0; c < w->plane->components; c++) {
         for (int k = 0; k < NEARBY && begins; k++) {
@@ -226,10 +240,10 @@ static inline void FOR_ISA(correct)(const Walk *w, int c, const i16 *restrict me
 /* The mean by the weights of the lanes' parities. */
 static void FOR_ISA(correct_widely)(Walk *w, int c, i16 *const *rows, int n) {
     const Parity *parity = w->adaptive->parity + (w->plane->by_parity ? 2 * (w->step & 1) : 0);
-    i32 *restrict sum = w->sum;
+    i32 *sum = w->sum;
     FOR_ISA(predict)(rows, parity[0].weight[c], sum, n);
     if (w->plane->by_parity) {
-        i32 *restrict odd = w->around[0];
+        i32 *odd = w->around[0];
         FOR_ISA(predict)(rows, parity[1].weight[c], odd, n);
         for (int i = ~w->top & 1; i < n; i += 2) sum[i] = odd[i];
     }
@@ -253,11 +267,11 @@ static void FOR_ISA(blend_means)(Walk *w, int c, int n) {
         const i16 *restrict north = lane_row(w, ring, w->step - 2, w->top - 1);
         const i16 *restrict north_west = lane_row(w, ring, w->step - 3, w->top - 1);
         const i16 *restrict north_east = lane_row(w, ring, w->step - 1, w->top - 1);
-        i32 *restrict around = w->around[which];
+        i32 *around = w->around[which];
         for (int i = 0; i < n; i++) around[i] = 2 * (west[i] + north[i]) + north_west[i] + north_east[i] + 1;
     }
     const i16 *restrict wide = w->lane_wide[c], *restrict near = w->lane_near[c];
-    const i32 *restrict by_wide = w->around[0], *restrict by_near = w->around[1];
+    const i32 *by_wide = w->around[0], *by_near = w->around[1];
     i16 *restrict coded = w->lane_coded[c];
     const i32 above = 1 << 12; /* makes means positive */
     for (int i = 0; i < n; i++) {
@@ -270,10 +284,9 @@ static void FOR_ISA(blend_means)(Walk *w, int c, int n) {
 /* The means and shapes that component c of the step's samples is coded with. */
 static void FOR_ISA(adapt)(Walk *w, int c, int n) {
     Adaptive *state = w->adaptive;
-    i16 *restrict mean = w->lane_mean[c], *restrict coded = w->lane_coded[c], *restrict factor = w->factor[c];
-    i16 *restrict width = w->width, *own[FEATURES];
-    u8 *restrict scale = w->lane_scale[c], *restrict level = w->level[c];
-    i32 *restrict sum = w->sum, *restrict coded_mean = w->coded_mean[c];
+    i16 *mean = w->lane_mean[c], *coded = w->lane_coded[c], *factor = w->factor[c], *width = w->width, *own[FEATURES];
+    u8 *scale = w->lane_scale[c], *restrict level = w->level[c];
+    i32 *sum = w->sum, *restrict coded_mean = w->coded_mean[c];
     u32 *restrict coded_choice = w->coded_choice[c];
     const i32 *restrict plain_mean = w->mean[c];
     const u32 *restrict choice = w->choice[c];
@@ -511,7 +524,8 @@ static void FOR_ISA(prepare_lessons)(Walk *w, int parity, int first, int apart, 
 /* A lane's weight half from those at both sides, in equal parts. */
 static inline i32 FOR_ISA(between)(i32 before, i32 own, i32 after) { return (((before + after) >> 1) + own + 1) >> 1; }
 
-/* to[i] = between(from[i - apart], from[i], from[i + apart]), where lanes beyond the step are as its outermost ones. */
+/* to[i] = between(from[i - apart], from[i], from[i + apart]), where lanes beyond the step are as its outermost ones.
+   Room for them is before and behind the lanes: rows that have ended or not begun, whose weights are not needed. */
 static inline void FOR_ISA(smoothen)(i16 *restrict from, i16 *restrict to, int apart, int n) {
     for (int k = 1; k <= apart; k++) {
         from[-k] = from[0];
@@ -563,8 +577,8 @@ static void FOR_ISA(learn_nearby)(Walk *w, int c, int n) {
 #endif
     }
     /* All rows at once, since a processor waits where it reads across what it has just written. */
-    for (int k = 0; k < NEARBY; k++) FOR_ISA(smoothen)(FOR_ISA(row_weight)(w, c, k), smooth + (size_t)k * w->lanes, 1, n);
-    for (int k = 0; k < NEARBY; k++) FOR_ISA(smoothen)(smooth + (size_t)k * w->lanes, FOR_ISA(row_weight)(w, c, k), 2, n);
+    for (int k = 0; k < NEARBY; k++) FOR_ISA(smoothen)(FOR_ISA(row_weight)(w, c, k), smooth + (size_t)k * w->rows, 1, n);
+    for (int k = 0; k < NEARBY; k++) FOR_ISA(smoothen)(smooth + (size_t)k * w->rows, FOR_ISA(row_weight)(w, c, k), 2, n);
 }
 
 /* Learn from the step's samples in all components. */

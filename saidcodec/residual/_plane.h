@@ -71,7 +71,7 @@ typedef struct {
     const i16 *reconstruction; /* [height][width][3] or NULL */
     i32 max_error;             /* of a sample; 0: lossless */
     i32 adaptive;              /* whether the plane is coded with adaptation (section 6.9), */
-    i32 by_parity;                /* with weights for each parity, */
+    i32 by_parity;             /* with weights for each parity, */
     i32 decided;               /* and by decisions (section 6.10) */
 } Plane;
 
@@ -125,14 +125,16 @@ typedef struct {
     i16 *error[3], *left[3], *known[3], *missed[2][3];
     i16 *feature[3];         /* [FEATURES + 1 + OTHERS][most + BATCH]: the goal is row FEATURES */
     i16 *lesson[PARITIES][3];  /* [FEATURES + 4][most + PERIOD + BATCH]: features that wait, the goal and spare rows */
-    i16 *row_weight[3];      /* [NEARBY][lanes] */
+    i16 *row_weight[3];      /* [NEARBY][rows]: of the rows from first_row - REACH_Y on */
+    size_t rows;
+    i32 first_row;
     /* [most + BATCH] of every component: the network's mean, the two corrected ones, what is coded with, the feature
        factor, the energy and the level of the errors around, the network's scale. */
     i16 *lane_mean[3], *lane_wide[3], *lane_near[3], *lane_coded[3], *factor[3], *energy[3];
     u8 *lane_scale[3], *level[3];
     i16 *width, *pace;       /* [most + BATCH] */
     i32 *sum, *around[2];    /* likewise */
-    i16 *smooth;             /* [NEARBY][lanes] */
+    i16 *smooth;             /* [NEARBY][rows] */
     Decided *decided;        /* of each component; NULL where the plane is coded by symbols */
     i16 *extra_feature;      /* [OUTER + WIDER][most + BATCH] */
     void *memory;
@@ -259,7 +261,7 @@ static void parts_of_adaptation(Walk *w, Arena *a, size_t most) {
     w->adaptive = part(a, 1, sizeof(Adaptive));
     w->width = part(a, most, sizeof(i16));
     w->pace = part(a, most, sizeof(i16));
-    w->smooth = part(a, NEARBY * w->lanes, sizeof(i16));
+    w->smooth = part(a, NEARBY * w->rows, sizeof(i16));
     w->sum = part(a, most, sizeof(i32));
     for (int i = 0; i < 2; i++) w->around[i] = part(a, most, sizeof(i32));
     for (int c = 0; c < 3; c++) {
@@ -270,7 +272,7 @@ static void parts_of_adaptation(Walk *w, Arena *a, size_t most) {
         w->feature[c] = part(a, (FEATURES + 1 + OTHERS) * most, sizeof(i16));
         for (int f = 0; f < (w->plane->by_parity ? PARITIES : 1); f++)
             w->lesson[f][c] = part(a, (FEATURES + 4) * (most + PERIOD), sizeof(i16));
-        w->row_weight[c] = part(a, NEARBY * w->lanes, sizeof(i16));
+        w->row_weight[c] = part(a, NEARBY * w->rows, sizeof(i16));
         w->lane_mean[c] = part(a, most, sizeof(i16));
         w->lane_wide[c] = part(a, most, sizeof(i16));
         w->lane_near[c] = part(a, most, sizeof(i16));
@@ -384,6 +386,7 @@ static int walk_open(Walk *w, const Network *network, const Bank *bank, const Pl
     w->seen_row = (size_t)(area.right - area.left + 2 * FARTHEST);
     /* An odd number of cache lines in a row of lanes keeps the rows out of each other's cache sets. */
     w->lanes = (((size_t)p->height + REACH_Y + BATCH + 31) / 32 | 1) * 32;
+    w->rows = (2 * ((size_t)w->most + REACH_Y + BATCH) / 32 | 1) * 32 + 32;
     for (int i = 0; i < NEAR; i++) w->near_at[i] = NEAR_Y[i] * (ptrdiff_t)w->row_cells + NEAR_X[i];
     for (int i = 0; i < network->around; i++)
         w->around_at[i] = network->around_y[i] * (ptrdiff_t)w->seen_row + network->around_x[i];

@@ -161,7 +161,7 @@ class Adaptation:
     def look(self, x: np.ndarray, y: np.ndarray) -> None:
         """Read what is around the samples (x, y) int [n] of a step that are coded."""
         self.x, self.y, self.known = x, y, list[Choice]()
-        self.number = 2 * (x & 1) + (y & 1) if self.by_parity else np.zeros_like(x)
+        self.parity_of = 2 * (x & 1) + (y & 1) if self.by_parity else np.zeros_like(x)
         self.close, self.far = self.errors_at(self.network, CLOSE), self.errors_at(self.network, FAR)
         self.energy = np.abs(self.errors_at(self.corrected, CLOSE)).transpose(0, 2, 1) @ ENERGY_WEIGHTS
         if len(x):
@@ -202,7 +202,7 @@ class Adaptation:
         features = np.concatenate(parts, 1)
         factor, energy = FEATURE_FACTORS[scale], self.energy[:, c]
         features = np.clip(in_widths(features, factor[:, None]), -MOST_FEATURE, MOST_FEATURE)
-        weights = np.array([parity.weights[c] for parity in self.parities])[self.number]
+        weights = np.array([parity.weights[c] for parity in self.parities])[self.parity_of]
         wide = corrected_by((weights * features[:, :FEATURES]).sum(1), mean, scale, c)
         near = corrected_by((self.row_weights[c, self.y] * features[:, NEARBY[c]]).sum(1), wide, scale, c)
         by_wide, by_near = self.missed_around(c)
@@ -280,11 +280,11 @@ class Adaptation:
             counted = np.clip(in_widths(left, factor), -MOST_LEFT, MOST_LEFT)
             goal = np.clip(in_widths(corrected - mean, factor) + counted, -MOST_FEATURE, MOST_FEATURE)
             for number, parity in enumerate(self.parities):
-                own = (self.number == number) & teaching
+                own = (self.parity_of == number) & teaching
                 parity.sums[c].products[:] += features[own, :FEATURES].T @ features[own, :FEATURES]
                 parity.sums[c].goals[:] += features[own, :FEATURES].T @ goal[own]
         for number, parity in enumerate(self.parities):
-            parity.count += int((self.number == number).sum()) * teaching
+            parity.count += int((self.parity_of == number).sum()) * teaching
             if parity.count >= PERIOD:
                 parity.improve()
 

@@ -52,7 +52,7 @@ class Method(NamedTuple):
     rows: Rows | None = None
 
     @property
-    def at_once(self) -> Method:
+    def sharing(self) -> Method:
         """The same with weights that all parities share."""
         return self._replace(by_parity=False)
 

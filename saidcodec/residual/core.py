@@ -23,7 +23,7 @@ from saidcodec.residual.engine import Plane, check_comparison, check_styles
 from saidcodec.residual.network import ResidualNetwork
 
 ISA_VARIABLE = "SAIDCODEC_ISA"
-INTERFACE = 7  # said_interface() of _core.c
+INTERFACE = 8  # said_interface() of _core.c
 NO_MEMORY, IMPOSSIBLE_SAMPLE = 1, 2
 ANSWERS = 18  # decisions about a component, most, as in _decided_model.h: room that is made for them
 SIZE_MAX = ctypes.c_size_t(-1).value

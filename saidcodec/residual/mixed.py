@@ -63,7 +63,7 @@ def add(
         add_head(source.head(), encoder)
         colours = len(source.occurring)
         ranks = np.concatenate([source.ranks(channels[..., :colours]), channels[..., colours:]], -1)
-        residual.add(header, method.at_once, outline, ranks, encoder)
+        residual.add(header, method.sharing, outline, ranks, encoder)
     elif isinstance(source, Graphics):
         how = BandMethod.GRADIENTS if source.gradients else BandMethod.GRAPHICS
         encoder.add(np.array([how]), uniform(len(BandMethod)))
@@ -75,7 +75,7 @@ def add(
     else:
         encoder.add(np.array([BandMethod.MAPPED]), uniform(len(BandMethod)))
         add_head(source.head(), encoder)
-        add_mapped(header, method.at_once, outline, source, channels, encoder)
+        add_mapped(header, method.sharing, outline, source, channels, encoder)
 
 
 def take(header: Header, method: Method, outline: Outline, decoder: Decoder) -> np.ndarray:
@@ -89,12 +89,12 @@ def take(header: Header, method: Method, outline: Outline, decoder: Decoder) -> 
     if predicted or (outline.stored.any() and not free):
         raise CorruptError("A band has tiles that its method does not have.")
     if how == BandMethod.MAPPED:
-        channels = take_mapped(header, method.at_once, outline, take_head(decoder), decoder)
+        channels = take_mapped(header, method.sharing, outline, take_head(decoder), decoder)
     elif flat:
         channels = take_graphics(header, outline, how == BandMethod.GRADIENTS, decoder)
     elif how == BandMethod.LEVELS:
         found = levels.parse_levels(take_head(decoder), header.components)
-        ranks = residual.take(header, method.at_once, outline, decoder)
+        ranks = residual.take(header, method.sharing, outline, decoder)
         colours = header.components
         channels = np.concatenate([found.values(ranks[..., :colours]), ranks[..., colours:]], -1)
     elif how == BandMethod.DIFFERENCES:

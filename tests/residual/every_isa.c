@@ -73,7 +73,7 @@ int main(void) {
             style[i] = (u8)draw(0, styles - 1);
         }
         Plane plane = {W, H, round % 5 ? 3 : 1, samples, coded, style, around ? seen : NULL, 0, round % 4 < 2,
-                       round % 4 == 1};
+                       round % 8 < 2, round % 4 == 1};
         size_t counts[2];
         int plain = ISA_COUNT - 1;
         for (int isa = plain; isa >= 0; isa--) {
