@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from factory import random_model
+from PIL import Image
 
+import saidcodec
 from saidcodec import models
 from saidcodec.encoder import writing
 from saidcodec.encoder.estimate import (
@@ -16,8 +18,9 @@ from saidcodec.encoder.estimate import (
     learns_by_parity,
     parts_of,
     shortest,
+    words_of,
 )
-from saidcodec.format import container
+from saidcodec.format import container, planes
 from saidcodec.format.colour import DIFFERENCES, Transform
 from saidcodec.format.header import Header, Metadata, Mode, ResidualCoder
 from saidcodec.format.presentation import Presentation
@@ -86,3 +89,23 @@ def test_what_was_interpolated_learns_by_parity() -> None:
         assert learns_by_parity(header, model, pixels, 2) == expected
         data = writing.write(header, model, pixels, Metadata(), None, None, False, 1, lambda share: None)
         assert container.unpack(data).header.by_parity == expected
+
+
+def test_near_lossless_patches_are_left_alone() -> None:
+    """Each way is tried on the same samples, however many threads try."""
+    rng = np.random.default_rng(8)
+    pixels = (128 + rng.normal(0, 20, (130, 260))).clip(0, 255).astype(np.uint8)
+    model = models.find("photo")
+    header = writing.header_of(pixels, Presentation("L"), model, "context", 3, "normal")
+    channels = planes.channels_of(header, pixels)
+    method, components = method_of(header, model), planes.colour_of(header, channels)
+    before = components.copy()
+    first = words_of(method, model, components)
+    assert np.array_equal(components, before)
+    assert words_of(method, model, components) == first
+
+
+def test_bits_have_no_parities() -> None:
+    bits = np.random.default_rng(9).random((200, 200)) < 0.5
+    data = saidcodec.encode(Image.fromarray(bits), model="photo")
+    assert not container.unpack(data).header.by_parity

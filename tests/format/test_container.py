@@ -277,6 +277,19 @@ def test_impossible_layouts(layout: bytes) -> None:
         unpack(SIGNATURE + layout + bytes(20))
 
 
+def test_parities_are_a_bit_of_the_head() -> None:
+    found = HEADER._replace(width=200, height=200, most_bands=1, adaptive=True, by_parity=True)
+    assert head_of(found, METADATA)[4] == 8
+    assert head_of(found._replace(decided=True), METADATA)[4] == 4 | 8
+    assert unpack(pack(found, METADATA, [b"stream"])).header == found
+    for still in (
+        found._replace(adaptive=False),
+        found._replace(width=20, height=20, side=32, adaptive=False),
+    ):
+        with pytest.raises(CorruptError, match="does not exist"):
+            unpack(pack(still, METADATA, [b"stream"]))
+
+
 def test_decisions_are_a_bit_of_the_head() -> None:
     decided = HEADER._replace(width=200, height=200, most_bands=1, adaptive=True, decided=True)
     assert head_of(decided, METADATA)[4] == 4

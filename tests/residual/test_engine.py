@@ -237,8 +237,8 @@ def test_what_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
 
 @every_set
 @pytest.mark.parametrize("known", [0.0, 0.6])
-@pytest.mark.parametrize("max_error", [0, 1, 5])
-def test_adaptation_over_many_samples(isa: str, max_error: int, known: float) -> None:
+@pytest.mark.parametrize(("max_error", "by_parity"), [(0, False), (1, True), (5, False), (0, True)])
+def test_adaptation_over_many_samples(isa: str, max_error: int, by_parity: bool, known: float) -> None:
     """Long enough for the weights to be solved for several times, and worth it for a plane with a habit."""
     rng = np.random.default_rng(4)
     y, x = np.indices((48, 70))
@@ -247,7 +247,8 @@ def test_adaptation_over_many_samples(isa: str, max_error: int, known: float) ->
     plane = random_plane(rng, 48, 70)
     coded = (rng.random(x.shape) >= known).astype(np.uint8)
     whole = np.rint(samples).astype(np.int16)
-    plane = replace(plane, samples=whole, coded=coded, max_error=max_error, adaptive=True)
+    how = {"max_error": max_error, "adaptive": True, "by_parity": by_parity}
+    plane = replace(plane, samples=whole, coded=coded, **how)
     net = NETWORKS[4]
     mine, theirs = again(plane, plane.samples), again(plane, plane.samples)
     symbols = CoreEngine(isa).symbols(net, mine)
@@ -276,3 +277,20 @@ def test_threads_that_begin_together_get_one_whole_bank() -> None:
         with ThreadPoolExecutor(4) as pool:
             found = [pool.submit(work) for _ in range(4)]
             assert all(np.array_equal(one.result(), wanted) for one in found)
+
+
+@every_set
+def test_rows_follow_each_other_down_a_tall_plane(isa: str) -> None:
+    """So tall that the weights of rows move to the start of their memory several times."""
+    rng = np.random.default_rng(8)
+    y, x = np.indices((500, 7))
+    samples = (100 + 60 * np.sin(y / 9) + 9 * (x % 3) + rng.normal(0, 2, x.shape))[..., None]
+    plane = Plane(np.rint(samples).astype(np.int16), *np.ones((2, 500, 7), np.uint8), None, adaptive=True)
+    plane.styles[:] = 0
+    assert np.array_equal(CoreEngine(isa).symbols(NETWORKS[4], plane), REFERENCE.symbols(NETWORKS[4], plane))
+
+
+def test_parities_need_adaptation() -> None:
+    plane = random_plane(np.random.default_rng(4), 20, 30, lossless=True)
+    with pytest.raises(ValueError, match="Parities need adaptation"):
+        replace(plane, adaptive=False, by_parity=True)
