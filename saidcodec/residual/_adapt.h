@@ -7,16 +7,6 @@
    the step.  Copies and stored samples teach nothing: their lanes are computed all the same, and then their features
    are 0. */
 
-/* Row k of the features of component c: those of section 6.9, the goal, and the differences of the others' values. */
-static inline i16 *FOR_ISA(feature)(const Walk *w, int c, int k) {
-    return w->feature[c] + (size_t)k * ((size_t)w->most + BATCH);
-}
-
-/* Row k of the features that wait to be summed up, the goal behind them. */
-static inline i16 *FOR_ISA(lesson)(const Walk *w, int parity, int c, int k) {
-    return w->lesson[parity][c] + (size_t)k * ((size_t)w->most + PERIOD + BATCH);
-}
-
 /* Weight k of the rows, of the prediction that follows its row; from the row of the step's first lane on. */
 static inline i16 *FOR_ISA(row_weight)(const Walk *w, int c, int k) {
     return w->row_weight[c] + (size_t)k * w->rows + (size_t)(w->top - w->first_row + REACH_Y);
@@ -45,10 +35,6 @@ static inline void FOR_ISA(nearby)(const Walk *w, int c, const i16 **rows) {
     for (int j = 0; j < OTHERS; j++) rows[k++] = FOR_ISA(feature)(w, c, FEATURES + 1 + j);
 }
 
-static inline i32 FOR_ISA(in_widths)(i32 v, i32 factor) { /* in 32nds of the core's width, if v counts sixteenths */
-    return (clamp(8 * v, INT16_MIN, INT16_MAX) * factor + (1 << 14)) >> 15;
-}
-
 /* The energy of the errors around each lane.  A row that begins takes over the weights of the one above. */
 static void FOR_ISA(look_around)(Walk *w, int n) {
     FOR_ISA(move_rows)(w, n);
@@ -66,138 +52,6 @@ static void FOR_ISA(look_around)(Walk *w, int n) {
             for (int i = 0; i < n; i++) energy[i] = (i16)(energy[i] + weight * (left[i] < 0 ? -left[i] : left[i]));
         }
     }
-}
-
-/* to[i] = table[scale[i]]. */
-static inline void FOR_ISA(of_scales)(const i16 *table, const u8 *scale, i16 *to, int n) {
-#if LONG_VECTORS
-    const __m512i low = _mm512_loadu_si512(table), high = _mm512_loadu_si512(table + 32);
-    for (int i = 0; i < n; i += 32) {
-        __m512i which = _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)(scale + i)));
-        _mm512_storeu_si512(to + i, _mm512_permutex2var_epi16(low, which, high));
-    }
-#else
-    for (int i = 0; i < n; i++) to[i] = table[scale[i]];
-#endif
-}
-
-/* sum[i] = the products of the weights and features of every sample; they fit 32 bits. */
-static inline void FOR_ISA(predict)(i16 *const *rows, const i32 *weight, i32 *sum, int n) {
-#if WIDE_VECTORS
-    for (int i = 0; i < n; i += 16) {
-        __m256i low = _mm256_setzero_si256(), high = low;
-        for (int k = 0; k < FEATURES; k += 2) {
-            __m256i a = _mm256_loadu_si256((const __m256i *)(rows[k] + i));
-            __m256i b = _mm256_loadu_si256((const __m256i *)(rows[k + 1] + i));
-            __m256i pair = _mm256_set1_epi32((i32)((u32)weight[k + 1] << 16 | (u16)weight[k]));
-            low = _mm256_add_epi32(low, _mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), pair));
-            high = _mm256_add_epi32(high, _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), pair));
-        }
-        _mm256_storeu_si256((__m256i *)(sum + i), _mm256_permute2x128_si256(low, high, 0x20));
-        _mm256_storeu_si256((__m256i *)(sum + i + 8), _mm256_permute2x128_si256(low, high, 0x31));
-    }
-#else
-    for (int i = 0; i < n; i++) sum[i] = 0;
-    for (int k = 0; k < FEATURES; k++)
-        for (int i = 0; i < n; i++) sum[i] += weight[k] * rows[k][i];
-#endif
-}
-
-/* The same with weights of each lane. */
-static inline void FOR_ISA(predict_nearby)(const i16 *const *rows, const i16 *const *weight, i32 *sum, int n) {
-#if WIDE_VECTORS
-    for (int i = 0; i < n; i += 16) {
-        __m256i low = _mm256_setzero_si256(), high = low;
-        for (int k = 0; k < NEARBY; k += 2) {
-            __m256i a = _mm256_loadu_si256((const __m256i *)(rows[k] + i));
-            __m256i b = _mm256_loadu_si256((const __m256i *)(rows[k + 1] + i));
-            __m256i u = _mm256_loadu_si256((const __m256i *)(weight[k] + i));
-            __m256i v = _mm256_loadu_si256((const __m256i *)(weight[k + 1] + i));
-            low = _mm256_add_epi32(low, _mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), _mm256_unpacklo_epi16(u, v)));
-            high = _mm256_add_epi32(high, _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), _mm256_unpackhi_epi16(u, v)));
-        }
-        _mm256_storeu_si256((__m256i *)(sum + i), _mm256_permute2x128_si256(low, high, 0x20));
-        _mm256_storeu_si256((__m256i *)(sum + i + 8), _mm256_permute2x128_si256(low, high, 0x31));
-    }
-#else
-    for (int i = 0; i < n; i++) sum[i] = 0;
-    for (int k = 0; k < NEARBY; k++)
-        for (int i = 0; i < n; i++) sum[i] += weight[k][i] * rows[k][i];
-#endif
-}
-
-/* sum[i] = the squares of the features of every sample; they fit 32 bits. */
-static inline void FOR_ISA(add_squares)(const i16 *const *rows, i32 *sum, int n) {
-#if WIDE_VECTORS
-    for (int i = 0; i < n; i += 16) {
-        __m256i low = _mm256_setzero_si256(), high = low;
-        for (int k = 0; k < NEARBY; k += 2) {
-            __m256i a = _mm256_loadu_si256((const __m256i *)(rows[k] + i));
-            __m256i b = _mm256_loadu_si256((const __m256i *)(rows[k + 1] + i));
-            __m256i both = _mm256_unpacklo_epi16(a, b), rest = _mm256_unpackhi_epi16(a, b);
-            low = _mm256_add_epi32(low, _mm256_madd_epi16(both, both));
-            high = _mm256_add_epi32(high, _mm256_madd_epi16(rest, rest));
-        }
-        _mm256_storeu_si256((__m256i *)(sum + i), _mm256_permute2x128_si256(low, high, 0x20));
-        _mm256_storeu_si256((__m256i *)(sum + i + 8), _mm256_permute2x128_si256(low, high, 0x31));
-    }
-#else
-    for (int i = 0; i < n; i++) sum[i] = 0;
-    for (int k = 0; k < NEARBY; k++)
-        for (int i = 0; i < n; i++) sum[i] += rows[k][i] * rows[k][i];
-#endif
-}
-
-/* Bring a row of features to the widths of each sample's core, at most 1023 either way. */
-static inline void FOR_ISA(normalise)(const i16 *from, const i16 *factor, i16 *to, int n) {
-#if WIDE_VECTORS
-    const __m256i most = _mm256_set1_epi16(1023), least = _mm256_set1_epi16(-1023);
-    for (int i = 0; i < n; i += 16) {
-        __m256i v = _mm256_loadu_si256((const __m256i *)(from + i));
-        for (int twice = 0; twice < 3; twice++) v = _mm256_adds_epi16(v, v);
-        v = _mm256_mulhrs_epi16(v, _mm256_loadu_si256((const __m256i *)(factor + i)));
-        _mm256_storeu_si256((__m256i *)(to + i), _mm256_max_epi16(_mm256_min_epi16(v, most), least));
-    }
-#else
-    for (int i = 0; i < n; i++) to[i] = (i16)clamp(FOR_ISA(in_widths)(from[i], factor[i]), -1023, 1023);
-#endif
-}
-
-/* to[i] = sixteen times a value less the mean, within MOST_ERROR; 0 for what lies outside. */
-static inline void FOR_ISA(relative)(const i16 *value, const i16 *mean, i16 *to, int n) {
-#if WIDE_VECTORS
-    const __m256i most = _mm256_set1_epi16(MOST_ERROR), least = _mm256_set1_epi16(-MOST_ERROR);
-    for (int i = 0; i < n; i += 16) {
-        __m256i v = _mm256_loadu_si256((const __m256i *)(value + i));
-        __m256i outside = _mm256_cmpeq_epi16(v, _mm256_set1_epi16(OUTSIDE));
-        v = _mm256_sub_epi16(_mm256_slli_epi16(v, 4), _mm256_loadu_si256((const __m256i *)(mean + i)));
-        v = _mm256_max_epi16(_mm256_min_epi16(v, most), least);
-        _mm256_storeu_si256((__m256i *)(to + i), _mm256_andnot_si256(outside, v));
-    }
-#else
-    for (int i = 0; i < n; i++)
-        to[i] = (i16)(value[i] == OUTSIDE ? 0 : clamp(16 * value[i] - mean[i], -MOST_ERROR, MOST_ERROR));
-#endif
-}
-
-/* to[i] = sixteen times the difference of two values, within MOST_ERROR; 0 where either lies outside. */
-static inline void FOR_ISA(difference)(const i16 *restrict from, const i16 *restrict take, i16 *restrict to, int n) {
-#if WIDE_VECTORS
-    const __m256i most = _mm256_set1_epi16(MOST_ERROR), least = _mm256_set1_epi16(-MOST_ERROR);
-    const __m256i beyond = _mm256_set1_epi16(OUTSIDE);
-    for (int i = 0; i < n; i += 16) {
-        __m256i a = _mm256_loadu_si256((const __m256i *)(from + i)), b = _mm256_loadu_si256((const __m256i *)(take + i));
-        __m256i outside = _mm256_or_si256(_mm256_cmpeq_epi16(a, beyond), _mm256_cmpeq_epi16(b, beyond));
-        __m256i d = _mm256_slli_epi16(_mm256_sub_epi16(a, b), 4);
-        d = _mm256_max_epi16(_mm256_min_epi16(d, most), least);
-        _mm256_storeu_si256((__m256i *)(to + i), _mm256_andnot_si256(outside, d));
-    }
-#else
-    for (int i = 0; i < n; i++) {
-        int outside = from[i] == OUTSIDE || take[i] == OUTSIDE;
-        to[i] = (i16)(outside ? 0 : clamp(16 * (from[i] - take[i]), -MOST_ERROR, MOST_ERROR));
-    }
-#endif
 }
 
 /* How the other components' values differ: those of this place, which are known, or those around it. */
@@ -255,7 +109,7 @@ static void FOR_ISA(correct_nearby)(Walk *w, int c, int n) {
     const i16 *rows[NEARBY], *weight[NEARBY];
     FOR_ISA(nearby)(w, c, rows);
     for (int k = 0; k < NEARBY; k++) weight[k] = FOR_ISA(row_weight)(w, c, k);
-    FOR_ISA(predict_nearby)(rows, weight, w->sum, n);
+    FOR_ISA(multiply)(rows, weight, w->sum, n);
     FOR_ISA(correct)(w, c, w->lane_wide[c], w->lane_near[c], n);
 }
 
@@ -405,146 +259,7 @@ static void FOR_ISA(learn_shifts)(Walk *w, int c, int n) {
     }
 }
 
-/* Solve for the weights by one sweep of coordinate descent, then forget a 64th. */
-static void FOR_ISA(solve)(Parity *state, int c) {
-    i64(*a)[FEATURES] = state->products[c], *b = state->products[c][FEATURES];
-    i32 *weight = state->weight[c];
-    for (int k = 0; k < FEATURES; k++) {
-        i64 ridge = (a[k][k] >> 10) + RIDGE, left = b[k] * (1 << 14) - ridge * weight[k];
-        for (int j = 0; j < FEATURES; j++) left -= (j < k ? a[k][j] : a[j][k]) * weight[j];
-        i64 whole = a[k][k] + ridge, step = left / whole;
-        step -= left % whole < 0;
-        i64 moved = weight[k] + step;
-        weight[k] = (i32)(moved < -INT16_MAX ? -INT16_MAX : moved > INT16_MAX ? INT16_MAX : moved);
-    }
-    for (int k = 0; k <= FEATURES; k++)
-        for (int j = 0; j < FEATURES; j++) a[k][j] -= a[k][j] >> 6;
-}
-
-/* Add the products of all pairs of rows, the features and the goal behind them, over m <= 512 samples from `at` on.
-   Sums of 512 products below 2^20 fit 32 bits.  The rows are padded with zeros to a multiple of 32 samples. */
-static void FOR_ISA(correlate)(const Walk *w, int parity, int c, int at, int m, i64 (*products)[FEATURES]) {
-#if LONG_VECTORS
-    for (int k = 0; k <= FEATURES; k += 4) { /* three spare rows are last */
-        for (int j = 0; j < FEATURES && j <= k + 3; j += 4) {
-            __m512i sum[4][4];
-            const i16 *f[4], *g[4];
-            for (int e = 0; e < 4; e++) {
-                f[e] = FOR_ISA(lesson)(w, parity, c, k + e) + at;
-                g[e] = FOR_ISA(lesson)(w, parity, c, j + e) + at;
-                for (int h = 0; h < 4; h++) sum[e][h] = _mm512_setzero_si512();
-            }
-            for (int i = 0; i < m; i += 32) {
-                __m512i other[4];
-                for (int h = 0; h < 4; h++) other[h] = _mm512_loadu_si512(g[h] + i);
-                for (int e = 0; e < 4; e++) {
-                    __m512i own = _mm512_loadu_si512(f[e] + i);
-                    for (int h = 0; h < 4; h++) sum[e][h] = _mm512_dpwssd_epi32(sum[e][h], own, other[h]);
-                }
-            }
-            for (int e = 0; e < 4 && k + e <= FEATURES; e++) {
-                __m256i half[4];
-                for (int h = 0; h < 4; h++)
-                    half[h] = _mm256_add_epi32(_mm512_castsi512_si256(sum[e][h]), _mm512_extracti64x4_epi64(sum[e][h], 1));
-                __m256i two = _mm256_hadd_epi32(_mm256_hadd_epi32(half[0], half[1]), _mm256_hadd_epi32(half[2], half[3]));
-                __m128i four = _mm_add_epi32(_mm256_castsi256_si128(two), _mm256_extracti128_si256(two, 1));
-                __m256i *to = (__m256i *)&products[k + e][j];
-                _mm256_storeu_si256(to, _mm256_add_epi64(_mm256_loadu_si256(to), _mm256_cvtepi32_epi64(four)));
-            }
-        }
-    }
-#elif WIDE_VECTORS
-    for (int k = 0; k <= FEATURES; k += 2) { /* a spare row is last */
-        const i16 *f0 = FOR_ISA(lesson)(w, parity, c, k) + at, *f1 = FOR_ISA(lesson)(w, parity, c, k + 1) + at;
-        for (int j = 0; j < FEATURES && j <= k + 1; j += 4) {
-            __m256i sum[8];
-            const i16 *g[4];
-            for (int e = 0; e < 4; e++) g[e] = FOR_ISA(lesson)(w, parity, c, j + e) + at;
-            for (int e = 0; e < 8; e++) sum[e] = _mm256_setzero_si256();
-            for (int i = 0; i < m; i += 16) {
-                __m256i a = _mm256_loadu_si256((const __m256i *)(f0 + i)), b = _mm256_loadu_si256((const __m256i *)(f1 + i));
-                for (int e = 0; e < 4; e++) {
-                    __m256i other = _mm256_loadu_si256((const __m256i *)(g[e] + i));
-                    sum[e] = _mm256_add_epi32(sum[e], _mm256_madd_epi16(a, other));
-                    sum[4 + e] = _mm256_add_epi32(sum[4 + e], _mm256_madd_epi16(b, other));
-                }
-            }
-            for (int h = 0; h < 2 && k + h <= FEATURES; h++) {
-                __m256i two = _mm256_hadd_epi32(_mm256_hadd_epi32(sum[4 * h], sum[4 * h + 1]),
-                                                _mm256_hadd_epi32(sum[4 * h + 2], sum[4 * h + 3]));
-                __m128i four = _mm_add_epi32(_mm256_castsi256_si128(two), _mm256_extracti128_si256(two, 1));
-                __m256i wide = _mm256_cvtepi32_epi64(four), *to = (__m256i *)&products[k + h][j];
-                _mm256_storeu_si256(to, _mm256_add_epi64(_mm256_loadu_si256(to), wide));
-            }
-        }
-    }
-#else
-    for (int k = 0; k <= FEATURES; k++) {
-        const i16 *f = FOR_ISA(lesson)(w, parity, c, k) + at;
-        for (int j = 0; j < FEATURES && j <= k; j++) {
-            const i16 *g = FOR_ISA(lesson)(w, parity, c, j) + at;
-            i32 sum = 0;
-            for (int i = 0; i < m; i++) sum += f[i] * g[i];
-            products[k][j] += sum;
-        }
-    }
-#endif
-}
-
 /* ---- what a step teaches ---- */
-
-/* Let the features of the lanes of one parity, every `apart`th from `first` on, wait to be summed up. */
-static void FOR_ISA(prepare_lessons)(Walk *w, int parity, int first, int apart, int n) {
-    Parity *state = w->adaptive->parity + parity;
-    int count = first < n ? (n - first + apart - 1) / apart : 0;
-    for (int c = 0; c < w->plane->components; c++) {
-        for (int k = 0; k <= FEATURES; k++) {
-            const i16 *restrict from = FOR_ISA(feature)(w, c, k) + first;
-            i16 *restrict to = FOR_ISA(lesson)(w, parity, c, k) + state->waiting;
-            if (apart == 1) memcpy(to, from, (size_t)count * sizeof(i16));
-            else for (int i = 0; i < count; i++) to[i] = from[2 * i];
-        }
-    }
-    state->waiting += count;
-    for (int i = first; i < n; i += apart) state->taught += w->active[i];
-    int complete = state->taught >= PERIOD;
-    if (state->waiting < PERIOD && !complete) return;
-    int waiting = state->waiting;
-    state->waiting = 0;
-    if (complete) state->taught = 0;
-    for (int c = 0; c < w->plane->components; c++) {
-        for (int k = 0; k <= FEATURES; k++) memset(FOR_ISA(lesson)(w, parity, c, k) + waiting, 0, 32 * sizeof(i16));
-        for (int at = 0; at < waiting; at += TOGETHER_SUMMED)
-            FOR_ISA(correlate)(w, parity, c, at, waiting - at < TOGETHER_SUMMED ? waiting - at : TOGETHER_SUMMED,
-                               state->products[c]);
-        if (complete) FOR_ISA(solve)(state, c);
-    }
-}
-
-/* A lane's weight half from those at both sides, in equal parts. */
-static inline i32 FOR_ISA(between)(i32 before, i32 own, i32 after) { return (((before + after) >> 1) + own + 1) >> 1; }
-
-/* to[i] = between(from[i - apart], from[i], from[i + apart]), where lanes beyond the step are as its outermost ones.
-   Room for them is before and behind the lanes: rows that have ended or not begun, whose weights are not needed. */
-static inline void FOR_ISA(smoothen)(i16 *restrict from, i16 *restrict to, int apart, int n) {
-    for (int k = 1; k <= apart; k++) {
-        from[-k] = from[0];
-        from[n - 1 + k] = from[n - 1];
-    }
-#if WIDE_VECTORS
-    for (int i = 0; i < n; i += 16) {
-        __m256i before = _mm256_loadu_si256((const __m256i *)(from + i - apart));
-        __m256i own = _mm256_loadu_si256((const __m256i *)(from + i));
-        __m256i after = _mm256_loadu_si256((const __m256i *)(from + i + apart));
-        __m256i sides = _mm256_add_epi16(_mm256_and_si256(before, after),
-                                         _mm256_srai_epi16(_mm256_xor_si256(before, after), 1));
-        __m256i all = _mm256_sub_epi16(_mm256_or_si256(sides, own), _mm256_srai_epi16(_mm256_xor_si256(sides, own), 1));
-        _mm256_storeu_si256((__m256i *)(to + i), all);
-    }
-#else
-    for (int i = 0; i < n; i++) to[i] = (i16)FOR_ISA(between)(from[i - apart], from[i], from[i + apart]);
-#endif
-}
 
 /* Move the weights of the step's rows towards what would have predicted better, and towards those around. */
 static void FOR_ISA(learn_nearby)(Walk *w, int c, int n) {
@@ -554,7 +269,7 @@ static void FOR_ISA(learn_nearby)(Walk *w, int c, int n) {
     i16 *restrict pace = w->pace, *smooth = w->smooth + REACH_Y;
     i32 *restrict size = w->sum;
     FOR_ISA(nearby)(w, c, rows);
-    FOR_ISA(add_squares)(rows, size, n);
+    FOR_ISA(multiply)(rows, rows, size, n); /* their squares */
     for (int i = 0; i < n; i++) {
         i32 left = clamp(FOR_ISA(in_widths)(16 * value[i] - near[i], factor[i]), -96, 96);
         pace[i] = (i16)clamp(left * (1 << 24) / (size[i] + (1 << 14)), -INT16_MAX, INT16_MAX);

@@ -142,6 +142,8 @@ static void FOR_ISA(front_trunk)(Walk *w, int n) {
     }
 }
 
+#include "_adapt_rows.h"
+#include "_adapt_lessons.h"
 #include "_adapt.h"
 #include "_decided.h"
 

@@ -15,7 +15,6 @@ import numpy as np
 
 from saidcodec.entropy.bank import MEAN_STEPS, REACH, SYMBOLS, bank, look_up
 from saidcodec.entropy.rans import PRECISION, TOTAL
-from saidcodec.format.colour import HIGH, LOW
 from saidcodec.residual.adaptation import (
     CLOSE,
     ENERGY_WEIGHTS,
@@ -23,7 +22,6 @@ from saidcodec.residual.adaptation import (
     FEATURE_FACTORS,
     MISSED,
     MISSED_WEIGHTS,
-    MOST_CORRECTION,
     MOST_ERROR,
     MOST_FEATURE,
     MOST_WEIGHT,
@@ -31,7 +29,7 @@ from saidcodec.residual.adaptation import (
     PAD,
     RIDGE,
     Adaptation,
-    in_sixteenths,
+    corrected_by,
     in_widths,
 )
 from saidcodec.residual.adaptation import FEATURES as ADAPTED_FEATURES
@@ -296,8 +294,7 @@ class Decided(Adaptation):
         """The mean as the weights of each sample's segment correct it, int64 [n]."""
         choice = self.known[c]
         sums = (features * self.parts[c].weights[self.x // SEGMENT]).sum(1)
-        correction = np.clip(in_sixteenths(sums, choice.scale), -MOST_CORRECTION, MOST_CORRECTION)
-        return np.clip(choice.mean + correction, MEAN_STEPS * LOW[c], MEAN_STEPS * HIGH)
+        return corrected_by(sums, choice.mean, choice.scale, c)
 
     def blend(self, c: int, local: np.ndarray) -> np.ndarray:
         """Both predictions as one: each weighs as the other has erred around, int64 [n]."""
