@@ -29,7 +29,7 @@ from saidcodec.said.section import tables_of
 PROPOSALS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"regions": regions, "hills": hills}
 SCALES = (0.6, 1.5, 2.2)  # of the usual size of a box, to look for larger and smaller objects
 LITTLE = 3.0  # bits that another width or height may cost more than the usual
-MOVES = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))  # of a box, canvas units; the diagonal ones save 0.2 %
+SHIFTS = 4  # of a box towards the middle of what it holds, at most
 NUDGES = (-1, 1)  # what a side of a box of a proposal is moved by, canvas units
 PLACES = 3  # of the largest remaining errors, where a glimpse more is tried
 PROMISING = 16.0  # bits that a place's first box may cost for the boxes about it to be tried
@@ -129,7 +129,7 @@ def completed(
     next round.
     """
     sizes = usual_sizes(tables_of(pricer.model).box)
-    near = resized if proposal_of(pricer.model) else about
+    fitted = proposal_of(pricer.model) is not None
     waiting = proposed
     pricer.price(description)
     canvas = render(description, pricer.model, *tile.shape[1::-1]).astype(np.int32)
@@ -142,9 +142,11 @@ def completed(
         first = offers(pricer, tile, canvas, description, groups)
         promising = np.array([offer.more < PROMISING for offer in first], bool)
         waiting = waiting[promising[: len(waiting)]]
-        groups = [near(offer.box) for offer in first if offer.more < PROMISING]
+        if fitted:
+            groups = [resized(offer.box) for offer in first if offer.more < PROMISING]
+            first = offers(pricer, tile, canvas, description, groups)
         taken, blocked = 0, []
-        best = sorted(offers(pricer, tile, canvas, description, groups), key=lambda offer: offer.more)
+        best = sorted(first, key=lambda offer: offer.more)
         for offer in best[: MOST_GLIMPSES - len(description.boxes)]:
             latest = description.boxes[len(description.boxes) - taken :]
             if offer.more < 0 and not apart(offer.box[None], latest).all():
@@ -183,14 +185,6 @@ def offers(
     return best
 
 
-def about(box: np.ndarray) -> np.ndarray:
-    """The box and others of its size a little moved; int [n, 4]."""
-    size = box[2:] - box[:2]
-    low = np.clip(box[:2] + MOVES, 0, CANVAS - size)
-    low = np.array([*dict.fromkeys(map(tuple, low.tolist()))])
-    return np.concatenate([low, low + size], 1)
-
-
 def resized(box: np.ndarray) -> np.ndarray:
     """The box and others with one side a little moved, which fits what a proposal found; int [n, 4]."""
     sides = np.eye(4, dtype=np.int64)
@@ -218,11 +212,18 @@ def remains(tile: np.ndarray, reconstruction: np.ndarray, boxes: np.ndarray, siz
 
 
 def centred(energy: np.ndarray, low: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """The corner of the box of a size (width, height) about the middle of what the one at ``low`` holds of
-    float64 [64, 64], which is not nothing."""
-    inside = energy[box_pixels(np.concatenate([low, low + size]), CANVAS, CANVAS)]
-    middles = [inside.sum(axis) @ (np.arange(n) + 0.5) / inside.sum() for axis, n in enumerate(size)]
-    return np.clip(np.rint(low + middles - size / 2), 0, CANVAS - size).astype(np.int64)
+    """The corner of a box of a size (width, height), moved from ``low`` until it lies about the middle of
+    what it holds of float64 [64, 64], which is not nothing.
+
+    An object then has the same place in its patch wherever it is, which its latent need not tell.
+    """
+    for _ in range(SHIFTS):
+        inside = energy[box_pixels(np.concatenate([low, low + size]), CANVAS, CANVAS)]
+        middles = [inside.sum(axis) @ (np.arange(n) + 0.5) / inside.sum() for axis, n in enumerate(size)]
+        before, low = low, np.clip(np.rint(low + middles - size / 2), 0, CANVAS - size).astype(np.int64)
+        if (low == before).all():
+            break
+    return low
 
 
 def usual_sizes(tables: Sequence[Table]) -> list[np.ndarray]:

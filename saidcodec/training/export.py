@@ -17,6 +17,7 @@ from saidcodec.models import Model
 from saidcodec.said import base, section
 from saidcodec.said.description import CANVAS, LATENTS, MOST_GLIMPSES, Description
 from saidcodec.said.latent import LATENT_REACH
+from saidcodec.said.painter import patch_side
 from saidcodec.training import checkpoints
 from saidcodec.training.networks import LATENT_UNIT, Said, said_of
 from saidcodec.training.quantise import (
@@ -151,6 +152,35 @@ def said_tensors(model: Said) -> dict[str, np.ndarray]:
         "said.latent.posterior": posterior.astype(np.int32),
         "said.latent.frequency": normal_tables(multiplier),
     }
+
+
+def said_in(file: Model) -> Said:
+    """The three networks of a model file, quantised in the file's steps: the inverse of ``said_tensors``."""
+    tensors, model = file.tensors, Said(patch_side(file))
+    for name, part in (("glimpse", model.glimpse), ("vae", model.encoder)):
+        state = {key: torch.from_numpy(tensors[f"encoder.{name}.{key}"]) for key in part.state_dict()}
+        part.load_state_dict(state)
+    set_quantised(model, True)
+    for i, layer in enumerate(model.decoder.layers()):
+        weight, bias, shift = (
+            torch.from_numpy(tensors[f"said.decoder.{i}.{part}"].astype(np.float64))
+            for part in ("weight", "bias", "shift")
+        )
+        unit = LATENT_UNIT if i == 0 else HIDDEN_UNIT
+        exponent = shift - math.log2(unit) + math.log2(HIDDEN_UNIT)
+        if i == 0:
+            bias = bias + 128 * weight.sum(0)
+        if isinstance(layer, IntegerConv):
+            weight = weight.reshape(3, 3, -1, weight.shape[1]).permute(3, 2, 0, 1)
+        else:
+            weight = weight.T
+            layer.exponent = exponent.float()
+        step = torch.exp2(exponent)
+        layer.weight.data = (weight / step.reshape(-1, *[1] * (weight.dim() - 1))).float()
+        layer.bias.data = (bias / (unit * step)).float()
+    model.multiplier.copy_(torch.from_numpy(tensors["said.latent.multiplier"]))
+    model.posterior.copy_(torch.from_numpy(tensors["said.latent.posterior"]) / POSTERIOR_UNITS)
+    return model
 
 
 def load_said(path: Path) -> tuple[Said, Settings]:

@@ -166,18 +166,17 @@ def train(
     log: Callable[[str], None] = print,
     progress: Callable[[float], None] = lambda share: None,
 ) -> None:
-    """Continue the checkpoint ``seen`` of a SAID layer and a residual network of ``settings.shape`` together;
-    writes checkpoints of both layers, ``out``."""
+    """Continue the SAID layer of ``seen``, a checkpoint or a model file, and a residual network of
+    ``settings.shape`` together; writes checkpoints of both layers, ``out``."""
     torch.manual_seed(settings.seed)
-    state = checkpoints.read(seen, "model", "settings")
-    model = networks.said_of(state["model"])
+    model, paper = begun(seen)
     model.multiplier.zero_()
     set_quantised(model, False)
-    paper = [*model.encoder.parameters(), *model.decoder.parameters()]
+    vae = [*model.encoder.parameters(), *model.decoder.parameters()]
     optimiser = torch.optim.AdamW(
         [
             {"params": network.parameters(), "weight_decay": 1e-4},
-            {"params": paper, "weight_decay": 0.0},
+            {"params": vae, "weight_decay": 0.0},
         ],
         lr=settings.rate,
         betas=(0.9, 0.99),
@@ -206,7 +205,7 @@ def train(
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        nn.utils.clip_grad_norm_(paper, 1.0)
+        nn.utils.clip_grad_norm_(vae, 1.0)
         optimiser.step()
         hold(model)
         if not warming:
@@ -224,10 +223,19 @@ def train(
                 f"step {step} seconds {time.monotonic() - began:.0f} lr {rate:.1e} "
                 + report(judge, model, result)
             )
-            save(out, model, state["settings"], result, settings)
+            save(out, model, paper, result, settings)
     progress(1.0)
-    save(out, model, state["settings"], result, settings)
+    save(out, model, paper, result, settings)
     log("finished: " + report(judge, model, result))
+
+
+def begun(path: Path) -> tuple[networks.Said, dict[str, object]]:
+    """The SAID layer of a checkpoint or a model file, and the settings it was trained with."""
+    if path.suffix == ".safetensors":
+        model = export.said_in(models.load(path))
+        return model, asdict(said.Settings(steps=0, side=model.side))
+    state = checkpoints.read(path, "model", "settings")
+    return networks.said_of(state["model"]), state["settings"]
 
 
 def widened(path: Path, shape: Shape) -> ResidualNetwork:

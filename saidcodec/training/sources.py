@@ -130,6 +130,14 @@ def with_noise(pool: Pool, share: float) -> Pool:
     return noisy
 
 
+def noised(images: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Images uint8 [n, h, w, 3], a share of them with noise that stays the same."""
+    chosen = rng.random(len(images)) < share
+    found = images.copy()
+    found[chosen] = disturbed(images[chosen], rng)
+    return found
+
+
 def disturbed(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Images [n, h, w, 3] of 0..255 with the faint noise of a renderer or a camera; uint8.
 

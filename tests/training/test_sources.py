@@ -61,3 +61,12 @@ def test_a_model_of_the_same_shape_goes_on_as_integers():
         for name in (name for name in found if name.endswith(".weight") and "trunk0" not in name):
             for tensor in (name, name.replace("weight", "shift")):
                 assert np.array_equal(found[tensor], tensors[tensor]), tensor
+
+
+def test_a_share_of_the_images_gets_noise_for_good():
+    images = np.full((40, 8, 8, 3), 120, np.uint8)
+    found = sources.noised(images, 0.25, np.random.default_rng(0))
+    changed = (found != images).any(axis=(1, 2, 3))
+    assert 4 <= changed.sum() <= 16
+    assert (images == 120).all()
+    assert np.abs(found.astype(int) - images).max() < 16

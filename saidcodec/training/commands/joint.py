@@ -23,6 +23,8 @@ from saidcodec.training.commands.options import (
 )
 from saidcodec.training.defaults import BOUND, STATISTICS, WIDE
 
+BASE_STEP = 8
+
 
 @click.command("joint", cls=NeedsTorch)
 @dataset_options([name for name in DATASETS if name != "photographs"])
@@ -31,17 +33,20 @@ from saidcodec.training.defaults import BOUND, STATISTICS, WIDE
 )
 @click.option("--model", "whole", type=READ, required=True,
               help="A model file of both layers; its search finds the boxes.")  # fmt: skip
-@click.option("--said-checkpoint", "seen", type=READ, required=True)
-@click.option("--residual-checkpoint", "begin", type=READ, required=True,
-              help="The residual network to go on with, or a model file that has it.")  # fmt: skip
+@click.option("--said-checkpoint", "seen", type=READ, help="The SAID layer to go on with, or a model file "
+              "that has it; by default that of --model.")  # fmt: skip
+@click.option("--residual-checkpoint", "begin", type=READ, help="Likewise the residual network.")
 @OUT
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), required=True, help="Of training.")
 @click.option("--glimpses", default=7, show_default=True, help="Of an image, at most.")
 @click.option("--boxes", type=click.Choice(["search", "files", "regions", "hills"]), default="search",
               show_default=True, help="What finds the boxes: the search of --model, the files that it makes, "
               "regions of even colour, or hills over a ground.")  # fmt: skip
+@click.option("--noise", type=click.FloatRange(0, 1), default=0.0, show_default=True,
+              help="Share of the images that get faint noise.")  # fmt: skip
 @click.option("--warm-up", default=0.0, show_default=True, help="Share of the time for the VAE alone.")
-@click.option("--base-step", default=8, show_default=True, help="The base's cells in steps of 2 to this.")
+@click.option("--base-step", type=int, help="The base's cells in steps of 2 to this; by default 8, or for "
+              "files of a model of objects that of --model.")  # fmt: skip
 @click.option("--box-worth", default=16.0, show_default=True, help="Bits that a box may cost in the end.")
 @GREY
 @click.option("--rate", default=1e-3, show_default=True, help="Learning rate.")
@@ -53,14 +58,15 @@ def train_joint(
     data: Path | None,
     images: int,
     whole: Path,
-    seen: Path,
-    begin: Path,
+    seen: Path | None,
+    begin: Path | None,
     out: Path,
     seconds: float,
     glimpses: int,
     boxes: str,
+    noise: float,
     warm_up: float,
-    base_step: int,
+    base_step: int | None,
     box_worth: float,
     grey: bool,
     rate: float,
@@ -85,8 +91,12 @@ def train_joint(
     from saidcodec.training.windows import Shape
 
     folder = check_data(dataset, data)
-    proposal = boxes if boxes in refine.PROPOSALS else None
     files.check_free(str(out), force)
+    model = models.load(whole)
+    proposal = boxes if boxes in refine.PROPOSALS else refine.proposal_of(model) if boxes == "files" else None
+    if base_step is None:
+        known = refine.bases_of(model) if boxes == "files" else []
+        base_step = known[0].step if known else BASE_STEP
     settings = joint.Settings(
         steps=BOUND,
         seconds=seconds,
@@ -98,20 +108,21 @@ def train_joint(
         seed=seed,
         shape=Shape(styles=1, around=WIDE, copies=dataset in FLAT_COLOURS),
     )
+    network = joint.widened(begin or whole, settings.shape)
     parts = read_data(folder, lambda: sources.SOURCES[dataset](folder, images, seed))
-    learning, held_out = (part.images[:images] for part in parts)
-    model, network = models.load(whole), joint.widened(begin, settings.shape)
+    rng = np.random.default_rng(seed)
+    learning, held_out = (sources.noised(part.images[:images], noise, rng) for part in parts)
     click.echo(f"looking at {len(learning)} images")
     learnt, development = (
-        looks.look_at_objects(part, proposal, glimpses)
-        if proposal
-        else looks.look_at_files(part, model, glimpses)
+        looks.look_at_files(part, model, glimpses)
         if boxes == "files"
+        else looks.look_at_objects(part, boxes, glimpses)
+        if proposal
         else looks.look(part, model, glimpses, grey, base_step)
         for part in (learning, held_out)
     )
     checkpoints = out.with_suffix(".said.pt"), out.with_suffix(".residual.pt")
-    joint.train(settings, learnt, development, seen, network, checkpoints, click.echo)
+    joint.train(settings, learnt, development, seen or whole, network, checkpoints, click.echo)
     trained, _ = export.load_said(checkpoints[0])
     tensors = {
         **export.said_tensors(trained),
