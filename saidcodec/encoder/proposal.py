@@ -11,13 +11,14 @@ from saidcodec.errors import ModelError
 from saidcodec.integer import product
 from saidcodec.models import Model
 from saidcodec.said.description import CANVAS
-from saidcodec.said.latent import quantise
+from saidcodec.said.latent import LATENT_REACH, LATENT_UNITS, multiplier, quantise
 from saidcodec.said.painter import FINE_SIDE, patch_side
 from saidcodec.said.resampling import SIDE
 
 GLIMPSE = "encoder.glimpse."
 VAE = "encoder.vae."
 STRIDES = {SIDE: (1, 2, 1, 1), FINE_SIDE: (1, 2, 2, 1)}  # of the VAE's convolutions, by the patches' side
+UNSURE = 0.2  # of a step, that a mean is from the nearest for the other to be tried: half of them, for 0.1 %
 FOCUS = 4.0  # inverse temperature of the spatial softmax, as in training
 
 
@@ -41,10 +42,25 @@ def encode_patches(patches: np.ndarray, model: Model) -> np.ndarray:
     return dense(x, model, VAE + "dense1")[:, : len(model.tensors["said.latent.multiplier"])]
 
 
+def means_in(tile: np.ndarray, boxes: np.ndarray, model: Model) -> np.ndarray:
+    """Of a tile uint8 RGB [h, w, 3], what each box int [n, 4] shows; mean latents float32 [n, 10]."""
+    return encode_patches(crop(tile.astype(np.float32) / 255, boxes, patch_side(model)), model)
+
+
 def latents_in(tile: np.ndarray, boxes: np.ndarray, model: Model) -> np.ndarray:
-    """Of a tile uint8 RGB [h, w, 3], what each box int [n, 4] shows; quantised latents int [n, 10]."""
-    patches = crop(tile.astype(np.float32) / 255, boxes, patch_side(model))
-    return quantise(encode_patches(patches, model), model)
+    """The same, quantised; int [n, 10]."""
+    return quantise(means_in(tile, boxes, model), model)
+
+
+def rounded_otherwise(means: np.ndarray, model: Model) -> tuple[np.ndarray, np.ndarray]:
+    """The quantised latents of means float [n, 10] with a single one rounded the other way, for each that is
+    nearly as close to that step: the rows they come from, int [m], and all latents, int32 [m, 10]."""
+    steps = means * LATENT_UNITS / multiplier(model)
+    nearest = quantise(means, model)
+    rows, which = np.nonzero(np.abs(steps - nearest) >= UNSURE)
+    found = nearest[rows]
+    found[np.arange(len(rows)), which] += np.where(steps > nearest, 1, -1)[rows, which]
+    return rows, found.clip(-LATENT_REACH, LATENT_REACH)
 
 
 def focus(maps: np.ndarray) -> np.ndarray:

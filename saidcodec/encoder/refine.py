@@ -14,10 +14,11 @@ import numpy as np
 
 from saidcodec.encoder.hills import hills
 from saidcodec.encoder.price import Pricer
-from saidcodec.encoder.proposal import latents_in
+from saidcodec.encoder.proposal import latents_in, means_in, rounded_otherwise
 from saidcodec.encoder.regions import regions
 from saidcodec.encoder.search import SMALLEST_BOX, energy_of, largest, on_canvas, to_canvas, valid
 from saidcodec.entropy.rans import Table
+from saidcodec.format.tiling import Place
 from saidcodec.models import Model
 from saidcodec.said import Description, base, render
 from saidcodec.said.description import CANVAS, LATENTS, MOST_GLIMPSES, box_pixels
@@ -134,8 +135,9 @@ def completed(
     pricer.price(description)
     canvas = render(description, pricer.model, *tile.shape[1::-1]).astype(np.int32)
     tried: set[tuple[int, ...]] = set()
+    vain = waiting[:0]
     while len(description.boxes) < MOST_GLIMPSES:
-        found = np.concatenate([remains(tile, canvas, description.boxes, size) for size in sizes])
+        found = np.concatenate([remains(tile, canvas, description.boxes, size, vain) for size in sizes])
         new = [box for box in found if tuple(box.tolist()) not in tried]
         tried.update(tuple(box) for box in found.tolist())
         groups = [box[None] for box in (*waiting, *new)]
@@ -145,6 +147,7 @@ def completed(
         if fitted:
             groups = [resized(offer.box) for offer in first if offer.more < PROMISING]
             first = offers(pricer, tile, canvas, description, groups)
+        first = rounded(pricer, tile, canvas, description, first)
         taken, blocked = 0, []
         best = sorted(first, key=lambda offer: offer.more)
         for offer in best[: MOST_GLIMPSES - len(description.boxes)]:
@@ -155,8 +158,9 @@ def completed(
                 description = description.added(offer.box, offer.latent)
                 paste(canvas, offer.box, offer.patch)
                 taken += 1
-        if not taken:
+        if not taken and len(vain):
             break
+        vain = np.array([*tried], np.int64).reshape(-1, 4) if not taken else vain[:0]
         waiting = np.array([*waiting, *blocked], np.int64).reshape(-1, 4)
         pricer.residual(canvas)
     return description
@@ -173,16 +177,55 @@ def offers(
     [h, w, 3]; ``pricer`` has priced it."""
     if not groups:
         return []
-    boxes = np.concatenate(groups)
-    latents = latents_in(tile, boxes, pricer.model)
-    paints = pricer.patches(latents)
-    more = pricer.added(description, canvas, boxes, latents, paints)
+    latents = latents_in(tile, np.concatenate(groups), pricer.model)
+    ends = np.cumsum([len(group) for group in groups])
+    return best_of(pricer, canvas, description, groups, np.split(latents, ends[:-1]))
+
+
+def best_of(
+    pricer: Pricer,
+    canvas: np.ndarray,
+    description: Description,
+    boxes: Sequence[np.ndarray],
+    latents: Sequence[np.ndarray],
+) -> list[Offer]:
+    """The best of each group of glimpses, as in ``offers``: of boxes int [n, 4] and latents int [n, 10]."""
+    places, codes = np.concatenate(boxes), np.concatenate(latents)
+    paints = pricer.patches(codes)
+    more = pricer.added(description, canvas, places, codes, paints)
     best, end = [], 0
-    for group in groups:
+    for group in boxes:
         i = end + int(more[end : end + len(group)].argmin())
-        best.append(Offer(float(more[i]), boxes[i], latents[i], paints[i]))
+        best.append(Offer(float(more[i]), places[i], codes[i], paints[i]))
         end += len(group)
     return best
+
+
+def rounded(
+    pricer: Pricer, tile: np.ndarray, canvas: np.ndarray, description: Description, found: Sequence[Offer]
+) -> list[Offer]:
+    """The offers, with the latents of those that pay rounded as it saves the most bits.
+
+    The nearest step serves the patch, not the file.  First single latents are rounded the other way; then
+    those that save bits so are together, the best alone, with the next one, and so on.
+    """
+    paying = [offer for offer in found if offer.more < 0]
+    if not paying:
+        return [*found]
+    boxes = np.stack([offer.box for offer in paying])
+    rows, single = rounded_otherwise(means_in(tile, boxes, pricer.model), pricer.model)
+    more = pricer.added(description, canvas, boxes[rows], single, pricer.patches(single))
+    together = []
+    for i, offer in enumerate(paying):
+        own = np.nonzero((rows == i) & (more < offer.more))[0]
+        own = own[more[own].argsort(kind="stable")]
+        changes = (single[own] - offer.latent).cumsum(0)
+        together.append(offer.latent + np.concatenate([np.zeros_like(offer.latent)[None], changes]))
+    again = [box[None].repeat(len(latents), 0) for box, latents in zip(boxes, together, strict=True)]
+    return [
+        *(offer for offer in found if offer.more >= 0),
+        *best_of(pricer, canvas, description, again, together),
+    ]
 
 
 def resized(box: np.ndarray) -> np.ndarray:
@@ -192,23 +235,34 @@ def resized(box: np.ndarray) -> np.ndarray:
     return valid(boxes)
 
 
-def remains(tile: np.ndarray, reconstruction: np.ndarray, boxes: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Boxes of a size (width, height) where x̂ RGB [h, w, 3] is most wrong, less so in ``boxes`` int [k, 4];
-    int [n, 4], none where it is right."""
+def remains(
+    tile: np.ndarray, reconstruction: np.ndarray, boxes: np.ndarray, size: np.ndarray, vain: np.ndarray
+) -> np.ndarray:
+    """Boxes of a size (width, height) where x̂ RGB [h, w, 3] is most wrong, less so in ``boxes`` int [k, 4],
+    and least outside those ``vain`` int [m, 4]; int [n, 4], none where it is right."""
     scope = np.ones((CANVAS, CANVAS))
     for box in boxes:
         scope[box_pixels(box, CANVAS, CANVAS)] = 0
     energy = energy_of(on_canvas(tile.astype(np.float32) - reconstruction), scope)
-    found = np.zeros((0, 4), np.int64)
-    while len(found) < PLACES and energy.any():
-        low = centred(energy, largest(energy, size), size)
-        found = np.vstack([found, [*low, *(low + size)]])
-        core = np.concatenate([low + size // 4, low + size - size // 4])  # a border may be another object's
-        place = box_pixels(core, CANVAS, CANVAS)
-        if not energy[place].any():
+    left = energy.copy()
+    for box in vain:
+        left[box_pixels(box, CANVAS, CANVAS)] = 0
+    found: list[np.ndarray] = []
+    while len(found) < PLACES and left.any():
+        first = largest(left, size)
+        low = centred(energy, first, size)
+        found.append(np.concatenate([low, low + size]))
+        places = core(first, size), core(low, size)
+        if not any(left[place].any() for place in places):
             break
-        energy[place] = 0
-    return valid(found)
+        for place in places:
+            left[place] = 0
+    return valid(np.array(found, np.int64).reshape(-1, 4))
+
+
+def core(low: np.ndarray, size: np.ndarray) -> Place:
+    """The middle of the box of a size at a corner; what lies at its border may be another object's."""
+    return box_pixels(np.concatenate([low + size // 4, low + size - size // 4]), CANVAS, CANVAS)
 
 
 def centred(energy: np.ndarray, low: np.ndarray, size: np.ndarray) -> np.ndarray:
