@@ -26,7 +26,7 @@ from saidcodec.said.section import box_bits, tables_of
 
 BOX_WORTH = "encoder.box.worth"  # tensor float32 [1], bits
 AT_ONCE = 512  # samples that are measured before the next look at a limit
-SAME = 0.45  # intersection over union from which two boxes show the same thing
+SAME = 0.35  # intersection over union from which two boxes show the same thing
 
 Rendered = tuple["Description | None", "np.ndarray | None"]  # a description and its x̂(T), uint8 RGB
 

@@ -31,7 +31,7 @@ from saidcodec.said import base
 from saidcodec.said.description import Description
 from saidcodec.training import checkpoints, export, networks, painting, residual, said, shrink
 from saidcodec.training.looks import Scenes
-from saidcodec.training.quantise import averaged, hold, rounded, set_quantised, steps_of
+from saidcodec.training.quantise import averaged, go_on, hold, rounded, set_quantised, steps_of
 from saidcodec.training.residual_network import ResidualNetwork, with_style
 from saidcodec.training.windows import COMPONENTS, INPUT_UNIT, Batch, Shape, Tiles, WindowSampler
 
@@ -225,6 +225,8 @@ def train(
             )
             save(out, model, paper, result, settings)
     progress(1.0)
+    if not model.multiplier.any():  # too short a training for a phase of its own
+        model.quantise()
     save(out, model, paper, result, settings)
     log("finished: " + report(judge, model, result))
 
@@ -240,7 +242,9 @@ def begun(path: Path) -> tuple[networks.Said, dict[str, object]]:
 
 def widened(path: Path, shape: Shape) -> ResidualNetwork:
     """The residual network of a checkpoint or a model file, which may see x̂ at fewer places than ``shape``
-    asks for.  Raises ModelError if it differs from that in anything else."""
+    asks for.  That of a model file which sees as much goes on as integers.
+
+    Raises ModelError if it differs from that shape in anything else."""
     if path.suffix == ".safetensors":
         narrower = shrink.network_of(models.load(path).tensors)
     else:
@@ -270,7 +274,11 @@ def widened(path: Path, shape: Shape) -> ResidualNetwork:
     wide[:, shape.inputs - rest :] = narrow[:, narrow.shape[1] - rest :]
     weights["trunk.0.weight"] = wide
     network.load_state_dict(weights)
-    return shrink.recounted(network)
+    network = shrink.recounted(network)
+    if path.suffix == ".safetensors" and network.shape == old:
+        network.quantise(True)
+        go_on(network, steps_of(narrower))
+    return network
 
 
 def parts_of(shape: Shape, layer: str) -> list[int]:

@@ -15,6 +15,7 @@ from saidcodec.said.section import tables_of
 from saidcodec.training import datasets
 
 pytestmark = pytest.mark.skipif(not models.installed(), reason="no model is shipped")
+NONE = np.zeros((0, 4), np.int64)
 DIGITS = np.asarray(Image.open(Path(__file__).parents[1].joinpath("digits.png")))
 
 
@@ -154,11 +155,11 @@ def test_remains_are_where_errors_are() -> None:
     def holding(boxes: np.ndarray, x: int, y: int) -> np.ndarray:
         return (boxes[:, :2] <= (x, y)).all(1) & (boxes[:, 2:] > (x, y)).all(1)
 
-    found = refine.remains(tile, reconstruction, np.zeros((0, 4), int), size)
+    found = refine.remains(tile, reconstruction, np.zeros((0, 4), int), size, NONE)
     assert (found[:, 2:] - found[:, :2] == size).all()
     assert holding(found, 10, 15).any()
     assert holding(found, 47, 45).any()
-    assert not holding(refine.remains(tile, tile, found, size), 10, 15).any()
+    assert not holding(refine.remains(tile, tile, found, size, NONE), 10, 15).any()
 
 
 def test_remains_count_less_where_a_glimpse_has_been() -> None:
@@ -173,8 +174,19 @@ def test_remains_count_less_where_a_glimpse_has_been() -> None:
         low = refine.largest(refine.energy_of(error, scope), size)
         assert (low <= corner).all()
         assert (low + size > corner).all()
-    assert not len(refine.remains(tile, tile, np.zeros((0, 4), int), size))
-    assert len(refine.remains(tile, reconstruction, np.array([[6, 8, 18, 22]]), size)) == 2
+    assert not len(refine.remains(tile, tile, np.zeros((0, 4), int), size, NONE))
+    assert len(refine.remains(tile, reconstruction, np.array([[6, 8, 18, 22]]), size, NONE)) == 2
+
+
+def test_remains_are_looked_for_outside_boxes_that_were_tried_in_vain() -> None:
+    """A box between two objects shows neither; what it leaves of each leads to a box about it."""
+    tile, size = np.zeros((64, 64, 3), np.uint8), np.array([14, 14])
+    tile[20:28, 10:16] = tile[20:28, 26:32] = 200
+    between = np.array([[14, 17, 28, 31]])
+    found = refine.remains(tile, np.zeros_like(tile), NONE, size, between)
+    assert found.tolist() == [[6, 17, 20, 31], [22, 17, 36, 31]]
+    everywhere = np.array([[8, 17, 34, 31]])
+    assert not len(refine.remains(tile, np.zeros_like(tile), NONE, size, everywhere))
 
 
 def test_sides_of_a_box_are_moved_one_by_one() -> None:
@@ -190,7 +202,7 @@ def test_sides_of_a_box_are_moved_one_by_one() -> None:
 
 
 def test_fitted_boxes_make_files_of_sprites_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
-    images = datasets.multi_dsprites(8, seed=11).images
+    images = datasets.multi_dsprites(24, seed=11).images
 
     def total() -> int:
         return sum(len(codec.encode(image, model="multidsprites")) for image in images)

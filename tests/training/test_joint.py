@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
 from saidcodec import codec, models
+from saidcodec.cli import main
 from saidcodec.errors import ModelError
 from saidcodec.training import (
     checkpoints,
@@ -94,3 +96,20 @@ def test_the_vae_learns_alone_from_regions(tmp_path: Path) -> None:
 def test_networks_of_another_kind_are_refused(name: str, reason: str) -> None:
     with pytest.raises(ModelError, match=reason):
         joint.widened(SHIPPED / f"{name}.safetensors", SHAPE)
+
+
+def test_a_whole_model_goes_on_as_integers_in_the_boxes_of_its_files(tmp_path: Path) -> None:
+    """One step at a low rate leaves nearly all weights as they are."""
+    begin, out = SHIPPED / "multidsprites.safetensors", tmp_path / "a.safetensors"
+    words = ["--dataset", "multidsprites", "--images", 20, "--model", begin, "--boxes", "files"]
+    more = ["--noise", 0.1, "--rate", 1e-6, "--seconds", 0.01, "--out", out]
+    result = CliRunner().invoke(main, ["train", "joint", *map(str, words + more)])
+    assert result.exit_code == 0, result.output
+    assert "a glimpse saves" in result.output
+    before, after = (models.load(path).tensors for path in (begin, out))
+    assert np.array_equal(after["encoder.regions"], before["encoder.regions"])
+    for name in ("residual.trunk1", "said.decoder.3"):
+        assert np.array_equal(after[f"{name}.shift"], before[f"{name}.shift"])
+        assert np.mean(after[f"{name}.weight"] == before[f"{name}.weight"]) > 0.99
+    image, model = datasets.multi_dsprites(1, seed=3).images[0], models.load(out)
+    assert np.array_equal(codec.decode(codec.encode(image, model=model), model=model), image)
