@@ -127,7 +127,7 @@ def completed(
 
     A round looks where x̂ is most wrong, at what is left of the boxes ``proposed``, and then about the places
     that promise something.  Glimpses that do not touch each other are taken together; the others wait for the
-    next round.
+    next round.  After a round that took none, the next looks outside all that was tried; it may be the last.
     """
     sizes = usual_sizes(tables_of(pricer.model).box)
     fitted = proposal_of(pricer.model) is not None

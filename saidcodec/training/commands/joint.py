@@ -109,6 +109,8 @@ def train_joint(
         shape=Shape(styles=1, around=WIDE, copies=dataset in FLAT_COLOURS),
     )
     network = joint.widened(begin or whole, settings.shape)
+    if seen:  # what another SAID layer paints asks for more than small changes
+        network.quantise(False)
     parts = read_data(folder, lambda: sources.SOURCES[dataset](folder, images, seed))
     rng = np.random.default_rng(seed)
     learning, held_out = (sources.noised(part.images[:images], noise, rng) for part in parts)
