@@ -131,10 +131,12 @@ def with_noise(pool: Pool, share: float) -> Pool:
 
 
 def noised(images: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Images uint8 [n, h, w, 3], a share of them with noise that stays the same."""
+    """Images uint8 [n, h, w, 3], a share of them with noise that stays the same; grey ones stay grey."""
     chosen = rng.random(len(images)) < share
     found = images.copy()
     found[chosen] = disturbed(images[chosen], rng)
+    grey = chosen & (images == images[..., :1]).all((1, 2, 3))
+    found[grey] = found[grey][..., :1]
     return found
 
 

@@ -69,4 +69,7 @@ def test_a_share_of_the_images_gets_noise_for_good():
     changed = (found != images).any(axis=(1, 2, 3))
     assert 4 <= changed.sum() <= 16
     assert (images == 120).all()
+    assert (found == found[..., :1]).all()
+    coloured = sources.noised(images + np.array([0, 20, 40], np.uint8), 1.0, np.random.default_rng(0))
+    assert (np.ptp(coloured.astype(int) - [0, 20, 40], axis=3) > 0).any()
     assert np.abs(found.astype(int) - images).max() < 16
