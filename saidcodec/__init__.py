@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from saidcodec.reader import Reader
     from saidcodec.sequences import encode_frames
 
-__version__ = "0.11.0"
+__version__ = "0.11.1"
 __all__ = [
     "Archive",
     "Features",

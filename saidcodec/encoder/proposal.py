@@ -18,7 +18,9 @@ from saidcodec.said.resampling import SIDE
 GLIMPSE = "encoder.glimpse."
 VAE = "encoder.vae."
 STRIDES = {SIDE: (1, 2, 1, 1), FINE_SIDE: (1, 2, 2, 1)}  # of the VAE's convolutions, by the patches' side
-UNSURE = 0.2  # of a step, that a mean is from the nearest for the other to be tried: half of them, for 0.1 %
+UNSURE = (
+    0.2  # of a step: means nearer to one are not rounded otherwise, which halves the work and costs 0.1 %
+)
 FOCUS = 4.0  # inverse temperature of the spatial softmax, as in training
 
 
@@ -48,7 +50,7 @@ def means_in(tile: np.ndarray, boxes: np.ndarray, model: Model) -> np.ndarray:
 
 
 def latents_in(tile: np.ndarray, boxes: np.ndarray, model: Model) -> np.ndarray:
-    """The same, quantised; int [n, 10]."""
+    """What each box int [n, 4] of a tile uint8 RGB [h, w, 3] shows; quantised latents int32 [n, 10]."""
     return quantise(means_in(tile, boxes, model), model)
 
 

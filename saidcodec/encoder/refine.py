@@ -30,10 +30,10 @@ from saidcodec.said.section import tables_of
 PROPOSALS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"regions": regions, "hills": hills}
 SCALES = (0.6, 1.5, 2.2)  # of the usual size of a box, to look for larger and smaller objects
 LITTLE = 3.0  # bits that another width or height may cost more than the usual
-SHIFTS = 4  # of a box towards the middle of what it holds, at most
+MOST_SHIFTS = 4  # of a box towards the middle of what it holds
 NUDGES = (-1, 1)  # what a side of a box of a proposal is moved by, canvas units
 PLACES = 3  # of the largest remaining errors, where a glimpse more is tried
-PROMISING = 16.0  # bits that a place's first box may cost for the boxes about it to be tried
+PROMISING = 16.0  # bits that a box may cost for those about it to be tried, and for it to be tried again
 APART = 2  # canvas units between glimpses that are taken together
 
 
@@ -125,9 +125,10 @@ def completed(
 ) -> Description:
     """The description with more glimpses, as long as they are worth their bits.
 
-    A round looks where x̂ is most wrong, at what is left of the boxes ``proposed``, and then about the places
-    that promise something.  Glimpses that do not touch each other are taken together; the others wait for the
-    next round.  After a round that took none, the next looks outside all that was tried; it may be the last.
+    A round looks where x̂ is most wrong and at what is left of the boxes ``proposed``.  With a proposal it
+    then looks about the boxes that promise something.  Glimpses that do not touch each other are taken
+    together; the others wait for the next round.  Without a proposal a box may lie between two objects and
+    show neither: after a round that took none, the next looks outside all places tried.
     """
     sizes = usual_sizes(tables_of(pricer.model).box)
     fitted = proposal_of(pricer.model) is not None
@@ -158,9 +159,12 @@ def completed(
                 description = description.added(offer.box, offer.latent)
                 paste(canvas, offer.box, offer.patch)
                 taken += 1
-        if not taken and len(vain):
-            break
-        vain = np.array([*tried], np.int64).reshape(-1, 4) if not taken else vain[:0]
+        if not taken:
+            if fitted or len(vain) or not tried:
+                break
+            waiting, vain = waiting[:0], np.array([*tried], np.int64)
+            continue
+        vain = vain[:0]
         waiting = np.array([*waiting, *blocked], np.int64).reshape(-1, 4)
         pricer.residual(canvas)
     return description
@@ -239,7 +243,7 @@ def remains(
     tile: np.ndarray, reconstruction: np.ndarray, boxes: np.ndarray, size: np.ndarray, vain: np.ndarray
 ) -> np.ndarray:
     """Boxes of a size (width, height) where x̂ RGB [h, w, 3] is most wrong, less so in ``boxes`` int [k, 4],
-    and least outside those ``vain`` int [m, 4]; int [n, 4], none where it is right."""
+    and not inside those ``vain`` int [m, 4]; int [n, 4], none where it is right."""
     scope = np.ones((CANVAS, CANVAS))
     for box in boxes:
         scope[box_pixels(box, CANVAS, CANVAS)] = 0
@@ -271,7 +275,7 @@ def centred(energy: np.ndarray, low: np.ndarray, size: np.ndarray) -> np.ndarray
 
     An object then has the same place in its patch wherever it is, which its latent need not tell.
     """
-    for _ in range(SHIFTS):
+    for _ in range(MOST_SHIFTS):
         inside = energy[box_pixels(np.concatenate([low, low + size]), CANVAS, CANVAS)]
         middles = [inside.sum(axis) @ (np.arange(n) + 0.5) / inside.sum() for axis, n in enumerate(size)]
         before, low = low, np.clip(np.rint(low + middles - size / 2), 0, CANVAS - size).astype(np.int64)

@@ -16,8 +16,9 @@ from saidcodec.errors import ModelError
 from saidcodec.models import Model
 from saidcodec.said import base, section
 from saidcodec.said.description import CANVAS, LATENTS, MOST_GLIMPSES, Description
-from saidcodec.said.latent import LATENT_REACH
-from saidcodec.said.painter import patch_side
+from saidcodec.said.latent import LATENT_REACH, multiplier
+from saidcodec.said.painter import layers, patch_side
+from saidcodec.tensors import bounded, tensor
 from saidcodec.training import checkpoints
 from saidcodec.training.networks import LATENT_UNIT, Said, said_of
 from saidcodec.training.quantise import (
@@ -155,11 +156,16 @@ def said_tensors(model: Said) -> dict[str, np.ndarray]:
 
 
 def said_in(file: Model) -> Said:
-    """The three networks of a model file, quantised in the file's steps: the inverse of ``said_tensors``."""
+    """The three networks of a model file, quantised in the file's steps: the inverse of ``said_tensors``.
+
+    Raises ModelError where they are missing or unfit."""
+    layers(file)
     tensors, model = file.tensors, Said(patch_side(file))
-    for name, part in (("glimpse", model.glimpse), ("vae", model.encoder)):
-        state = {key: torch.from_numpy(tensors[f"encoder.{name}.{key}"]) for key in part.state_dict()}
-        part.load_state_dict(state)
+    for name, network in (("glimpse", model.glimpse), ("vae", model.encoder)):
+        for key, value in network.state_dict().items():
+            value.copy_(
+                torch.from_numpy(tensor(file, f"encoder.{name}.{key}", np.float32, tuple(value.shape)))
+            )
     set_quantised(model, True)
     for i, layer in enumerate(model.decoder.layers()):
         weight, bias, shift = (
@@ -178,8 +184,9 @@ def said_in(file: Model) -> Said:
         step = torch.exp2(exponent)
         layer.weight.data = (weight / step.reshape(-1, *[1] * (weight.dim() - 1))).float()
         layer.bias.data = (bias / (unit * step)).float()
-    model.multiplier.copy_(torch.from_numpy(tensors["said.latent.multiplier"]))
-    model.posterior.copy_(torch.from_numpy(tensors["said.latent.posterior"]) / POSTERIOR_UNITS)
+    model.multiplier.copy_(torch.from_numpy(multiplier(file)))
+    posterior = bounded(file, "said.latent.posterior", LATENTS, 1, 1 << 20)
+    model.posterior.copy_(torch.from_numpy(posterior) / POSTERIOR_UNITS)
     return model
 
 

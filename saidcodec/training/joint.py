@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from saidcodec import codec, models
+from saidcodec import codec
 from saidcodec.encoder.price import BOX_WORTH
 from saidcodec.errors import ModelError
 from saidcodec.format import colour, container
@@ -160,16 +160,16 @@ def train(
     settings: Settings,
     scenes: Scenes,
     development: Scenes,
-    seen: Path,
+    layer: tuple[networks.Said, dict[str, object]],
     network: ResidualNetwork,
     out: tuple[Path, Path],
     log: Callable[[str], None] = print,
     progress: Callable[[float], None] = lambda share: None,
 ) -> None:
-    """Continue the SAID layer of ``seen``, a checkpoint or a model file, and a residual network of
-    ``settings.shape`` together; writes checkpoints of both layers, ``out``."""
+    """Continue a SAID layer, as ``begun`` gives it, and a residual network of ``settings.shape`` together;
+    writes checkpoints of both layers, ``out``."""
     torch.manual_seed(settings.seed)
-    model, paper = begun(seen)
+    model, said_settings = layer
     model.multiplier.zero_()
     set_quantised(model, False)
     vae = [*model.encoder.parameters(), *model.decoder.parameters()]
@@ -223,40 +223,41 @@ def train(
                 f"step {step} seconds {time.monotonic() - began:.0f} lr {rate:.1e} "
                 + report(judge, model, result)
             )
-            save(out, model, paper, result, settings)
+            save(out, model, said_settings, result, settings)
     progress(1.0)
     if not model.multiplier.any():  # too short a training for a phase of its own
         model.quantise()
-    save(out, model, paper, result, settings)
+    save(out, model, said_settings, result, settings)
     log("finished: " + report(judge, model, result))
 
 
-def begun(path: Path) -> tuple[networks.Said, dict[str, object]]:
-    """The SAID layer of a checkpoint or a model file, and the settings it was trained with."""
-    if path.suffix == ".safetensors":
-        model = export.said_in(models.load(path))
-        return model, asdict(said.Settings(steps=0, side=model.side))
-    state = checkpoints.read(path, "model", "settings")
+def begun(seen: Path | Model, grey: bool) -> tuple[networks.Said, dict[str, object]]:
+    """The SAID layer of a checkpoint or a model, and the settings it was trained with, or of a model might
+    have been.  Raises ModelError."""
+    if isinstance(seen, Model):
+        model = export.said_in(seen)
+        return model, asdict(said.Settings(steps=0, side=model.side, grey=grey))
+    state = checkpoints.read(seen, "model", "settings")
     return networks.said_of(state["model"]), state["settings"]
 
 
-def widened(path: Path, shape: Shape) -> ResidualNetwork:
-    """The residual network of a checkpoint or a model file, which may see x̂ at fewer places than ``shape``
-    asks for.  That of a model file which sees as much goes on as integers.
+def widened(begin: Path | Model, shape: Shape) -> ResidualNetwork:
+    """The residual network of a checkpoint or a model, which may see x̂ at fewer places than ``shape`` asks
+    for.  That of a model which sees as much goes on as integers.
 
     Raises ModelError if it differs from that shape in anything else."""
-    if path.suffix == ".safetensors":
-        narrower = shrink.network_of(models.load(path).tensors)
+    if isinstance(begin, Model):
+        narrower = shrink.network_of(begin.tensors)
     else:
-        narrower = residual.load_checkpoint(path)
-    old = narrower.shape
+        narrower = residual.load_checkpoint(begin)
+    old, name = narrower.shape, begin.name
     if not set(old.around) <= set(shape.around):
-        raise ModelError(f"{path} sees the reconstruction where joint training does not.")
+        raise ModelError(f"{name} sees the reconstruction where joint training does not.")
     wider = replace(shape, hidden=old.hidden, head=old.head, adjacent=old.adjacent, marks=old.marks)
     fits = replace(wider, around=old.around, surprises=old.surprises)
     if old != fits:
         raise ModelError(
-            f"{path} holds another residual network than joint training knows: {old}, not {fits}."
+            f"{name} holds another residual network than joint training knows: {old}, not {fits}."
         )
     network = ResidualNetwork(wider)
     weights = dict(narrower.state_dict())
@@ -275,7 +276,7 @@ def widened(path: Path, shape: Shape) -> ResidualNetwork:
     weights["trunk.0.weight"] = wide
     network.load_state_dict(weights)
     network = shrink.recounted(network)
-    if path.suffix == ".safetensors" and network.shape == old:
+    if isinstance(begin, Model) and network.shape == old:
         network.quantise(True)
         go_on(network, steps_of(narrower))
     return network
@@ -382,14 +383,14 @@ def settle(
 def save(
     out: tuple[Path, Path],
     model: networks.Said,
-    paper: dict[str, object],
+    said_settings: dict[str, object],
     network: ResidualNetwork,
     settings: Settings,
 ) -> None:
     """Checkpoints that ``export`` reads: of the SAID layer with its own settings, and of the residual."""
     known = replace(settings, shape=network.shape)
     for path, content in (
-        (out[0], {"model": model.state_dict(), "exponents": steps_of(model), "settings": paper}),
+        (out[0], {"model": model.state_dict(), "exponents": steps_of(model), "settings": said_settings}),
         (
             out[1],
             {"network": network.state_dict(), "exponents": steps_of(network), "settings": asdict(known)},

@@ -239,14 +239,13 @@ def tuned(plan: Plan, bar: Bar) -> dict[str, np.ndarray]:
         seed=plan.seed,
         shape=shape_for(plan.images, WIDE),
     )
+    layer = joint.begun(plan.work / "said.pt", settings.grey)
     network = joint.widened(plan.work / "residual.pt", settings.shape)
     checkpoints = plan.work / "together.said.pt", plan.work / "together.residual.pt"
     parts = [part.images for part in plan.images.canvases(plan.looked_at)]
     learning, held_out = (looks.look_at_objects(part, proposal, OBJECTS) for part in parts)
     with bar("both together") as progress:
-        joint.train(
-            settings, learning, held_out, plan.work / "said.pt", network, checkpoints, silent, progress
-        )
+        joint.train(settings, learning, held_out, layer, network, checkpoints, silent, progress)
     trained, _ = export.load_said(checkpoints[0])
     tensors = {
         **export.said_tensors(trained),

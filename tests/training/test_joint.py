@@ -51,8 +51,8 @@ def test_layers_learn_together_and_their_export_decodes(tmp_path: Path) -> None:
     )
     assert scenes.there.any()
     out, lines = (tmp_path / "a.pt", tmp_path / "b.pt"), []
-    network = joint.widened(shipped, SHAPE)
-    joint.train(settings, scenes, held_out, seen, network, out, lines.append)
+    network = joint.widened(models.load(shipped), SHAPE)
+    joint.train(settings, scenes, held_out, joint.begun(seen, False), network, out, lines.append)
     before, after = residual_bits(lines[0]), residual_bits(lines[-1])
     assert max(before) < 15_000  # of networks that know nothing: more than 30,000
     assert after[0] < 0.9 * before[0]
@@ -82,9 +82,9 @@ def test_the_vae_learns_alone_from_regions(tmp_path: Path) -> None:
     seen, out, lines = tmp_path / "said.pt", (tmp_path / "a.pt", tmp_path / "b.pt"), []
     torch.manual_seed(0)
     checkpoints.write(seen, {"model": networks.Said(16).state_dict(), "settings": {}})
-    network = joint.widened(SHIPPED / "clevr.safetensors", SHAPE)
+    network = joint.widened(models.load(SHIPPED / "clevr.safetensors"), SHAPE)
     before = {name: weight.clone() for name, weight in network.state_dict().items()}
-    joint.train(settings, scenes, held_out, seen, network, out, lines.append)
+    joint.train(settings, scenes, held_out, joint.begun(seen, False), network, out, lines.append)
     bits = [float(line.split(" glimpse ")[1].split()[0]) for line in lines[:-1]]
     assert bits[-1] < 0.8 * bits[0]
     assert all(torch.equal(weight, before[name]) for name, weight in network.state_dict().items())
@@ -95,7 +95,7 @@ def test_the_vae_learns_alone_from_regions(tmp_path: Path) -> None:
 )
 def test_networks_of_another_kind_are_refused(name: str, reason: str) -> None:
     with pytest.raises(ModelError, match=reason):
-        joint.widened(SHIPPED / f"{name}.safetensors", SHAPE)
+        joint.widened(models.load(SHIPPED / f"{name}.safetensors"), SHAPE)
 
 
 def test_a_whole_model_goes_on_as_integers_in_the_boxes_of_its_files(tmp_path: Path) -> None:
@@ -107,9 +107,52 @@ def test_a_whole_model_goes_on_as_integers_in_the_boxes_of_its_files(tmp_path: P
     assert result.exit_code == 0, result.output
     assert "a glimpse saves" in result.output
     before, after = (models.load(path).tensors for path in (begin, out))
-    assert np.array_equal(after["encoder.regions"], before["encoder.regions"])
+    for name in ("regions", "box.worth"):
+        assert np.array_equal(after[f"encoder.{name}"], before[f"encoder.{name}"])
     for name in ("residual.trunk1", "said.decoder.3"):
         assert np.array_equal(after[f"{name}.shift"], before[f"{name}.shift"])
         assert np.mean(after[f"{name}.weight"] == before[f"{name}.weight"]) > 0.99
     image, model = datasets.multi_dsprites(1, seed=3).images[0], models.load(out)
     assert np.array_equal(codec.decode(codec.encode(image, model=model), model=model), image)
+
+
+def test_what_cannot_go_on_is_refused_before_any_look(tmp_path: Path) -> None:
+    sprites, out = str(SHIPPED / "multidsprites.safetensors"), str(tmp_path / "a.safetensors")
+    words = [
+        "train",
+        "joint",
+        "--dataset",
+        "multidsprites",
+        "--images",
+        "4",
+        "--seconds",
+        "0.01",
+        "--out",
+        out,
+    ]
+    told = CliRunner().invoke(main, [*words, "--model", sprites, "--boxes", "files", "--base-step", "4"])
+    assert told.exit_code == 2
+    assert "a base of their own" in told.stderr
+    tensors = models.load(SHIPPED / "multidsprites.safetensors").tensors
+    half = {name: tensor for name, tensor in tensors.items() if not name.startswith("encoder.vae")}
+    models.save(tmp_path / "half.safetensors", half, {"name": "half"})
+    lacking = CliRunner().invoke(main, [*words, "--model", str(tmp_path / "half.safetensors")])
+    assert lacking.exit_code == 1
+    assert lacking.stderr == "Error: The model lacks the tensor encoder.vae.conv0.weight.\n"
+    assert lacking.stdout == ""
+
+
+def test_a_residual_network_goes_on_beside_another_said_layer(tmp_path: Path) -> None:
+    seen, out = tmp_path / "said.pt", tmp_path / "a.safetensors"
+    torch.manual_seed(0)
+    checkpoints.write(seen, {"model": networks.Said(16).state_dict(), "settings": {"steps": 1}})
+    begin = SHIPPED / "multidsprites.safetensors"
+    words = ["--dataset", "multidsprites", "--images", 20, "--model", begin, "--boxes", "regions"]
+    more = ["--said-checkpoint", seen, "--seconds", 0.01, "--box-worth", 3, "--out", out]
+    result = CliRunner().invoke(main, ["train", "joint", *map(str, words + more)])
+    assert result.exit_code == 0, result.output
+    after = models.load(out).tensors
+    assert after["encoder.box.worth"].tolist() == [3.0]
+    assert not np.array_equal(
+        after["said.decoder.3.weight"], models.load(begin).tensors["said.decoder.3.weight"]
+    )
