@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from saidcodec import files
-from saidcodec.said.description import MOST_GLIMPSES
 from saidcodec.training.commands.options import (
     ABOUT,
     DATASETS,
@@ -51,7 +50,7 @@ def first_of(path: Path) -> Path | Model:
 @click.option("--residual-checkpoint", "begin", type=READ, help="Likewise the residual network.")
 @OUT
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), required=True, help="Of training.")
-@click.option("--glimpses", type=click.IntRange(1, MOST_GLIMPSES), default=7, show_default=True,
+@click.option("--glimpses", type=click.IntRange(1), default=7, show_default=True,
               help="Of an image, at most.")  # fmt: skip
 @click.option("--boxes", type=click.Choice(["search", "files", "regions", "hills"]), default="search",
               show_default=True, help="What finds the boxes: the search of --model, the files that it makes, "
