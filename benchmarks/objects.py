@@ -3,6 +3,7 @@
     python benchmarks/objects.py --multimnist mnist.npz [--count 300]
     python benchmarks/objects.py --multidsprites [--count 300]
     python benchmarks/objects.py --sheets FOLDER [--count 128] [--learn 1000]
+    python benchmarks/objects.py --multimnist mnist.npz --picture docs/multimnist.png
 
 Each set is encoded with the shipped model of its kind, or with ``--model FILE``.  Everything is read from the
 files; no pixel is decoded.  The parts of the image that boxes claim are measured where true masks are known,
@@ -17,15 +18,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from picture import sheet
 
 import saidcodec
 from saidcodec import models
 from saidcodec.evaluation import conditions, detection, segmentation
+from saidcodec.inspection import draw_boxes
 from saidcodec.models import Model
 from saidcodec.said.description import iou
 from saidcodec.training import datasets
 
 SEED = 20_000
+SHOWN = 8  # images in a picture
 FOUND = 0.5  # intersection over union from which a box is that of an object
 KINDS = ("shape", "size", "material", "colour")
 STEPS, DECAY = 400, 1e-3
@@ -39,13 +43,22 @@ def main() -> None:
     parser.add_argument("--multidsprites", action="store_true")
     parser.add_argument("--sheets", type=Path)
     parser.add_argument("--model", help="a model file, for one set")
+    parser.add_argument("--picture", type=Path, help="of the first digits with their boxes")
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--learn", type=int, default=1000)
     wanted = parser.parse_args()
     print(conditions.wrapped(f"Measured on: {conditions.machine(1)}; {conditions.versions()}.") + "\n")
+    if wanted.model and sum(map(bool, (wanted.multimnist, wanted.multidsprites, wanted.sheets))) != 1:
+        parser.error("--model is for one set")
     if wanted.multimnist:
         digits = datasets.mnist_digits(wanted.multimnist, "test")
-        report(wanted.model or "multimnist", datasets.multi_mnist(digits, wanted.count, SEED), wanted.count)
+        images = datasets.multi_mnist(digits, wanted.count, SEED)
+        files = report(wanted.model or "multimnist", images, wanted.count)
+        if wanted.picture:
+            found = [
+                draw_boxes(saidcodec.decode(one), saidcodec.inspect(one)["glimpses"]) for one in files[:SHOWN]
+            ]
+            sheet(found, 4).save(wanted.picture, optimize=True)
     if wanted.multidsprites:
         report(wanted.model or "multidsprites", datasets.multi_dsprites(wanted.count, SEED), wanted.count)
     if wanted.sheets:

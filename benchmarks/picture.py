@@ -28,6 +28,16 @@ def drawn(seed: int) -> np.ndarray:
     return np.asarray(found.images[found.counts.argmax()])
 
 
+def sheet(panels: list[Image.Image], columns: int) -> Image.Image:
+    """Pictures of one size in rows."""
+    rows = -(-len(panels) // columns)
+    whole = Image.new("RGB", (columns * (PANEL + GAP) - GAP, rows * (PANEL + GAP) - GAP), "white")
+    for i, panel in enumerate(panels):
+        shown = panel.resize((PANEL, PANEL), Image.Resampling.BOX)
+        whole.paste(shown, (i % columns * (PANEL + GAP), i // columns * (PANEL + GAP)))
+    return whole
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--image", type=Path, help="default: sprites that are drawn for it")
@@ -42,13 +52,8 @@ def main() -> None:
     panels = [draw_boxes(pixels, [])]
     for n in range(len(glimpses) + 1):
         panels.append(draw_boxes(saidcodec.preview(data, n), glimpses[:n]))
-    rows = -(-len(panels) // COLUMNS)
-    sheet = Image.new("RGB", (COLUMNS * (PANEL + GAP) - GAP, rows * (PANEL + GAP) - GAP), "white")
-    for i, panel in enumerate(panels):
-        shown = panel.resize((PANEL, PANEL), Image.Resampling.BOX)
-        sheet.paste(shown, (i % COLUMNS * (PANEL + GAP), i // COLUMNS * (PANEL + GAP)))
     OUT.parent.mkdir(exist_ok=True)
-    sheet.save(OUT, optimize=True)
+    sheet(panels, COLUMNS).save(OUT, optimize=True)
     print(f"{OUT}: {len(glimpses)} glimpses, {len(data)} bytes")
 
 
