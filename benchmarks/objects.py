@@ -47,16 +47,20 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--learn", type=int, default=1000)
     wanted = parser.parse_args()
-    print(conditions.wrapped(f"Measured on: {conditions.machine(1)}; {conditions.versions()}.") + "\n")
     if wanted.model and sum(map(bool, (wanted.multimnist, wanted.multidsprites, wanted.sheets))) != 1:
         parser.error("--model is for one set")
+    print(conditions.wrapped(f"Measured on: {conditions.machine(1)}; {conditions.versions()}.") + "\n")
     if wanted.multimnist:
         digits = datasets.mnist_digits(wanted.multimnist, "test")
         images = datasets.multi_mnist(digits, wanted.count, SEED)
         files = report(wanted.model or "multimnist", images, wanted.count)
         if wanted.picture:
+            model = models.find(wanted.model or "multimnist")
             found = [
-                draw_boxes(saidcodec.decode(one), saidcodec.inspect(one)["glimpses"]) for one in files[:SHOWN]
+                draw_boxes(
+                    saidcodec.decode(file, model=model), saidcodec.inspect(file, model=model)["glimpses"]
+                )
+                for file in files[:SHOWN]
             ]
             sheet(found, 4).save(wanted.picture, optimize=True)
     if wanted.multidsprites:

@@ -250,7 +250,7 @@ def widened(begin: Path | Model, shape: Shape) -> ResidualNetwork:
         narrower = shrink.network_of(begin.tensors)
     else:
         narrower = residual.load_checkpoint(begin)
-    old, name = narrower.shape, begin.name
+    old, name = narrower.shape, begin.name if isinstance(begin, Model) else begin
     if not set(old.around) <= set(shape.around):
         raise ModelError(f"{name} sees the reconstruction where joint training does not.")
     wider = replace(shape, hidden=old.hidden, head=old.head, adjacent=old.adjacent, marks=old.marks)
